@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef HERMIT_PROVIDER_H
+#define HERMIT_PROVIDER_H
+/*
+ * Between hermit.ko, which knows regions, and hermit-kvm.ko, which knows the
+ * patched KVM. hermit.ko exports the functions below and is given the mmu ops;
+ * it works without them (stock KVM: guest pages come through the host page
+ * tables and vm_ops->fault).
+ */
+#include <linux/types.h>
+
+struct hermit_binding;
+struct module;
+struct page;
+
+/* One (binding, page) pair of a batch; the layout of struct kvm_mp_page. */
+struct hermit_mmu_page {
+	void *slot;			/* the cookie given to bind */
+	unsigned long idx;		/* page index in the slot */
+	unsigned int flags;		/* out: HERMIT_MMU_* */
+};
+
+#define HERMIT_MMU_PRESENT	1
+#define HERMIT_MMU_ACCESSED	2
+#define HERMIT_MMU_DIRTY	4
+
+/*
+ * Called with the region's bindings lock held for read, so no unbind of any
+ * binding in the batch runs; may sleep. @vm is the cookie given to bind.
+ */
+struct hermit_mmu_ops {
+	struct module *owner;
+	int (*zap)(void *vm, struct hermit_mmu_page *p, int n);
+	int (*age)(void *vm, struct hermit_mmu_page *p, int n);
+};
+
+/* One at a time: -EBUSY. Unregister only when no binding is left. */
+int hermit_provider_register(const struct hermit_mmu_ops *ops);
+void hermit_provider_unregister(const struct hermit_mmu_ops *ops);
+
+/*
+ * Bind [hva, hva + npages) of current->mm, a slot of @vm, if it lies in one
+ * mapping of a region's memory fd. -ENODEV: it is not hermit memory at all;
+ * -EINVAL: partly; -EBUSY: the region serves another VM; -ENODEV after the
+ * region died. Takes mmap_lock; may sleep.
+ */
+struct hermit_binding *hermit_provider_bind(unsigned long hva,
+					    unsigned long npages, void *vm,
+					    void *slot);
+/* Waits for batches that use the binding. May sleep. */
+void hermit_provider_unbind(struct hermit_binding *b);
+
+#define HERMIT_GET_WRITE	1
+#define HERMIT_GET_PREFETCH	2
+
+/* The contracts of kvm_mem_provider_ops, see kvm_mem_provider.h. */
+int hermit_provider_get_page(struct hermit_binding *b, unsigned long idx,
+			     unsigned int flags, struct page **page,
+			     bool *writable);
+int hermit_provider_wait_page(struct hermit_binding *b, unsigned long idx,
+			      unsigned int flags, void **wait);
+int hermit_provider_park(void **wait);
+void hermit_provider_drop_wait(void **wait);
+
+#endif /* HERMIT_PROVIDER_H */

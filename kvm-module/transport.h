@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef HERMIT_TRANSPORT_H
+#define HERMIT_TRANSPORT_H
+/*
+ * A transport moves pages between one region and one server. It knows this
+ * header, wire/ and uapi/, and never a region: the region is the link's user
+ * and is reached through struct hermit_link_user_ops.
+ *
+ * The life of a link, and what excludes what:
+ *
+ *	connect()	may sleep (seconds); process context. Once.
+ *	submit()	any number at once, from any context that may not sleep
+ *			(page faults under kvm->srcu, from inside another
+ *			socket's sendmsg; reclaim). Never sleeps, never fails:
+ *			every io is completed by its done(), perhaps before
+ *			submit() returns.
+ *	poll()		optional; any number at once, not sleeping.
+ *	stats()		any number at once.
+ *	close()		may sleep; after the last submit(). Tells the server
+ *			that the region ends (its memory is freed) if @end.
+ *			When it returns every io has been completed and no
+ *			callback runs any more.
+ *
+ * Losing the server is the transport's business, not its user's: ios stay
+ * queued while it reconnects with back-off, and reads and writes are posted
+ * again once the old connection is fenced (the server confirms, in the
+ * handshake of the new epoch, that nothing of the old one can land any more).
+ * An io completes with an error only if the server refused it (-ENOSPC: a
+ * write beyond its capacity; -EIO), if the server lost the contents
+ * (-ENODATA, reads and writes of the old incarnation), or at close
+ * (-ECANCELED).
+ */
+#include <linux/types.h>
+#include <linux/list.h>
+#include "uapi/hermit.h"
+
+struct hermit_link;
+struct hermit_transport_ops;
+struct page;
+
+enum hermit_io_op {
+	HERMIT_IO_READ,
+	HERMIT_IO_WRITE,
+	HERMIT_IO_DISCARD,
+};
+
+/*
+ * One request. The submitter owns the memory; between submit() and done() the
+ * transport owns every field, and @page may not be freed. A WRITE sends the
+ * page as it is at some moment or moments between the two: the contents may
+ * change meanwhile (the page was rescued), and then whatever arrives is never
+ * read. A READ fills the whole page or fails; after a failure the contents
+ * are undefined. The page is not touched after done() began.
+ */
+struct hermit_io {
+	struct list_head node;		/* transport's */
+	struct page *page;		/* READ, WRITE: one page */
+	u64 offset;			/* bytes in the region, page-aligned */
+	u32 length;			/* PAGE_SIZE; DISCARD: a multiple of it */
+	u8 op;				/* enum hermit_io_op */
+	bool demand;			/* a READ that somebody waits for: goes first */
+	int status;			/* out: 0 or negative errno */
+	u32 tag;			/* transport's */
+	u64 posted;			/* transport's: ktime_get_ns() of the post */
+	/*
+	 * Called exactly once, in task or softirq context, perhaps from inside
+	 * submit(). Must not sleep, and must not take a lock that is held
+	 * around submit(). May free the io; may call submit().
+	 */
+	void (*done)(struct hermit_io *io);
+};
+
+/* What the transport tells its user. Task context, may sleep, serialised. */
+struct hermit_link_user_ops {
+	void (*state)(void *user, enum hermit_server_state state);
+	/*
+	 * The server came back without our pages. Every io posted to the old
+	 * incarnation has been completed with -ENODATA; none is posted to the
+	 * new one until this returns.
+	 */
+	void (*contents_lost)(void *user, u64 incarnation);
+};
+
+struct hermit_link_params {
+	const char *address;		/* what follows "scheme:" */
+	const char *name;		/* of the region, for messages */
+	u8 uuid[16];
+	u64 region_size;
+	const u8 *key;
+	u32 key_len;
+	const struct hermit_link_user_ops *user_ops;
+	void *user;
+	char *error;			/* HERMIT_ERROR_LEN; one sentence on failure */
+};
+
+/* Embedded at the start of the transport's own link. */
+struct hermit_link {
+	const struct hermit_transport_ops *ops;
+};
+
+struct hermit_transport_ops {
+	const char *scheme;		/* "tcp", "rdma", "local" */
+	struct module *owner;
+	bool synchronous;		/* submit() of a read always completes it */
+	struct hermit_link *(*connect)(const struct hermit_link_params *params);
+	void (*submit)(struct hermit_link *link, struct list_head *ios);
+	void (*submit_one)(struct hermit_link *link, struct hermit_io *io);
+	/* Reap completions; returns how many. NULL: completions come by themselves. */
+	int (*poll)(struct hermit_link *link);
+	void (*stats)(struct hermit_link *link, struct hermit_server_stats *st);
+	void (*close)(struct hermit_link *link, bool end);
+};
+
+/* Registry, in transport.c. Process context. */
+int hermit_transport_register(const struct hermit_transport_ops *ops);
+void hermit_transport_unregister(const struct hermit_transport_ops *ops);
+/*
+ * Connect to "scheme:address". The link holds a reference to the transport's
+ * module until hermit_link_close(). ERR_PTR with params->error filled.
+ */
+struct hermit_link *hermit_link_open(const char *server,
+				     struct hermit_link_params *params);
+void hermit_link_close(struct hermit_link *link, bool end);
+
+extern const struct hermit_transport_ops hermit_transport_local;
+extern const struct hermit_transport_ops hermit_transport_tcp;
+
+#endif /* HERMIT_TRANSPORT_H */

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+#ifndef HERMIT_UAPI_H
+#define HERMIT_UAPI_H
+/*
+ * /dev/hermit. Opening it gives a control fd. HERMIT_CREATE on it makes the
+ * region and returns the memory fd, a regular file: mmap(MAP_SHARED), pread
+ * and fallocate(PUNCH_HOLE | KEEP_SIZE). Closing the control fd ends the
+ * region for good; closing the memory fd ends nothing. HERMIT_OPEN makes a
+ * control fd a query handle of an existing region: statistics and limit, but
+ * it keeps nothing alive.
+ *
+ * Every struct begins with its size. A shorter one than the kernel's is taken
+ * with zeros at the end; a longer one must have zeros there (-E2BIG). All
+ * sizes and offsets are in bytes unless the name says pages; all times in ns.
+ *
+ * A control fd polls readable while events wait; read() returns whole
+ * struct hermit_event_record records. Messages of a failed HERMIT_CREATE or
+ * HERMIT_SET_LIMIT come back in the struct's error field: one sentence that
+ * names what was wrong.
+ */
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define HERMIT_UAPI_VERSION	1
+#define HERMIT_MAX_SERVERS	4
+#define HERMIT_NAME_LEN		64
+#define HERMIT_SERVER_LEN	128
+#define HERMIT_KEY_LEN		64
+#define HERMIT_ERROR_LEN	256
+
+struct hermit_create {
+	__u32 size;			/* of this struct */
+	__u32 version;			/* HERMIT_UAPI_VERSION */
+	__u64 region_size;		/* bytes, page-aligned */
+	__u64 limit;			/* bytes, <= region_size, >= floor */
+	__u8 uuid[16];			/* identifies the region to servers; not 0 */
+	char name[HERMIT_NAME_LEN];	/* for messages: the QEMU object's id */
+	__u32 nr_servers;		/* 0: the local pool */
+	__u32 reclaim_threads;		/* at most; 0: default */
+	__u32 fault_timeout_ms;		/* a stall longer than this is an event; 0: default */
+	__u32 key_len;			/* of the pre-shared key; 0: none */
+	__u8 key[HERMIT_KEY_LEN];
+	/* "tcp:HOST:PORT" with a numeric address, "rdma:..", "local:" */
+	char servers[HERMIT_MAX_SERVERS][HERMIT_SERVER_LEN];
+	char error[HERMIT_ERROR_LEN];	/* out, with any failure */
+	__s32 memory_fd;		/* out */
+	__u32 reserved;
+	__u64 floor;			/* out, also with -ERANGE: least limit */
+};
+
+struct hermit_open {
+	__u32 size;
+	__u32 reserved;
+	__u8 uuid[16];
+};
+
+/* Takes effect asynchronously: never waits for reclaim. */
+struct hermit_limit {
+	__u32 size;
+	__u32 reserved;
+	__u64 limit;
+	__u64 floor;			/* out */
+	char error[HERMIT_ERROR_LEN];	/* out */
+};
+
+#define HERMIT_HIST_BUCKETS	40	/* bucket i counts [2^i, 2^(i+1)) ns; 0 also 0 */
+
+enum hermit_mode {
+	HERMIT_MODE_STOCK = 0,	/* stock KVM: through host page tables */
+	HERMIT_MODE_EPT = 1,	/* patched KVM: EPT hook */
+};
+
+enum hermit_server_state {
+	HERMIT_SERVER_NONE = 0,
+	HERMIT_SERVER_UP = 1,
+	HERMIT_SERVER_RECONNECTING = 2,
+	HERMIT_SERVER_FULL = 3,
+	HERMIT_SERVER_FAILED = 4,	/* refused us; will not be tried again */
+};
+
+struct hermit_server_stats {
+	char address[HERMIT_SERVER_LEN];
+	__u32 state;			/* enum hermit_server_state */
+	__u32 connections;
+	__u64 epoch;
+	__u64 incarnation;
+	__u64 reads;
+	__u64 writes;
+	__u64 discards;
+	__u64 errors;
+	__u64 reconnects;
+	__u64 bytes_used;		/* as the server last said; local: bytes held */
+	__u64 rtt_ns;			/* smoothed time of a read, post to completion */
+	__u64 inflight;
+	__u64 reserved[8];
+};
+
+struct hermit_stats {
+	__u32 size;
+	__u32 mode;			/* enum hermit_mode */
+	__u8 uuid[16];
+	char name[HERMIT_NAME_LEN];
+	__u64 region_size;
+	__u64 limit;
+	__u64 floor;
+	/* pages now */
+	__u64 resident;			/* local + evicting + inflight + pool */
+	__u64 local;			/* in page words, evicting included */
+	__u64 inflight;			/* reads on the wire, and their pages */
+	__u64 pool;			/* ready pages */
+	__u64 remote;
+	__u64 lost;
+	__u64 host_mapped;		/* set since start less cleared */
+	__u64 resident_max;		/* since the last time the limit was set */
+	__u64 metadata_bytes;
+	/* counters since creation */
+	__u64 faults_guest;		/* EPT hook: faults that found no page */
+	__u64 faults_host;		/* the same for vm_ops->fault */
+	__u64 first_touch;
+	__u64 fetches;			/* reads posted by demand */
+	__u64 prefetches;
+	__u64 prefetch_hits;
+	__u64 conflicts;		/* fetched, lost the final compare-exchange */
+	__u64 read_errors;
+	__u64 evicted_clean;
+	__u64 evicted_dirty;		/* acknowledged writes that freed a page */
+	__u64 evicted_zero;
+	__u64 rescued;
+	__u64 pinned;			/* victims kept since somebody held them */
+	__u64 kept;			/* victims kept for another reason */
+	__u64 write_errors;
+	__u64 discarded;
+	__u64 direct_reclaims;
+	__u64 zap_batches;		/* batched EPT zaps, one flush each */
+	__u64 zapped;			/* pages in them */
+	__u64 scanned;			/* page words the clock looked at */
+	__u64 room_waits;		/* faults that waited for the limit */
+	__u64 parked;			/* vCPU waits with kvm->srcu dropped */
+	__u64 spun;			/* vCPU waits that ended while spinning */
+	__u64 wait_srcu;		/* waits under kvm->srcu in kvm_read/write_guest */
+	__u64 wait_mmap_long;		/* waits over 100 ms that held mmap_lock */
+	__u64 stall_ns;			/* sum of all fault waits */
+	/* scheduler */
+	__u32 threads_now;
+	__u32 threads_max;
+	__u64 watermark_low;		/* pages */
+	__u64 watermark_high;
+	__u64 turnaround_ns;
+	/* fault latency, from the violation to the page, waits included */
+	__u64 fault_hist[HERMIT_HIST_BUCKETS];
+	__u32 nr_servers;
+	__u32 bindings;
+	struct hermit_server_stats servers[HERMIT_MAX_SERVERS];
+	__u64 reserved[32];
+};
+
+/* State of each page, a byte each: enum hermit_page_state. */
+struct hermit_pagemap {
+	__u32 size;
+	__u32 reserved;
+	__u64 start_page;
+	__u64 nr_pages;
+	__u64 states;			/* user pointer to nr_pages bytes */
+};
+
+enum hermit_page_state {
+	HERMIT_PAGE_ABSENT = 0,		/* reads as zeros */
+	HERMIT_PAGE_LOCAL = 1,
+	HERMIT_PAGE_REMOTE = 2,
+	HERMIT_PAGE_LOST = 3,
+};
+
+enum hermit_event_type {
+	HERMIT_EVENT_SERVER_STATE = 1,	/* arg0: server index, arg1: state */
+	HERMIT_EVENT_STALL_BEGIN = 2,	/* arg0: ms since the first waiter began */
+	HERMIT_EVENT_STALL_END = 3,	/* arg0: ms */
+	HERMIT_EVENT_PAGES_LOST = 4,	/* arg0: pages, arg1: the lowest */
+	HERMIT_EVENT_LIMIT_UNREACHABLE = 5, /* arg0: resident, arg1: limit */
+};
+
+struct hermit_event_record {
+	__u32 type;
+	__u32 reserved;
+	__u64 time_ns;			/* CLOCK_MONOTONIC */
+	__u64 arg0;
+	__u64 arg1;
+};
+
+#define HERMIT_CREATE		_IOWR('h', 0x01, struct hermit_create)
+#define HERMIT_OPEN		_IOW('h', 0x02, struct hermit_open)
+#define HERMIT_SET_LIMIT	_IOWR('h', 0x03, struct hermit_limit)
+#define HERMIT_GET_STATS	_IOWR('h', 0x04, struct hermit_stats)
+#define HERMIT_GET_PAGEMAP	_IOW('h', 0x05, struct hermit_pagemap)
+
+#endif /* HERMIT_UAPI_H */

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef HERMIT_WIRE_H
+#define HERMIT_WIRE_H
+/*
+ * The protocol between hermit.ko and hermit-memserver over a byte stream.
+ * Little-endian, every frame a 32-byte header and `length` bytes of payload.
+ *
+ * Handshake, on every connection:
+ *
+ *	client				server
+ *	HELLO		->			version range, capabilities, who,
+ *						which region, client nonce
+ *			<-	CHALLENGE	chosen version, capabilities, server
+ *						nonce, HMAC(key, "S" ..) if keyed
+ *	AUTH		->			HMAC(key, "C" ..), zeros without key
+ *			<-	WELCOME		incarnation, epoch, limits
+ *			<-	REFUSE		instead of any of the server's, with
+ *						a code and one sentence; then closed
+ *
+ * The HMAC is SHA-256 over one letter ("S" or "C"), then the whole HELLO
+ * payload, then the whole CHALLENGE payload with its mac field zero. Client
+ * and server must both have a key, or neither: else REFUSE(KEY).
+ *
+ * Sessions. A session is one client (client_id, random per region instance)
+ * using one region (uuid). HELLO with HERMIT_HELLO_OPEN begins a new *epoch*:
+ * the server first shuts every connection of the region's older epochs and
+ * waits until none of their requests can touch the memory any more (the
+ * fence), then answers WELCOME with the new epoch. HELLO without OPEN joins a
+ * further connection to the epoch it names; a wrong epoch is REFUSE(EPOCH).
+ * A region with a live connection of another client_id, or whose memory was
+ * left behind by another client_id, is REFUSE(BUSY): an operator's `forget`
+ * frees it. The *incarnation* is random, chosen when the region's memory is
+ * created, and changes only when its contents are gone.
+ *
+ * After WELCOME: requests from the client, replies from the server in any
+ * order, matched by tag. offset and length are bytes in the region, multiples
+ * of 4096. WRITE is followed by its payload; READ's reply by the page if
+ * status is 0. PING is answered by PONG with the server's usage in offset.
+ * END frees the region's memory, is acknowledged, and closes the session.
+ * A page that was never written, or was discarded, reads as zeros.
+ *
+ * The server acknowledges a WRITE only once the page is stored in memory that
+ * it has. A frame that breaks a rule closes the connection.
+ */
+#include "../core/env.h"
+
+#define HERMIT_WIRE_MAGIC	0x4d4d5248u	/* "HRMM" */
+#define HERMIT_WIRE_VERSION	1
+#define HERMIT_WIRE_PAGE	4096
+#define HERMIT_WIRE_MAC_LEN	32
+#define HERMIT_WIRE_NONCE_LEN	32
+#define HERMIT_WIRE_PORT	7471
+#define HERMIT_WIRE_DISCARD_MAX	(1u << 30)	/* bytes in one DISCARD */
+
+enum hermit_wire_type {
+	HERMIT_MSG_HELLO = 1,
+	HERMIT_MSG_CHALLENGE = 2,
+	HERMIT_MSG_AUTH = 3,
+	HERMIT_MSG_WELCOME = 4,
+	HERMIT_MSG_REFUSE = 5,
+	HERMIT_MSG_READ = 16,
+	HERMIT_MSG_WRITE = 17,
+	HERMIT_MSG_DISCARD = 18,
+	HERMIT_MSG_PING = 19,
+	HERMIT_MSG_END = 20,
+	HERMIT_MSG_REPLY = 0x80,	/* or-ed to the request's type */
+};
+
+enum hermit_wire_status {
+	HERMIT_WIRE_OK = 0,
+	HERMIT_WIRE_EIO = 1,
+	HERMIT_WIRE_ENOSPC = 2,		/* no memory for this page; not stored */
+	HERMIT_WIRE_EINVAL = 3,
+};
+
+enum hermit_wire_refusal {
+	HERMIT_REFUSE_VERSION = 1,
+	HERMIT_REFUSE_KEY = 2,
+	HERMIT_REFUSE_BUSY = 3,
+	HERMIT_REFUSE_CAPACITY = 4,
+	HERMIT_REFUSE_SIZE = 5,		/* differs from the region's, or not valid */
+	HERMIT_REFUSE_EPOCH = 6,
+	HERMIT_REFUSE_DRAINING = 7,	/* shutting down: try again later */
+	HERMIT_REFUSE_PROTOCOL = 8,
+};
+
+/* Capability bits. Both sides use the intersection; unknown ones are ignored. */
+#define HERMIT_CAP_DISCARD	(1ULL << 0)
+#define HERMIT_CAP_MULTICONN	(1ULL << 1)
+
+#define HERMIT_HELLO_OPEN	(1u << 0)
+
+struct hermit_wire_hdr {
+	__le32 magic;
+	u8 type;		/* enum hermit_wire_type */
+	u8 status;		/* replies: enum hermit_wire_status */
+	__le16 reserved;
+	__le32 tag;
+	__le32 length;		/* of the payload that follows */
+	__le64 offset;
+	__le32 extent;		/* bytes that READ and DISCARD are about */
+	__le32 reserved2;
+};
+
+struct hermit_wire_hello {
+	__le16 version_min;
+	__le16 version_max;
+	__le32 flags;		/* HERMIT_HELLO_* */
+	__le64 caps;
+	u8 uuid[16];
+	u8 client_id[16];
+	__le64 region_size;
+	__le64 epoch;		/* to join; 0 with OPEN */
+	__le64 reserved;
+	u8 nonce[HERMIT_WIRE_NONCE_LEN];
+	char name[64];		/* for the server's log; NUL-terminated */
+};
+
+struct hermit_wire_challenge {
+	__le16 version;
+	__le16 keyed;		/* 1: the server has a key, mac is valid */
+	__le32 reserved;
+	__le64 caps;
+	u8 nonce[HERMIT_WIRE_NONCE_LEN];
+	u8 mac[HERMIT_WIRE_MAC_LEN];
+};
+
+struct hermit_wire_auth {
+	u8 mac[HERMIT_WIRE_MAC_LEN];
+};
+
+struct hermit_wire_welcome {
+	__le64 incarnation;	/* never 0 */
+	__le64 epoch;		/* never 0 */
+	__le64 capacity;	/* bytes the server has in all */
+	__le64 used;		/* bytes of this region now stored */
+	__le32 max_connections;	/* per session */
+	__le32 max_inflight;	/* requests per connection */
+};
+
+struct hermit_wire_refuse {
+	__le32 code;		/* enum hermit_wire_refusal */
+	__le32 reserved;
+	char text[120];		/* one sentence; NUL-terminated */
+};
+
+_Static_assert(sizeof(struct hermit_wire_hdr) == 32, "wire header");
+_Static_assert(sizeof(struct hermit_wire_hello) == 168, "wire hello");
+_Static_assert(sizeof(struct hermit_wire_challenge) == 80, "wire challenge");
+_Static_assert(sizeof(struct hermit_wire_auth) == 32, "wire auth");
+_Static_assert(sizeof(struct hermit_wire_welcome) == 40, "wire welcome");
+_Static_assert(sizeof(struct hermit_wire_refuse) == 128, "wire refuse");
+
+/*
+ * Check a request header as the server gets it, before anything acts on it:
+ * magic, reserved fields, type, and that offset, extent and length are what
+ * the type allows within a region of @region_size bytes. Returns 0, or
+ * -EPROTO (close the connection) with *@why a sentence.
+ */
+int hermit_wire_check_request(const struct hermit_wire_hdr *hdr,
+			      u64 region_size, const char **why);
+
+/* The same for a reply as the client gets it; the caller matches the tag. */
+int hermit_wire_check_reply(const struct hermit_wire_hdr *hdr,
+			    const char **why);
+
+/* Fill a header. */
+void hermit_wire_fill(struct hermit_wire_hdr *hdr, u8 type, u32 tag,
+		      u64 offset, u32 extent, u32 length);
+
+/*
+ * Check a HELLO payload. Returns 0 with *@version the version to use, or the
+ * code to refuse with (enum hermit_wire_refusal) and *@why.
+ */
+int hermit_wire_check_hello(const struct hermit_wire_hello *hello,
+			    u16 *version, const char **why);
+
+const char *hermit_wire_refusal_name(u32 code);
+
+#endif /* HERMIT_WIRE_H */
