@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Shell helpers shared by the scripts of the test bed.  Source it with SRC set
+# to the top of the checkout.  It works in dash and bash.
+
+# One cache for everything that is downloaded or built; nothing of it is ever
+# written to the checkout.
+C=${HERMIT_CACHE:-${HOME:-/root}/.cache/hermit}
+export HERMIT_CACHE="$C"
+export LC_ALL=C.UTF-8
+PATH=$PATH:/usr/sbin:/sbin
+
+me=${0##*/}
+
+say()  { printf '%s: %s\n' "$me" "$*"; }
+warn() { printf '%s: warning: %s\n' "$me" "$*" >&2; }
+die()  { printf '%s: error: %s\n' "$me" "$*" >&2; exit 1; }
+
+now() { date +%s; }
+
+# run_logged WHAT LOG COMMAND...: run with the output in LOG, say how long it
+# took; when it fails show the end of the log and die.
+run_logged()
+{
+	rl_what=$1 rl_log=$2
+	shift 2
+	mkdir -p "$(dirname "$rl_log")"
+	say "$rl_what (log: $rl_log)"
+	rl_start=$(now)
+	if ! "$@" >"$rl_log" 2>&1 </dev/null; then
+		tail -n 25 "$rl_log" >&2
+		die "$rl_what failed; the whole log is $rl_log"
+	fi
+	say "$rl_what: done in $(($(now) - rl_start)) s"
+}
+
+need_root()
+{
+	[ "$(id -u)" = 0 ] || die "run as root: it installs packages and builds a root file system"
+}
+
+# Several commands may prepare the cache at once; each piece has its own lock,
+# released when the script ends.
+lock()
+{
+	mkdir -p "$C/locks"
+	exec 9>"$C/locks/$1"
+	flock -n 9 || { say "waiting for another run that prepares '$1'"; flock 9; }
+}
+unlock() { exec 9>&-; }
+
+abi() { cat "$C/kernel/abi" 2>/dev/null || die "no kernel in the cache; run tests/deps kernel"; }
