@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# PID 1 of L1 after switch_root: finish the mounts, run one test, tell the
+# verdict on the virtio-serial port, power off.
+export PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
+mkdir -p /run /dev/shm /dev/pts
+mount -t tmpfs -o mode=755 run /run
+mount -t tmpfs shm /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmp /tmp
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount -t debugfs debugfs /sys/kernel/debug
+mount -t tracefs tracefs /sys/kernel/tracing
+mount -t securityfs securityfs /sys/kernel/security
+mkdir -p /run/lock
+ip link set lo up
+hostname l1
+
+# written by tests/vm/run: TEST, KVM_MODE, RELEASE, MODULES, KERNEL_DIR, ...
+. /out/env
+mkdir -p /lib/modules
+ln -sfn "$KERNEL_DIR/lib/modules/$RELEASE" "/lib/modules/$RELEASE"
+
+for p in /sys/class/virtio-ports/*; do
+	[ "$(cat "$p/name")" = verdict ] && VERDICT=/dev/${p##*/}
+done
+export VERDICT
+verdict() { echo "$*" > "$VERDICT"; }
+
+if [ -z "$ICOUNT" ]; then
+	# the log survives an L1 that does not
+	dmesg --follow > /out/dmesg 2>/dev/null &
+	logger=$!
+fi
+echo 60 > /proc/sys/kernel/hung_task_timeout_secs 2>/dev/null
+echo -1 > /proc/sys/kernel/hung_task_warnings 2>/dev/null
+verdict "up $(cut -d' ' -f1 /proc/uptime)"
+
+power_off()
+{
+	[ -z "$logger" ] || kill $logger
+	dmesg > /out/dmesg
+	if [ -e /sys/kernel/debug/kmemleak ]; then	# debug kernels only
+		echo scan > /sys/kernel/debug/kmemleak
+		cat /sys/kernel/debug/kmemleak > /out/kmemleak
+	fi
+	sync
+	verdict end
+	echo o > /proc/sysrq-trigger
+	while :; do sleep 1; done
+}
+
+if [ "$SHELL_MODE" = 1 ]; then
+	echo "L1 is up. lib-l1.sh is loaded; exit powers off." > /dev/ttyS0
+	setsid bash --rcfile /src/tests/vm/lib-l1.sh -i <>/dev/ttyS0 >&0 2>&1
+	power_off
+fi
+
+cd /run
+# The test is a child, so whatever it does to itself a verdict follows.
+bash /src/tests/vm/l1-test.sh > /out/log 2>&1 < /dev/null
+rc=$?
+reason=$(tail -n 1 /out/reason 2>/dev/null)
+case $rc in
+0)  verdict "result ok" ;;
+77) verdict "result skip ${reason:-no reason given}" ;;
+*)  verdict "result fail ${reason:-exit code $rc}" ;;
+esac
+power_off

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What a test in L1 can call.  bash; paths are those of L1: /hermit is the
+# cache, /src the checkout (both read-only), /out the folder of this run.
+. /out/env
+export PATH=/hermit/build/userland/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
+
+QEMU=/hermit/build/qemu/bin/qemu-system-x86_64
+[ -x $QEMU ] || QEMU=/usr/bin/qemu-system-x86_64
+W=/run/w			# scratch: sockets, logs of guests
+mkdir -p $W
+
+log()  { echo "[$(cut -d' ' -f1 /proc/uptime)] $*"; }
+fail() { log "FAIL: $*"; echo "$*" >> /out/reason; exit 1; }
+skip() { log "skip: $*"; echo "$*" >> /out/reason; exit 77; }
+# a figure: shown with the verdict, kept in /out/notes
+note() { log "note $*"; echo "$*" >> /out/notes; echo "note $*" > "$VERDICT"; }
+# a line for whoever watches the run
+tell() { echo "tell $*" > "$VERDICT"; }
+
+# wait_for SECONDS COMMAND...: until it succeeds; fails the test after SECONDS
+# of L1's time.  Under icount the clock runs ahead of real I/O, so the count
+# of tries bounds it too.
+wait_for()
+{
+	local seconds=$1 end tries=0
+	shift
+	end=$(($(cut -d. -f1 /proc/uptime) + seconds))
+	until "$@" >/dev/null 2>&1; do
+		tries=$((tries + 1))
+		if [ "$(cut -d. -f1 /proc/uptime)" -ge $end ] && [ $tries -ge $((seconds * 4)) ]; then
+			fail "waited $seconds s for: $*"
+		fi
+		sleep 0.2
+	done
+}
+
+requires() { [ -e "$1" ] || skip "needs $1${2:+: $2}"; }
+
+# --- modules ---------------------------------------------------------------
+
+module() { echo "$MODULES/$1.ko"; }
+
+# load_kvm patched|stock
+load_kvm()
+{
+	local vendor=kvm-amd
+	grep -qw vmx /proc/cpuinfo && vendor=kvm-intel
+	modprobe irqbypass
+	[ $vendor = kvm-intel ] || modprobe ccp
+	case $1 in
+	stock)
+		modprobe $vendor ;;
+	patched)
+		requires "$(module kvm)" "run kvm-module/build"
+		insmod "$(module kvm)"
+		insmod "$(module $vendor)" ;;
+	*)	fail "load_kvm: '$1' is neither patched nor stock" ;;
+	esac
+	[ -c /dev/kvm ] || fail "no /dev/kvm after loading $1 KVM"
+}
+
+# hermit.ko, and the hook when KVM is patched
+load_hermit()
+{
+	requires "$(module hermit)" "run kvm-module/build"
+	insmod "$(module hermit)" "$@"
+	[ -c /dev/hermit ] || wait_for 5 test -c /dev/hermit
+	if [ "$KVM_MODE" = patched ]; then
+		insmod "$(module hermit-kvm)"
+	fi
+}
+
+unload_hermit()
+{
+	local m
+	for m in hermit_kvm hermit_rdma hermit; do
+		[ ! -d /sys/module/$m ] || rmmod $m || fail "rmmod $m refused: $(cat /sys/module/$m/refcnt) users"
+	done
+}
+
+# Everything down; the test fails when something cannot be.
+teardown()
+{
+	local n
+	for n in $W/*.pid; do
+		[ -e "$n" ] || continue
+		n=${n##*/}
+		stop_vm "${n%.pid}"
+	done
+	for n in $W/*.memserver; do
+		[ -e "$n" ] || continue
+		n=${n##*/}
+		stop_memserver "${n%.memserver}"
+	done
+	unload_hermit
+	for n in kvm_amd kvm_intel kvm; do
+		[ ! -d /sys/module/$n ] || rmmod $n || fail "rmmod $n refused"
+	done
+}
+
+# --- memory server ---------------------------------------------------------
+
+# start_memserver NAME ADDRESS ARGS...: e.g. start_memserver m1 tcp:127.0.0.1:7471 --capacity 1G
+start_memserver()
+{
+	local name=$1 address=$2 port=${2##*:}
+	shift 2
+	requires /hermit/build/userland/bin/hermit-memserver "build the userland"
+	hermit-memserver --listen "$address" "$@" > "$W/$name.server.log" 2>&1 &
+	echo $! > "$W/$name.memserver"
+	# listening shows as state 0A in /proc/net/tcp
+	wait_for 20 grep -q ":$(printf %04X "$port") .* 0A " /proc/net/tcp /proc/net/tcp6
+}
+
+stop_memserver()
+{
+	local pid
+	pid=$(cat "$W/$1.memserver")
+	kill -TERM "$pid" 2>/dev/null || true
+	wait_for 20 gone "$pid"
+	rm -f "$W/$1.memserver"
+	cp "$W/$1.server.log" /out/ 2>/dev/null || true
+}
+
+gone() { [ ! -d "/proc/$1" ] || grep -q '^State:.*Z' "/proc/$1/status"; }
+
+# --- guests ----------------------------------------------------------------
+
+# start_vm NAME QEMU-ARGS...: a guest on our QEMU with a QMP socket, a serial
+# log and a report port.  VM_KERNEL, VM_INITRD, VM_APPEND and VM_CPUS change
+# what it boots; VM_KERNEL=none boots nothing.
+start_vm()
+{
+	local name=$1 boot=()
+	shift
+	if [ "${VM_KERNEL:-}" != none ]; then
+		boot=(-kernel "${VM_KERNEL:-/hermit/vm/vmlinuz}" -initrd "${VM_INITRD:-/hermit/vm/guest.img}"
+		      -append "console=ttyS0 panic=-1 quiet mitigations=off ${VM_APPEND:-}")
+	fi
+	rm -f "$W/$name".{qmp,report,serial,exit}
+	: > "$W/$name.report"
+	( rc=0
+	  "$QEMU" -L /usr/share/seabios -L /usr/share/qemu -L /usr/lib/ipxe/qemu \
+		-name "$name" -enable-kvm -cpu host -smp "${VM_CPUS:-1}" -display none -nodefaults -no-reboot \
+		"${boot[@]}" -serial "file:$W/$name.serial" \
+		-chardev "socket,id=qmp,path=$W/$name.qmp,server=on,wait=off" -mon chardev=qmp,mode=control \
+		-device virtio-serial-pci -chardev "file,id=report,path=$W/$name.report" \
+		-device virtserialport,chardev=report,name=report \
+		"$@" > "$W/$name.qemu" 2>&1 & echo $! > "$W/$name.pid"
+	  wait $! || rc=$?
+	  echo $rc > "$W/$name.exit" ) &
+	wait_for 5 test -s "$W/$name.pid"
+}
+
+vm_pid() { cat "$W/$1.pid"; }
+vm_died() { [ -s "$W/$1.exit" ]; }
+
+# qmp NAME COMMAND...: each a JSON object, or a bare command name, or
+# "hmp: text"; prints the JSON of each answer, a line each.
+qmp()
+{
+	local name=$1
+	shift
+	python3 -I /src/tests/vm/qmp.py "$W/$name.qmp" "$@"
+}
+
+# report NAME: what the guest said so far; wait_report NAME SECONDS REGEX
+report() { cat "$W/$1.report"; }
+wait_report()
+{
+	local name=$1 seconds=$2 end
+	end=$(($(cut -d. -f1 /proc/uptime) + seconds))
+	until grep -Eq "$3" "$W/$name.report"; do
+		if vm_died "$name"; then
+			grep -Eq "$3" "$W/$name.report" && return
+			save_vm "$name"
+			fail "guest $name ended (QEMU's exit code $(cat "$W/$name.exit")) before it reported '$3': $(tail -n 1 "$W/$name.qemu")"
+		fi
+		if [ "$(cut -d. -f1 /proc/uptime)" -ge $end ]; then
+			save_vm "$name"
+			fail "guest $name did not report '$3' within $seconds s; last: $(tail -n 1 "$W/$name.report")"
+		fi
+		sleep 0.3
+	done
+}
+
+save_vm() { cp "$W/$1".{report,serial,qemu} /out/ 2>/dev/null || true; }
+
+# wait until the guest powered off by itself and QEMU ended well
+wait_vm_end()
+{
+	wait_for "$2" vm_died "$1"
+	save_vm "$1"
+	[ "$(cat "$W/$1.exit")" = 0 ] || fail "QEMU of $1 ended with $(cat "$W/$1.exit"): $(tail -n 1 "$W/$1.qemu")"
+	rm -f "$W/$1.pid"
+}
+
+# stop_vm NAME: QMP quit, then by force; the test fails if force was needed
+stop_vm()
+{
+	if ! vm_died "$1"; then
+		qmp "$1" quit > /dev/null 2>&1 || true
+		wait_for 30 vm_died "$1"
+	fi
+	save_vm "$1"
+	rm -f "$W/$1.pid"
+}
+
+kill_vm()
+{
+	kill -KILL "$(vm_pid "$1")"
+	wait_for 30 vm_died "$1"
+	save_vm "$1"
+	rm -f "$W/$1.pid"
+}
+
+# --- figures ---------------------------------------------------------------
+
+# kvm_stat NAME: a counter of KVM, summed over VMs
+kvm_stat() { cat "/sys/kernel/debug/kvm/$1"; }
+
+# hermit_stat NAME FIELD: a field of query-hermit-memory's first object
+hermit_stat()
+{
+	qmp "$1" query-hermit-memory | python3 -I -c '
+import json, sys
+v = json.load(sys.stdin)["return"][0]
+for k in sys.argv[1].split("."):
+    v = v[int(k)] if isinstance(v, list) else v[k]
+print(v)' "$2"
+}

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""qmp.py SOCKET COMMAND...: send each command, print each answer on a line.
+
+A command is a JSON object, a bare command name, or "hmp: text".  Events that
+arrive meanwhile go to standard error.  Exits 1 when an answer is an error, 2
+when the socket cannot be talked to.
+"""
+import json
+import socket
+import sys
+import time
+
+
+def connect(path, seconds=20):
+    end = time.monotonic() + seconds
+    while True:
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(60)
+        try:
+            s.connect(path)
+            return s.makefile("rw")
+        except OSError:
+            s.close()
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+
+
+def answer(f):
+    while True:
+        line = f.readline()
+        if not line:
+            raise OSError("QEMU closed the connection")
+        m = json.loads(line)
+        if "event" not in m:
+            return m
+        print("event", line.strip(), file=sys.stderr)
+
+
+def ask(f, command):
+    if command.startswith("hmp: "):
+        command = {"execute": "human-monitor-command",
+                   "arguments": {"command-line": command[5:]}}
+    elif command.startswith("{"):
+        command = json.loads(command)
+    else:
+        command = {"execute": command}
+    f.write(json.dumps(command) + "\n")
+    f.flush()
+    return answer(f)
+
+
+def open_qmp(path):
+    f = connect(path)
+    f.readline()
+    ask(f, "qmp_capabilities")
+    return f
+
+
+def main():
+    bad = 0
+    try:
+        f = open_qmp(sys.argv[1])
+        for command in sys.argv[2:]:
+            reply = ask(f, command)
+            print(json.dumps(reply), flush=True)
+            if "error" in reply:
+                bad = 1
+            elif command == "quit":
+                break
+    except OSError as e:
+        print(f"qmp.py: {sys.argv[1]}: {e}", file=sys.stderr)
+        return 2
+    return bad
+
+
+if __name__ == "__main__":
+    sys.exit(main())
