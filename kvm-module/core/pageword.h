@@ -289,7 +289,8 @@ static __always_inline int hermit_word_next(u64 old, enum hermit_event ev,
 
 	case HERMIT_EV_DISCARD_OK:
 	case HERMIT_EV_DISCARD_FAIL:
-		if (!w)
+		/* EVICTING + W is a write: without W nobody would own it. */
+		if (!w || s == HERMIT_EVICTING)
 			return -EINVAL;
 		*new = old & ~(HERMIT_W_INFLIGHT | HERMIT_W_FOREIGN);
 		if (s == HERMIT_ABSENT && ev == HERMIT_EV_DISCARD_OK)
