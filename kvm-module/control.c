@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* /dev/hermit: the control fd and its ioctls. */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/uuid.h>
+
+#include "region.h"
+
+struct hermit_control {
+	struct mutex lock;		/* create and open, once */
+	struct hermit_region *region;
+	bool owner;			/* closing it ends the region */
+};
+
+static int control_open(struct inode *inode, struct file *file)
+{
+	struct hermit_control *c = kzalloc(sizeof(*c), GFP_KERNEL);
+
+	if (!c)
+		return -ENOMEM;
+	mutex_init(&c->lock);
+	file->private_data = c;
+	return 0;
+}
+
+static int control_release(struct inode *inode, struct file *file)
+{
+	struct hermit_control *c = file->private_data;
+
+	if (c->region) {
+		if (c->owner)
+			hermit_region_end(c->region);
+		else
+			hermit_region_put(c->region);
+	}
+	kfree(c);
+	return 0;
+}
+
+/*
+ * Copy a struct that begins with its size: an older, shorter one is filled up
+ * with zeros, a newer one must have zeros in what we do not know.
+ */
+static int copy_sized(void *dst, size_t ksize, const void __user *src)
+{
+	u32 usize;
+
+	if (get_user(usize, (const u32 __user *)src))
+		return -EFAULT;
+	if (usize < sizeof(u32))
+		return -EINVAL;
+	return copy_struct_from_user(dst, ksize, src, usize);
+}
+
+static int copy_back(void __user *dst, const void *src, size_t ksize, u32 usize)
+{
+	return copy_to_user(dst, src, min_t(size_t, ksize, usize)) ? -EFAULT : 0;
+}
+
+static int control_create(struct hermit_control *ctl, void __user *arg)
+{
+	struct hermit_create *c;
+	struct hermit_region *r;
+	struct file *memory;
+	int ret, fd, i;
+
+	c = kzalloc(sizeof(*c), GFP_KERNEL);
+	if (!c)
+		return -ENOMEM;
+	ret = copy_sized(c, sizeof(*c), arg);
+	if (ret)
+		goto free;
+	c->error[0] = 0;
+	c->memory_fd = -1;
+	c->name[HERMIT_NAME_LEN - 1] = 0;
+	for (i = 0; i < HERMIT_MAX_SERVERS; i++)
+		c->servers[i][HERMIT_SERVER_LEN - 1] = 0;
+	if (c->version != HERMIT_UAPI_VERSION) {
+		snprintf(c->error, sizeof(c->error),
+			 "interface version %u wanted, hermit.ko has %u: use matching versions",
+			 c->version, HERMIT_UAPI_VERSION);
+		ret = -EPROTO;
+		goto out;
+	}
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0) {
+		ret = fd;
+		goto out;
+	}
+	mutex_lock(&ctl->lock);
+	if (ctl->region) {
+		mutex_unlock(&ctl->lock);
+		put_unused_fd(fd);
+		ret = -EBUSY;
+		strscpy(c->error, "this control fd has a region already");
+		goto out;
+	}
+	r = hermit_region_create(c, &memory);
+	if (IS_ERR(r)) {
+		mutex_unlock(&ctl->lock);
+		put_unused_fd(fd);
+		ret = PTR_ERR(r);
+		goto out;
+	}
+	/* The fd is installed last: nobody can use what may yet fail. */
+	c->memory_fd = fd;
+	memzero_explicit(c->key, sizeof(c->key));
+	ret = copy_back(arg, c, sizeof(*c), c->size);
+	ctl->owner = true;
+	/* read() and poll() look at it without the lock. */
+	smp_store_release(&ctl->region, r);
+	mutex_unlock(&ctl->lock);
+	if (ret) {
+		put_unused_fd(fd);
+		fput(memory);	/* the region ends with the control fd */
+		goto free;
+	}
+	fd_install(fd, memory);
+	kfree_sensitive(c);
+	return 0;
+out:
+	memzero_explicit(c->key, sizeof(c->key));
+	if (copy_back(arg, c, sizeof(*c), c->size))
+		ret = -EFAULT;
+free:
+	kfree_sensitive(c);
+	return ret;
+}
+
+static int control_attach(struct hermit_control *ctl, void __user *arg)
+{
+	struct hermit_open o;
+	struct hermit_region *r;
+	int ret;
+
+	ret = copy_sized(&o, sizeof(o), arg);
+	if (ret)
+		return ret;
+	mutex_lock(&ctl->lock);
+	if (ctl->region) {
+		ret = -EBUSY;
+	} else {
+		r = hermit_region_find(o.uuid);
+		if (r)
+			smp_store_release(&ctl->region, r);
+		else
+			ret = -ENOENT;
+	}
+	mutex_unlock(&ctl->lock);
+	return ret;
+}
+
+static int control_set_limit(struct hermit_region *r, void __user *arg)
+{
+	struct hermit_limit l;
+	int ret;
+
+	ret = copy_sized(&l, sizeof(l), arg);
+	if (ret)
+		return ret;
+	l.error[0] = 0;
+	l.floor = (u64)r->floor << PAGE_SHIFT;
+	if (!PAGE_ALIGNED(l.limit) || l.limit > r->npages << PAGE_SHIFT) {
+		snprintf(l.error, sizeof(l.error),
+			 "limit %llu: must be a multiple of 4096 and at most the size, %llu",
+			 l.limit, r->npages << PAGE_SHIFT);
+		ret = -EINVAL;
+	} else if (l.limit < l.floor && l.limit < r->npages << PAGE_SHIFT) {
+		snprintf(l.error, sizeof(l.error),
+			 "limit %llu: below %llu bytes (the pages that this host's CPUs and reclaim threads may need at once) the guest could not go on",
+			 l.limit, l.floor);
+		ret = -ERANGE;
+	} else {
+		WRITE_ONCE(r->limit_set, ktime_get_ns());
+		WRITE_ONCE(r->unreachable, false);
+		WRITE_ONCE(r->used_max, 0);
+		WRITE_ONCE(r->limit, l.limit >> PAGE_SHIFT);
+		/* More room, or work to do. */
+		wake_up_all(&r->room_wq);
+		hermit_reclaim_kick(r);
+	}
+	if (copy_back(arg, &l, sizeof(l), l.size))
+		ret = -EFAULT;
+	return ret;
+}
+
+static int control_get_stats(struct hermit_region *r, void __user *arg)
+{
+	struct hermit_stats *st;
+	u32 usize;
+	int ret;
+
+	if (get_user(usize, (u32 __user *)arg))
+		return -EFAULT;
+	if (usize < sizeof(u32))
+		return -EINVAL;
+	st = kzalloc(sizeof(*st), GFP_KERNEL);
+	if (!st)
+		return -ENOMEM;
+	hermit_stats_fill(r, st);
+	ret = copy_back(arg, st, sizeof(*st), usize);
+	kfree(st);
+	return ret;
+}
+
+static u8 page_state(struct hermit_region *r, u64 idx)
+{
+	atomic64_t *word = hermit_word(r, idx);
+
+	switch (word ? hermit_word_state(atomic64_read(word)) : HERMIT_ABSENT) {
+	case HERMIT_LOCAL:
+	case HERMIT_EVICTING:
+		return HERMIT_PAGE_LOCAL;
+	case HERMIT_REMOTE:
+	case HERMIT_FETCHING:
+		return HERMIT_PAGE_REMOTE;
+	case HERMIT_LOST:
+		return HERMIT_PAGE_LOST;
+	default:
+		return HERMIT_PAGE_ABSENT;
+	}
+}
+
+static int control_get_pagemap(struct hermit_region *r, void __user *arg)
+{
+	struct hermit_pagemap m;
+	u64 done, i, n;
+	int ret;
+	u8 *buf;
+
+	ret = copy_sized(&m, sizeof(m), arg);
+	if (ret)
+		return ret;
+	if (m.start_page > r->npages || m.nr_pages > r->npages - m.start_page)
+		return -EINVAL;
+	buf = (u8 *)__get_free_page(GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	for (done = 0; done < m.nr_pages; done += n) {
+		n = min_t(u64, m.nr_pages - done, PAGE_SIZE);
+		for (i = 0; i < n; i++)
+			buf[i] = page_state(r, m.start_page + done + i);
+		if (copy_to_user(u64_to_user_ptr(m.states) + done, buf, n)) {
+			ret = -EFAULT;
+			break;
+		}
+		cond_resched();
+	}
+	free_page((unsigned long)buf);
+	return ret;
+}
+
+static long control_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct hermit_control *ctl = file->private_data;
+	void __user *p = (void __user *)arg;
+	struct hermit_region *r;
+
+	if (cmd == HERMIT_CREATE)
+		return control_create(ctl, p);
+	if (cmd == HERMIT_OPEN)
+		return control_attach(ctl, p);
+	r = smp_load_acquire(&ctl->region);
+	if (!r)
+		return -ENXIO;
+	switch (cmd) {
+	case HERMIT_SET_LIMIT:
+		return control_set_limit(r, p);
+	case HERMIT_GET_STATS:
+		return control_get_stats(r, p);
+	case HERMIT_GET_PAGEMAP:
+		return control_get_pagemap(r, p);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static ssize_t control_read(struct file *file, char __user *buf, size_t len,
+			    loff_t *pos)
+{
+	struct hermit_control *ctl = file->private_data;
+	struct hermit_region *r = smp_load_acquire(&ctl->region);
+	struct hermit_event_record rec;
+	struct hermit_events *e;
+	ssize_t done = 0;
+	int ret;
+
+	/* Events have one reader: the owner. */
+	if (!r || !ctl->owner)
+		return -ENXIO;
+	if (len < sizeof(rec))
+		return -EINVAL;
+	e = &r->events;
+	if (!(file->f_flags & O_NONBLOCK)) {
+		ret = wait_event_interruptible(e->wq,
+					       READ_ONCE(e->head) != READ_ONCE(e->tail));
+		if (ret)
+			return ret;
+	}
+	while (len - done >= sizeof(rec)) {
+		spin_lock_irq(&e->lock);
+		if (e->head == e->tail) {
+			spin_unlock_irq(&e->lock);
+			break;
+		}
+		rec = e->ring[e->tail++ % HERMIT_EVENTS];
+		spin_unlock_irq(&e->lock);
+		if (copy_to_user(buf + done, &rec, sizeof(rec)))
+			return done ?: -EFAULT;
+		done += sizeof(rec);
+	}
+	return done ?: -EAGAIN;
+}
+
+static __poll_t control_poll(struct file *file, poll_table *wait)
+{
+	struct hermit_control *ctl = file->private_data;
+	struct hermit_region *r = smp_load_acquire(&ctl->region);
+
+	if (!r || !ctl->owner)
+		return EPOLLERR;
+	poll_wait(file, &r->events.wq, wait);
+	return READ_ONCE(r->events.head) != READ_ONCE(r->events.tail) ?
+	       EPOLLIN | EPOLLRDNORM : 0;
+}
+
+static const struct file_operations control_fops = {
+	.owner = THIS_MODULE,
+	.open = control_open,
+	.release = control_release,
+	.unlocked_ioctl = control_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.read = control_read,
+	.poll = control_poll,
+};
+
+static struct miscdevice control_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "hermit",
+	.fops = &control_fops,
+	.mode = 0660,
+};
+
+int hermit_control_init(void)
+{
+	return misc_register(&control_device);
+}
+
+void hermit_control_exit(void)
+{
+	misc_deregister(&control_device);
+}

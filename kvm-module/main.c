@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * hermit.ko: guest memory larger than the host memory it may use. Links
+ * neither KVM nor RDMA; hermit-kvm.ko and hermit-rdma.ko register with it.
+ */
+#include <linux/module.h>
+
+#include "region.h"
+
+static int __init hermit_init(void)
+{
+	int ret;
+
+	ret = hermit_req_init();
+	if (ret)
+		return ret;
+	ret = hermit_transport_register(&hermit_transport_local);
+	if (ret)
+		goto exit_req;
+	ret = hermit_transport_register(&hermit_transport_tcp);
+	if (ret)
+		goto unregister_local;
+	ret = hermit_control_init();
+	if (ret)
+		goto unregister_tcp;
+	return 0;
+
+unregister_tcp:
+	hermit_transport_unregister(&hermit_transport_tcp);
+unregister_local:
+	hermit_transport_unregister(&hermit_transport_local);
+exit_req:
+	hermit_req_exit();
+	return ret;
+}
+
+static void __exit hermit_exit(void)
+{
+	hermit_control_exit();
+	hermit_transport_unregister(&hermit_transport_tcp);
+	hermit_transport_unregister(&hermit_transport_local);
+	hermit_req_exit();
+}
+
+module_init(hermit_init);
+module_exit(hermit_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Transparent remote memory for virtual machines");

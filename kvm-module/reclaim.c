@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Reclaim (design, section 7). Per region up to HERMIT_MAX_THREADS vhost tasks:
+ * threads of QEMU in all but files, so in its cgroup and gone with it.
+ *
+ * A batch:	select	clock over the page words, with EPT accessed bits
+ *		unmap	EPT of all address spaces, one flush; then host PTEs
+ *		decide	under a frozen reference: drop, write, forget zeros
+ *		post	all writes at once; their completions free the pages
+ *
+ * Nobody waits for the writes: the next batch goes on, until
+ * HERMIT_MAX_WRITES are out and the server does not answer.
+ */
+#include <linux/highmem.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/vhost_task.h>
+
+#include "region.h"
+#include "provider.h"
+
+/* Words that one step of the clock hand takes, and asks the EPT about. */
+#define SCAN_STEP	64
+/* After so many words without a full batch, age does not protect any more. */
+#define SCAN_HARD	8192
+/* Give up a scan here; a region of less is scanned about twice. */
+#define SCAN_MAX	65536
+
+struct reclaim_batch {
+	struct hermit_victim v[HERMIT_BATCH];
+	int nr;
+};
+
+/*
+ * How many threads should run. Simple on purpose: proportional to how far the
+ * room is below a mark of 1/32 of the limit.
+ */
+static unsigned int reclaim_threads_wanted(struct hermit_region *r)
+{
+	long room = hermit_room(r), mark;
+
+	if (READ_ONCE(r->dead))
+		return 0;
+	mark = clamp(READ_ONCE(r->limit) / 32, 2L * HERMIT_BATCH, 1024L);
+	if (room <= 0 || atomic_read(&r->room_waiters))
+		return r->nr_reclaimers;
+	if (room >= mark)
+		return 0;
+	return 1 + (mark - room) * (r->nr_reclaimers - 1) / mark;
+}
+
+void hermit_reclaim_kick(struct hermit_region *r)
+{
+	unsigned int wanted = reclaim_threads_wanted(r), i;
+
+	if (wanted != READ_ONCE(r->threads_wanted))
+		WRITE_ONCE(r->threads_wanted, wanted);
+	for (i = 0; i < wanted; i++)
+		vhost_task_wake(r->reclaimers[i].task);
+}
+
+static bool word_fresh(u64 w)
+{
+	unsigned int age = (hermit_stamp_now() - hermit_word_stamp(w)) &
+			   HERMIT_W_STAMP_MASK;
+
+	return age < HERMIT_FRESH_MS / 4 + 1;
+}
+
+/*
+ * One step of the clock: of SCAN_STEP adjacent pages, make those EVICTING that
+ * were not accessed lately. Each page gets one more turn for each visit in
+ * which it was found accessed.
+ */
+static void reclaim_scan_step(struct hermit_region *r, u64 start, bool hard,
+			      struct reclaim_batch *b)
+{
+	DECLARE_BITMAP(accessed, SCAN_STEP) = {};
+	u64 idx[SCAN_STEP], w, old, new;
+	int n = 0, i;
+
+	for (i = 0; i < SCAN_STEP && start + i < r->npages; i++) {
+		w = atomic64_read(hermit_word(r, start + i));
+		if (hermit_word_state(w) == HERMIT_LOCAL &&
+		    !(w & HERMIT_W_INFLIGHT) && !word_fresh(w))
+			idx[n++] = start + i;
+	}
+	hermit_count(r, HERMIT_C_SCANNED, i);
+	if (!n)
+		return;
+	hermit_provider_age(r, idx, n, accessed);
+
+	for (i = 0; i < n && b->nr < HERMIT_BATCH; i++) {
+		atomic64_t *word = hermit_word(r, idx[i]);
+		unsigned int age;
+
+		w = atomic64_read(word);
+		age = hermit_word_age(w);
+		if (!hard && (test_bit(i, accessed) || age)) {
+			age = test_bit(i, accessed) ? 1 : age - 1;
+			/* A lost race loses a hint. */
+			atomic64_cmpxchg(word, w, hermit_word_set_age(w, age));
+			continue;
+		}
+		if (hermit_word_apply(word, HERMIT_EV_EVICT_BEGIN, 0, &old, &new))
+			continue;
+		b->v[b->nr++] = (struct hermit_victim) {
+			.idx = idx[i],
+			.word = new,
+			.page = hermit_word_page(new),
+		};
+	}
+}
+
+static void reclaim_select(struct hermit_region *r, struct reclaim_batch *b)
+{
+	u64 scanned = 0, start, steps = DIV_ROUND_UP(r->npages, SCAN_STEP), s;
+	bool hard = false;
+
+	/* A region of mostly untouched chunks is walked by leaps below. */
+	for (s = 0; s < 3 * steps && b->nr < HERMIT_BATCH; s++) {
+		start = (u64)(atomic64_inc_return(&r->hand) % steps) * SCAN_STEP;
+		if (!hermit_word(r, start))
+			continue;
+		reclaim_scan_step(r, start, hard, b);
+		scanned += SCAN_STEP;
+		hard = scanned >= SCAN_HARD || s > 2 * steps;
+		if (scanned >= SCAN_MAX)
+			break;
+	}
+}
+
+static bool page_is_zero(struct page *page)
+{
+	void *p = kmap_local_page(page);
+	bool zero = !memchr_inv(p, 0, PAGE_SIZE);
+
+	kunmap_local(p);
+	return zero;
+}
+
+static void reclaim_keep(struct hermit_region *r, struct hermit_victim *v)
+{
+	u64 old, new;
+
+	hermit_word_apply(hermit_word(r, v->idx), HERMIT_EV_EVICT_KEEP, 0, &old,
+			  &new);
+	if (old & HERMIT_W_RESCUED)
+		hermit_word_wake(r, v->idx);
+	hermit_count(r, HERMIT_C_KEPT, 1);
+}
+
+/*
+ * The victim is in no page table any more, and no new reference to it can be
+ * more than a reader of a stale word that is about to drop it again. Decide
+ * what becomes of it; false if it stays.
+ */
+static bool reclaim_decide(struct hermit_region *r, struct hermit_victim *v,
+			   struct list_head *writes)
+{
+	atomic64_t *word = hermit_word(r, v->idx);
+	struct page *page = v->page;
+	struct hermit_req *req;
+	enum hermit_event ev;
+	u64 gen = 0, old, new;
+	bool dirty;
+
+	if (v->keep) {
+		if (v->flags & HERMIT_MMU_DIRTY)
+			SetPageDirty(page);
+		reclaim_keep(r, v);
+		return false;
+	}
+	/*
+	 * Only our reference is left, or somebody pinned the page and may be
+	 * writing to it. Harvest the dirty bit while nobody can get another
+	 * one, and let go before anything is posted.
+	 */
+	if (!page_ref_freeze(page, 1)) {
+		if (v->flags & HERMIT_MMU_DIRTY)
+			SetPageDirty(page);
+		hermit_count(r, HERMIT_C_PINNED, 1);
+		reclaim_keep(r, v);
+		return false;
+	}
+	dirty = TestClearPageDirty(page);
+	dirty |= !!(v->flags & HERMIT_MMU_DIRTY);
+	page_ref_unfreeze(page, 1);
+
+	req = NULL;
+	if (!dirty && (v->word & HERMIT_W_COPY)) {
+		ev = HERMIT_EV_EVICT_DROP;
+		gen = hermit_next_generation(r);
+	} else if (page_is_zero(page)) {
+		ev = HERMIT_EV_EVICT_ZERO;
+	} else {
+		ev = HERMIT_EV_EVICT_WRITE;
+		if (time_after_eq(jiffies, READ_ONCE(r->write_backoff)))
+			req = hermit_req_alloc(r, GFP_NOWAIT | __GFP_NOWARN);
+		if (!req)
+			goto keep;
+		req->idx = v->idx;
+		req->io.op = HERMIT_IO_WRITE;
+		req->io.page = page;
+		req->io.offset = v->idx << PAGE_SHIFT;
+		req->io.length = PAGE_SIZE;
+		req->io.done = hermit_write_done;
+	}
+
+	if (hermit_word_apply(word, ev, gen, &old, &new)) {
+		/* Rescued since. */
+		if (req) {
+			req->io.page = NULL;
+			hermit_req_put(req);
+		}
+		goto keep;
+	}
+	switch (ev) {
+	case HERMIT_EV_EVICT_DROP:
+		hermit_count(r, HERMIT_C_EVICTED_CLEAN, 1);
+		hermit_count(r, HERMIT_C_REMOTE, 1);
+		hermit_count(r, HERMIT_C_LOCAL, -1);
+		hermit_page_put(r, page);
+		return true;
+	case HERMIT_EV_EVICT_ZERO:
+		hermit_count(r, HERMIT_C_EVICTED_ZERO, 1);
+		hermit_count(r, HERMIT_C_LOCAL, -1);
+		hermit_page_put(r, page);
+		if (new & HERMIT_W_INFLIGHT)
+			hermit_discard_copy(r, v->idx, 1);
+		return true;
+	default:
+		list_add_tail(&req->io.node, writes);
+		return true;
+	}
+keep:
+	/* What was harvested must not be forgotten; before the word is LOCAL. */
+	if (dirty)
+		SetPageDirty(page);
+	reclaim_keep(r, v);
+	return false;
+}
+
+/* Completion of a write; task or softirq. */
+void hermit_write_done(struct hermit_io *io)
+{
+	struct hermit_req *req = container_of(io, struct hermit_req, io);
+	struct hermit_region *r = req->region;
+	struct page *page = io->page;
+	bool failed = io->status;
+	u64 old, new;
+
+	io->page = NULL;
+	if (failed) {
+		/*
+		 * The page is still the word's, which goes back to LOCAL below,
+		 * or ours: the bit does no harm then.
+		 */
+		SetPageDirty(page);
+		hermit_count(r, HERMIT_C_WRITE_ERRORS, 1);
+		WRITE_ONCE(r->write_backoff, jiffies + HZ / 20);
+	} else {
+		WRITE_ONCE(r->progress, ktime_get_ns());
+	}
+	if (WARN_ON_ONCE(hermit_word_apply(hermit_word(r, req->idx),
+					   failed ? HERMIT_EV_WRITE_FAIL :
+						    HERMIT_EV_WRITE_OK,
+					   hermit_next_generation(r), &old,
+					   &new)))
+		goto out;
+
+	if (hermit_word_state(old) == HERMIT_EVICTING) {
+		if (!failed) {
+			hermit_count(r, HERMIT_C_EVICTED_DIRTY, 1);
+			hermit_count(r, HERMIT_C_REMOTE, 1);
+			hermit_count(r, HERMIT_C_LOCAL, -1);
+			hermit_page_put(r, page);
+		}
+	} else if ((old & HERMIT_W_FOREIGN) || !hermit_word_has_page(old)) {
+		/* Discarded meanwhile: the page came to us with that. */
+		hermit_page_free(r, page);
+	}
+	hermit_word_wake(r, req->idx);
+	if (hermit_word_state(new) == HERMIT_ABSENT && (new & HERMIT_W_COPY) &&
+	    !hermit_word_apply(hermit_word(r, req->idx),
+			       HERMIT_EV_DISCARD_BEGIN, 0, &old, &new) &&
+	    hermit_word_state(old) == HERMIT_ABSENT && old != new)
+		hermit_discard_copy(r, req->idx, 1);
+out:
+	if (atomic_dec_return(&r->writes) < HERMIT_MAX_WRITES &&
+	    wq_has_sleeper(&r->write_wq))
+		wake_up_all(&r->write_wq);
+	hermit_req_finish(req);
+}
+
+/* One batch. Returns how many pages went, or are on their way. */
+static int reclaim_batch(struct hermit_region *r)
+{
+	struct reclaim_batch b = {};
+	struct hermit_io *io, *next;
+	LIST_HEAD(writes);
+	int i, nr = 0, gone = 0;
+
+	/* The sweep after a loss of contents sees no batch half done. */
+	down_read(&r->sweep_lock);
+	reclaim_select(r, &b);
+	if (b.nr)
+		hermit_unmap(r, b.v, b.nr, false);
+	for (i = 0; i < b.nr; i++)
+		gone += reclaim_decide(r, &b.v[i], &writes);
+	list_for_each_entry(io, &writes, node)
+		nr++;
+	atomic_add(nr, &r->writes);
+	if (nr && hermit_req_submit_list(r, &writes)) {
+		/* The region ends. */
+		list_for_each_entry_safe(io, next, &writes, node) {
+			list_del_init(&io->node);
+			atomic_inc(&r->requests);
+			io->status = -ECANCELED;
+			io->done(io);
+		}
+	}
+	up_read(&r->sweep_lock);
+	return gone;
+}
+
+static bool reclaimer_fn(void *data)
+{
+	struct hermit_reclaimer *t = data;
+	struct hermit_region *r = t->region;
+	unsigned int flags, wanted;
+
+	/* vhost_task_fn() made us TASK_INTERRUPTIBLE: a kick now is not lost. */
+	wanted = reclaim_threads_wanted(r);
+	if (wanted != READ_ONCE(r->threads_wanted))
+		WRITE_ONCE(r->threads_wanted, wanted);
+	if (t->index >= wanted)
+		return false;
+	__set_current_state(TASK_RUNNING);
+
+	wait_event_interruptible_timeout(r->write_wq,
+					 atomic_read(&r->writes) < HERMIT_MAX_WRITES ||
+					 READ_ONCE(r->dead), HZ / 10);
+	if (atomic_read(&r->writes) >= HERMIT_MAX_WRITES || READ_ONCE(r->dead))
+		return true;
+
+	flags = memalloc_noreclaim_save();
+	if (reclaim_batch(r) > 0)
+		t->misses = 0;
+	else
+		t->misses++;
+	memalloc_noreclaim_restore(flags);
+
+	/* Nothing to be had: everything is young, pinned, or on the wire. */
+	if (t->misses)
+		schedule_timeout_interruptible(min(t->misses, 5u));
+	cond_resched();
+	return true;
+}
+
+/* QEMU is being killed; the end of the region follows. */
+static void reclaimer_killed(void *data)
+{
+}
+
+int hermit_reclaim_start(struct hermit_region *r, unsigned int threads)
+{
+	unsigned int i;
+
+	for (i = 0; i < threads; i++) {
+		struct hermit_reclaimer *t = &r->reclaimers[i];
+		struct vhost_task *task;
+
+		t->region = r;
+		t->index = i;
+		task = vhost_task_create(reclaimer_fn, reclaimer_killed, t,
+					 "hermit-reclaim");
+		if (IS_ERR(task)) {
+			hermit_reclaim_stop(r);
+			return PTR_ERR(task);
+		}
+		t->task = task;
+		/* Before it runs: its first look counts the threads. */
+		r->nr_reclaimers = i + 1;
+		vhost_task_start(task);
+	}
+	return 0;
+}
+
+/* Waits for the batches under way. */
+void hermit_reclaim_stop(struct hermit_region *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < r->nr_reclaimers; i++)
+		vhost_task_stop(r->reclaimers[i].task);
+	r->nr_reclaimers = 0;
+}
+
+u64 hermit_reclaim_lose(struct hermit_region *r)
+{
+	u64 idx, old, new, lost = 0, lowest = 0;
+	atomic64_t *word;
+
+	down_write(&r->sweep_lock);
+	for (idx = 0; idx < r->npages; idx++) {
+		word = hermit_word(r, idx);
+		if (!word) {
+			idx |= HERMIT_CHUNK_PAGES - 1;
+			continue;
+		}
+		if (hermit_word_apply(word, HERMIT_EV_LOSE, 0, &old, &new) ||
+		    hermit_word_state(new) != HERMIT_LOST ||
+		    hermit_word_state(old) == HERMIT_LOST)
+			continue;
+		if (!lost++)
+			lowest = idx;
+		hermit_word_wake(r, idx);
+		cond_resched();
+	}
+	up_write(&r->sweep_lock);
+	hermit_count(r, HERMIT_C_REMOTE, -(long)lost);
+	hermit_count(r, HERMIT_C_LOST, lost);
+	if (lost)
+		hermit_event(r, HERMIT_EVENT_PAGES_LOST, lost, lowest);
+	return lost;
+}
