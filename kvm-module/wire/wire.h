@@ -164,6 +164,13 @@ int hermit_wire_check_request(const struct hermit_wire_hdr *hdr,
 int hermit_wire_check_reply(const struct hermit_wire_hdr *hdr,
 			    const char **why);
 
+/*
+ * The same for a frame of the handshake, of the @type that is due. The client
+ * calls it for REFUSE if the server sent that instead.
+ */
+int hermit_wire_check_handshake(const struct hermit_wire_hdr *hdr, u8 type,
+				const char **why);
+
 /* Fill a header. */
 void hermit_wire_fill(struct hermit_wire_hdr *hdr, u8 type, u32 tag,
 		      u64 offset, u32 extent, u32 length);

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "control.h"
+
+#include <errno.h>
+#include <gio/gio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "io.h"
+#include "metrics.h"
+#include "session.h"
+
+#define THREADS 4
+#define QUESTION_MAX 4096
+/* For the question to arrive, and for each part of the answer to leave. */
+#define PATIENCE_S 5
+
+struct HermitControl
+{
+  HermitServer *server;
+  GThreadPool *pool;
+};
+
+typedef struct
+{
+  int fd;
+  gboolean http;
+} Call;
+
+static void
+list_session (const HermitSessionInfo *info, gpointer data)
+{
+  g_string_append_printf (data,
+                          "%s size %" G_GUINT64_FORMAT
+                          " stored %" G_GUINT64_FORMAT
+                          " backed %" G_GUINT64_FORMAT
+                          " connections %u epoch %" G_GUINT64_FORMAT
+                          " name %s\n",
+                          info->uuid, info->size, info->stored, info->backed,
+                          info->connections, info->epoch, info->name);
+}
+
+static char *
+answer_forget (HermitServer *server, char **words)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean force = words[1] && words[2] && !strcmp (words[2], "force");
+  guint8 uuid[16];
+
+  if (!words[1] || (words[2] && (!force || words[3])))
+    return g_strdup ("error: usage: forget UUID [force]\n");
+  if (!hermit_uuid_parse (words[1], uuid))
+    return g_strdup_printf ("error: '%s' is not a UUID\n", words[1]);
+  if (!hermit_sessions_forget (server->sessions, uuid, force, &error))
+    return g_strdup_printf ("error: %s\n", error->message);
+  return g_strdup ("ok\n");
+}
+
+static char *
+answer_command (HermitServer *server, const char *command)
+{
+  g_auto (GStrv) words = g_strsplit_set (command, " \t\r", -1);
+
+  if (!g_strcmp0 (words[0], "list") && !words[1])
+    {
+      GString *text = g_string_new (NULL);
+
+      hermit_sessions_visit (server->sessions, list_session, text);
+      return g_string_free (text, FALSE);
+    }
+  if (!g_strcmp0 (words[0], "stats") && !words[1])
+    return hermit_metrics_text (server);
+  if (!g_strcmp0 (words[0], "forget"))
+    return answer_forget (server, words);
+  return g_strdup_printf ("error: '%s' is not one of: list, stats, "
+                          "forget UUID [force]\n",
+                          command);
+}
+
+static char *
+answer_http (HermitServer *server, const char *request)
+{
+  g_autofree char *text = NULL;
+  const char *status = "200 OK";
+
+  if (g_str_has_prefix (request, "GET /metrics ")
+      || g_str_has_prefix (request, "GET / "))
+    text = hermit_metrics_text (server);
+  else
+    {
+      status = "404 Not Found";
+      text = g_strdup ("GET /metrics\n");
+    }
+  return g_strdup_printf ("HTTP/1.1 %s\r\n"
+                          "Content-Type: text/plain; version=0.0.4\r\n"
+                          "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                          status, strlen (text), text);
+}
+
+/* Up to @until, which is cut off; NULL if it does not come. */
+static char *
+receive_text (int fd, const char *until)
+{
+  gint64 deadline = g_get_monotonic_time () + PATIENCE_S * G_USEC_PER_SEC;
+  char text[QUESTION_MAX + 1];
+  gsize length = 0;
+  char *end = NULL;
+
+  while (!end && length < QUESTION_MAX)
+    {
+      ssize_t n = hermit_io_receive (fd, text + length, QUESTION_MAX - length,
+                                     deadline);
+
+      if (n <= 0)
+        return NULL;
+      length += n;
+      text[length] = '\0';
+      end = strstr (text, until);
+    }
+  return end ? g_strndup (text, end - text) : NULL;
+}
+
+static void
+control_answer (gpointer task, gpointer data)
+{
+  g_autofree Call *call = task;
+  HermitControl *control = data;
+  struct timeval patience = { .tv_sec = PATIENCE_S };
+  g_autofree char *question = NULL;
+  g_autofree char *answer = NULL;
+
+  setsockopt (call->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof (patience));
+  question = receive_text (call->fd, call->http ? "\r\n\r\n" : "\n");
+  if (question)
+    {
+      answer = call->http ? answer_http (control->server, question)
+                          : answer_command (control->server, question);
+      hermit_io_send (call->fd, answer, strlen (answer));
+    }
+  close (call->fd);
+}
+
+HermitControl *
+hermit_control_new (HermitServer *server)
+{
+  HermitControl *control = g_new0 (HermitControl, 1);
+
+  control->server = server;
+  control->pool
+      = g_thread_pool_new (control_answer, control, THREADS, FALSE, NULL);
+  return control;
+}
+
+void
+hermit_control_free (HermitControl *control)
+{
+  g_thread_pool_free (control->pool, FALSE, TRUE);
+  g_free (control);
+}
+
+static void
+control_push (HermitControl *control, int fd, gboolean http)
+{
+  Call *call = g_new (Call, 1);
+
+  call->fd = fd;
+  call->http = http;
+  g_thread_pool_push (control->pool, call, NULL);
+}
+
+void
+hermit_control_accept (int fd, const char *peer G_GNUC_UNUSED, gpointer data)
+{
+  control_push (data, fd, FALSE);
+}
+
+void
+hermit_control_accept_http (int fd, const char *peer G_GNUC_UNUSED,
+                            gpointer data)
+{
+  control_push (data, fd, TRUE);
+}
+
+char *
+hermit_control_ask (const char *path, const char *command, GError **error)
+{
+  g_autofree char *line = g_strdup_printf ("%s\n", command);
+  g_autoptr (GString) answer = g_string_new (NULL);
+  HermitAddress address;
+  char part[4096];
+  ssize_t n = -1;
+  int fd;
+
+  if (!hermit_address_unix (path, &address, error))
+    return NULL;
+  fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd >= 0
+      && connect (fd, (struct sockaddr *)&address.addr, address.length) == 0
+      && hermit_io_send (fd, line, strlen (line)))
+    while ((n = recv (fd, part, sizeof (part), 0)) > 0)
+      g_string_append_len (answer, part, n);
+  if (n < 0)
+    g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno),
+                 "--control: %s: %s", path, g_strerror (errno));
+  if (fd >= 0)
+    close (fd);
+  if (n < 0)
+    return NULL;
+  if (g_str_has_prefix (answer->str, "error: "))
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s",
+                   g_strchomp (answer->str) + strlen ("error: "));
+      return NULL;
+    }
+  return g_strdup (answer->str);
+}

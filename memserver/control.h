@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef HERMIT_CONTROL_H
+#define HERMIT_CONTROL_H
+/*
+ * The operator's side doors: a Unix socket that takes one command per
+ * connection, and HTTP for the metrics. Both answer in a few threads of their
+ * own, since an answer may have to wait for a fence or for a slow peer.
+ */
+#include "server.h"
+
+typedef struct HermitControl HermitControl;
+
+HermitControl *hermit_control_new (HermitServer *server);
+/* Waits for the answers in hand. */
+void hermit_control_free (HermitControl *control);
+
+/* HermitAccept functions; their data is the HermitControl. */
+void hermit_control_accept (int fd, const char *peer, gpointer data);
+void hermit_control_accept_http (int fd, const char *peer, gpointer data);
+
+/*
+ * The other end: send @command to the server at @path and return its answer.
+ * An answer that begins with "error: " is returned as an error.
+ */
+char *hermit_control_ask (const char *path, const char *command,
+                          GError **error);
+
+#endif /* HERMIT_CONTROL_H */

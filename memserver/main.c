@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <gio/gio.h>
+#include <glib-unix.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "conn.h"
+#include "control.h"
+#include "listener.h"
+#include "server.h"
+#include "session.h"
+#include "store.h"
+
+#define PROGRAM "hermit-memserver"
+
+static GLogWriterOutput
+log_write (GLogLevelFlags level, const GLogField *fields, gsize n_fields,
+           gpointer data)
+{
+  const char *message = "";
+
+  if (g_log_writer_default_would_drop (level, NULL))
+    return G_LOG_WRITER_HANDLED;
+  if (g_log_writer_is_journald (fileno (stderr)))
+    return g_log_writer_journald (level, fields, n_fields, data);
+  for (gsize i = 0; i < n_fields; i++)
+    if (!strcmp (fields[i].key, "MESSAGE"))
+      message = fields[i].value;
+  fprintf (stderr, PROGRAM ": %s%s\n",
+           level & G_LOG_LEVEL_WARNING ? "warning: " : "", message);
+  return G_LOG_WRITER_HANDLED;
+}
+
+static void
+on_accept (int fd, const char *peer, gpointer data)
+{
+  hermit_conn_start (data, fd, peer);
+}
+
+static gboolean
+on_signal (gpointer data)
+{
+  g_main_loop_quit (data);
+  return G_SOURCE_CONTINUE;
+}
+
+/* Everything that is listened on; FALSE with what there was until then. */
+static gboolean
+listen_all (const HermitConfig *config, HermitServer *server,
+            HermitControl *control, GPtrArray *listeners, GError **error)
+{
+  for (guint i = 0; i < config->listen->len; i++)
+    {
+      HermitListener *listener = hermit_listener_tcp_new (
+          &g_array_index (config->listen, HermitAddress, i), on_accept, server,
+          error);
+
+      if (!listener)
+        return FALSE;
+      g_ptr_array_add (listeners, listener);
+      printf ("listening on tcp:%s\n", hermit_listener_name (listener));
+    }
+  if (config->control)
+    {
+      HermitListener *listener = hermit_listener_unix_new (
+          config->control, hermit_control_accept, control, error);
+
+      if (!listener)
+        return FALSE;
+      g_ptr_array_add (listeners, listener);
+    }
+  if (config->metrics)
+    {
+      HermitListener *listener = hermit_listener_tcp_new (
+          config->metrics, hermit_control_accept_http, control, error);
+
+      if (!listener)
+        return FALSE;
+      g_ptr_array_add (listeners, listener);
+      printf ("metrics on http://%s/metrics\n",
+              hermit_listener_name (listener));
+    }
+  fflush (stdout);
+  return TRUE;
+}
+
+static gboolean
+serve (const HermitConfig *config, GError **error)
+{
+  g_autoptr (HermitKey) key = NULL;
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  g_autoptr (GPtrArray) listeners
+      = g_ptr_array_new_with_free_func ((GDestroyNotify)hermit_listener_free);
+  g_autofree char *capacity = NULL;
+  HermitServer server = { .key = NULL };
+  HermitControl *control;
+  gboolean ok;
+
+  if (config->key_file)
+    {
+      key = hermit_key_load (config->key_file, error);
+      if (!key)
+        return FALSE;
+    }
+  server.key = key;
+  server.store = hermit_store_new (config->capacity, config->overcommit,
+                                   config->min_free);
+  server.sessions = hermit_sessions_new (server.store);
+  server.conns = hermit_conns_new ();
+  control = hermit_control_new (&server);
+
+  g_unix_signal_add (SIGTERM, on_signal, loop);
+  g_unix_signal_add (SIGINT, on_signal, loop);
+  capacity = g_format_size_full (config->capacity, G_FORMAT_SIZE_IEC_UNITS);
+  g_message ("lending %s%s, %s", capacity,
+             config->overcommit ? ", overcommitted" : "",
+             key ? "to clients with the key" : "to anybody: there is no key");
+  ok = listen_all (config, &server, control, listeners, error);
+  if (ok)
+    {
+      g_main_loop_run (loop);
+      g_message ("shutting down");
+    }
+
+  g_ptr_array_set_size (listeners, 0);
+  hermit_control_free (control);
+  hermit_conns_drain (server.conns);
+  hermit_sessions_free (server.sessions);
+  hermit_conns_free (server.conns);
+  hermit_store_free (server.store);
+  return ok;
+}
+
+static gboolean
+run (int argc, char **argv, GError **error)
+{
+  g_autoptr (HermitConfig) config = hermit_config_new (&argc, &argv, error);
+  g_autofree char *answer = NULL;
+
+  if (!config)
+    return FALSE;
+  if (config->version)
+    {
+      puts (PROGRAM " " HERMIT_VERSION);
+      return TRUE;
+    }
+  if (!config->command)
+    return serve (config, error);
+  answer = hermit_control_ask (config->control, config->command, error);
+  if (!answer)
+    return FALSE;
+  fputs (answer, stdout);
+  return TRUE;
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (GError) error = NULL;
+
+  setlocale (LC_ALL, "");
+  g_set_prgname (PROGRAM);
+  g_log_set_writer_func (log_write, NULL, NULL);
+  umask (0077);
+  /* A reader that left is no reason to die, not even one of our log. */
+  signal (SIGPIPE, SIG_IGN);
+  if (run (argc, argv, &error))
+    return EXIT_SUCCESS;
+  fprintf (stderr, PROGRAM ": %s\n", error->message);
+  return EXIT_FAILURE;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef HERMIT_METRICS_H
+#define HERMIT_METRICS_H
+
+#include "server.h"
+
+/* All numbers of the server, in the text format of Prometheus. Any thread. */
+char *hermit_metrics_text (HermitServer *server);
+
+#endif /* HERMIT_METRICS_H */

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "request.h"
+
+#include <string.h>
+
+void
+hermit_request_fill_reply (struct hermit_wire_hdr *reply,
+                           const struct hermit_wire_hdr *hdr, guint8 status,
+                           guint32 length)
+{
+  hermit_wire_fill (reply, hdr->type | HERMIT_MSG_REPLY,
+                    le32_to_cpu (hdr->tag), le64_to_cpu (hdr->offset),
+                    le32_to_cpu (hdr->extent), length);
+  reply->status = status;
+}
+
+gsize
+hermit_request_answer (HermitRegion *region, HermitCounters *counters,
+                       const struct hermit_wire_hdr *hdr, const void *payload,
+                       guint8 *reply)
+{
+  guint64 offset = le64_to_cpu (hdr->offset);
+  struct hermit_wire_hdr answer;
+  guint32 length = 0;
+  guint8 status = HERMIT_WIRE_EINVAL;
+
+  switch (hdr->type)
+    {
+    case HERMIT_MSG_READ:
+      status = hermit_region_read (region, offset, reply + sizeof (answer));
+      if (status == HERMIT_WIRE_OK)
+        length = HERMIT_WIRE_PAGE;
+      atomic_fetch_add_explicit (&counters->reads, 1, memory_order_relaxed);
+      break;
+    case HERMIT_MSG_WRITE:
+      status = hermit_region_write (region, offset, payload);
+      atomic_fetch_add_explicit (&counters->writes, 1, memory_order_relaxed);
+      break;
+    case HERMIT_MSG_DISCARD:
+      status
+          = hermit_region_discard (region, offset, le32_to_cpu (hdr->extent));
+      atomic_fetch_add_explicit (&counters->discards, 1, memory_order_relaxed);
+      break;
+    case HERMIT_MSG_PING:
+      status = HERMIT_WIRE_OK;
+      break;
+    }
+  if (status == HERMIT_WIRE_ENOSPC)
+    atomic_fetch_add_explicit (&counters->no_space, 1, memory_order_relaxed);
+  else if (status != HERMIT_WIRE_OK)
+    atomic_fetch_add_explicit (&counters->errors, 1, memory_order_relaxed);
+
+  hermit_request_fill_reply (&answer, hdr, status, length);
+  if (hdr->type == HERMIT_MSG_PING)
+    answer.offset = cpu_to_le64 (hermit_region_stored (region));
+  memcpy (reply, &answer, sizeof (answer));
+  return sizeof (answer) + length;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef HERMIT_SERVER_H
+#define HERMIT_SERVER_H
+/*
+ * What the parts of the server share. Made by main, never changed afterwards;
+ * each part does its own locking.
+ *
+ *   main loop:  signals, accept, control socket, metrics
+ *       |  a socket                                    | asks
+ *       v                                              v
+ *   conn: a thread each  --attach, detach, end-->  sessions: who uses what
+ *       |                                              |
+ *       +-------------read, write, discard----------> store: the memory
+ */
+#include <glib.h>
+#include <stdatomic.h>
+
+#include "auth.h"
+#include "wire/wire.h"
+
+struct HermitStore;
+struct HermitSessions;
+struct HermitConns;
+
+typedef struct
+{
+  struct HermitStore *store;
+  struct HermitSessions *sessions;
+  struct HermitConns *conns;
+  HermitKey *key; /* NULL: clients need none */
+  /* by enum hermit_wire_refusal */
+  _Atomic guint64 refusals[HERMIT_REFUSE_PROTOCOL + 1];
+} HermitServer;
+
+#endif /* HERMIT_SERVER_H */

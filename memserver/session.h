@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef HERMIT_SESSION_H
+#define HERMIT_SESSION_H
+/*
+ * Who uses which region: sessions, epochs, fences. See "Sessions" in wire.h.
+ *
+ * A session is made by the first OPEN of its region and lasts until END or
+ * forget, with or without connections. At most one thread at a time changes a
+ * session (a new epoch, or its end), and whoever does so first stops the
+ * connections it must not find, and waits until their threads have detached:
+ * that is the fence.
+ *
+ * Every function takes the sessions' lock; those that fence wait under it for
+ * the connections concerned, and for nothing else.
+ */
+#include <glib.h>
+
+#include "request.h"
+#include "store.h"
+#include "wire/wire.h"
+
+/* Connections of one session, and the requests a client should keep on one. */
+#define HERMIT_SESSION_CONNECTIONS 64
+#define HERMIT_SESSION_INFLIGHT 1024
+
+typedef struct HermitConn HermitConn;
+typedef struct HermitSession HermitSession;
+typedef struct HermitSessions HermitSessions;
+
+HermitSessions *hermit_sessions_new (HermitStore *store);
+/* Frees the memory of all sessions; none may have a connection. */
+void hermit_sessions_free (HermitSessions *sessions);
+
+/*
+ * Attach @conn, of a client that has proved itself, as @hello asks: to a new
+ * epoch (fencing the older ones; waits) or to the one it names. Returns 0 with
+ * *@session and @welcome, or the code to refuse with and *@why.
+ */
+guint32 hermit_sessions_attach (HermitSessions *sessions, HermitConn *conn,
+                                const char *peer,
+                                const struct hermit_wire_hello *hello,
+                                HermitSession **session,
+                                struct hermit_wire_welcome *welcome,
+                                char **why);
+
+/*
+ * @conn's thread has left the region for good. *@session may not be used any
+ * more.
+ */
+void hermit_session_detach (HermitSession *session, HermitConn *conn);
+
+/*
+ * END from @conn: stop the other connections, wait for them, free the memory.
+ * @conn still has to detach. FALSE if @conn itself is to stop.
+ */
+gboolean hermit_session_end (HermitSession *session, HermitConn *conn);
+
+/*
+ * The operator's END. A session with connections is ended only if @force.
+ */
+gboolean hermit_sessions_forget (HermitSessions *sessions,
+                                 const guint8 uuid[16], gboolean force,
+                                 GError **error);
+
+/* For an attached connection, until it detaches or ends the session. */
+HermitRegion *hermit_session_region (HermitSession *session);
+HermitCounters *hermit_session_counters (HermitSession *session);
+const char *hermit_session_label (HermitSession *session);
+
+typedef struct
+{
+  const char *uuid;
+  const char *name; /* escaped */
+  guint64 size;
+  guint64 stored;
+  guint64 backed;
+  guint64 epoch;
+  guint64 incarnation;
+  guint connections;
+  const HermitCounters *counters;
+} HermitSessionInfo;
+
+typedef void (*HermitSessionVisit) (const HermitSessionInfo *info,
+                                    gpointer data);
+
+/* Calls @visit for each session, with the lock held. */
+void hermit_sessions_visit (HermitSessions *sessions, HermitSessionVisit visit,
+                            gpointer data);
+
+/* The usual text of a UUID; and back, FALSE if @text is none. */
+char *hermit_uuid_text (const guint8 uuid[16]);
+gboolean hermit_uuid_parse (const char *text, guint8 uuid[16]);
+
+#endif /* HERMIT_SESSION_H */
