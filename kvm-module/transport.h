@@ -56,7 +56,8 @@ struct hermit_io {
 	struct list_head node;		/* transport's */
 	struct page *page;		/* READ, WRITE: one page */
 	u64 offset;			/* bytes in the region, page-aligned */
-	u32 length;			/* PAGE_SIZE; DISCARD: a multiple of it */
+	/* PAGE_SIZE; DISCARD: a multiple, at most HERMIT_WIRE_DISCARD_MAX */
+	u32 length;
 	u8 op;				/* enum hermit_io_op */
 	bool demand;			/* a READ that somebody waits for: goes first */
 	int status;			/* out: 0 or negative errno */
@@ -70,7 +71,13 @@ struct hermit_io {
 	void (*done)(struct hermit_io *io);
 };
 
-/* What the transport tells its user. Task context, may sleep, serialised. */
+/*
+ * What the transport tells its user. Task context, may sleep, serialised; may
+ * submit(), may not close(). A link begins UP, and state() tells changes only.
+ * FULL: a write was refused for lack of space within the last second. After a
+ * second without one it is UP again, whether there is space or not: only
+ * another write can tell.
+ */
 struct hermit_link_user_ops {
 	void (*state)(void *user, enum hermit_server_state state);
 	/*

@@ -75,7 +75,7 @@ enum hermit_server_state {
 	HERMIT_SERVER_UP = 1,
 	HERMIT_SERVER_RECONNECTING = 2,
 	HERMIT_SERVER_FULL = 3,
-	HERMIT_SERVER_FAILED = 4,	/* refused us; will not be tried again */
+	HERMIT_SERVER_FAILED = 4,	/* refuses us until its operator acts; asked once a second */
 };
 
 struct hermit_server_stats {

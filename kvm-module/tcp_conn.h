@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef HERMIT_TCP_CONN_H
+#define HERMIT_TCP_CONN_H
+/*
+ * One connection of a link: a socket, the requests that are on it, a thread
+ * that sends and one that receives. The threads live as long as the
+ * connection object and are parked while it has no socket, so that
+ * reconnecting needs no new task when memory is short.
+ *
+ * create, start, stop, end and destroy exclude each other (the link calls
+ * them from its work item, and after that is gone); check and stats may be
+ * called at any time in between. All are process context; all but check and
+ * stats may sleep.
+ */
+#include <linux/list.h>
+#include <linux/types.h>
+
+struct delayed_work;
+struct hermit_server_stats;
+struct hermit_tcp_conn;
+struct hermit_tcp_queue;
+struct hermit_tcp_session;
+struct socket;
+struct workqueue_struct;
+
+/* Requests on a connection, at most: as many bits of a tag name the slot. */
+#define HERMIT_TCP_MAX_INFLIGHT	1024
+
+/*
+ * It takes ios from @queue, has at most @slots on the wire, and queues @event
+ * on @wq when check() has something to tell. ERR_PTR on failure.
+ */
+struct hermit_tcp_conn *hermit_tcp_conn_create(struct hermit_tcp_queue *queue,
+					       struct workqueue_struct *wq,
+					       struct delayed_work *event,
+					       unsigned int slots,
+					       const char *name,
+					       unsigned int index);
+/* Must be stopped. */
+void hermit_tcp_conn_destroy(struct hermit_tcp_conn *conn);
+
+/*
+ * Serve ios of the lists in mask @lists on @sock, whose handshake gave
+ * @session. The connection owns the socket now.
+ */
+void hermit_tcp_conn_start(struct hermit_tcp_conn *conn, struct socket *sock,
+			   unsigned int lists,
+			   const struct hermit_tcp_session *session);
+
+/*
+ * Close the socket and stop the threads; without a socket, nothing. Requests
+ * that were not completed are added to @ios: no thread uses their pages.
+ * Bounded whatever the server does.
+ */
+void hermit_tcp_conn_stop(struct hermit_tcp_conn *conn, struct list_head *ios);
+
+/* Tell the server that the region ends; true if it said so within @timeout. */
+bool hermit_tcp_conn_end(struct hermit_tcp_conn *conn, long timeout);
+
+struct hermit_tcp_conn_check {
+	const char *broken;		/* why it is of no more use, or NULL */
+	int error;			/* errno that belongs to it, or 0 */
+	bool full;			/* -ENOSPC within the last second */
+};
+
+/* How is it? Broken, if a request waits longer than @deadline_ns. */
+void hermit_tcp_conn_check(struct hermit_tcp_conn *conn, u64 deadline_ns,
+			   struct hermit_tcp_conn_check *check);
+
+/* Add the counters to @st; rtt_ns becomes the larger of both. */
+void hermit_tcp_conn_stats(struct hermit_tcp_conn *conn,
+			   struct hermit_server_stats *st);
+
+#endif /* HERMIT_TCP_CONN_H */
