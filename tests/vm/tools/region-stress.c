@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A hermit region without any KVM: threads of this process map the memory fd
+ * and write and verify patterns in it while reclaim takes pages away. It goes
+ * through vm_ops->fault, pread, punch-hole and O_DIRECT pins, and is the
+ * quickest way to see that a page always comes back as it went.
+ *
+ *	region-stress [--size MiB] [--limit MiB] [--threads N] [--ops N]
+ *		      [--server S] [--key FILE] [--seed N] [--dio FILE] [--flip]
+ *
+ * Each page is owned by the thread of its number modulo the threads, which
+ * keeps its version; every access checks {index, version} at several places
+ * of the page. --flip moves the limit up and down meanwhile. --dio reads a
+ * file of pages with O_DIRECT into pages of the region (pins). Exit status 0:
+ * every check passed; the last line gives the counters.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+#include "uapi/hermit.h"
+
+#define PAGE 4096UL
+#define WORDS (PAGE / 8)
+
+static uint64_t size_mib = 64, limit_mib = 16, ops = 200000, seed = 1;
+static unsigned int nthreads = 2;
+static const char *server, *key_file, *dio_file;
+static bool flip;
+static int control, memory;
+static uint64_t *base;
+static uint64_t npages;
+static uint32_t *version;	/* 0: never written, or punched: zeros */
+static atomic_ulong failures;
+static atomic_bool stop;
+
+static uint64_t next(uint64_t *s)
+{
+	*s ^= *s << 13;
+	*s ^= *s >> 7;
+	*s ^= *s << 17;
+	return *s;
+}
+
+static uint64_t pattern(uint64_t page, uint32_t v, unsigned int word)
+{
+	return v ? (page << 40) ^ ((uint64_t)v << 9) ^ word ^ 0x5a5a : 0;
+}
+
+static const unsigned int spots[] = { 0, 1, 255, 256, 511 };
+
+static void check(const uint64_t *p, uint64_t page, uint32_t v, const char *how)
+{
+	for (unsigned int i = 0; i < sizeof(spots) / sizeof(spots[0]); i++) {
+		uint64_t got = p[spots[i]], want = pattern(page, v, spots[i]);
+
+		if (got == want)
+			continue;
+		if (atomic_fetch_add(&failures, 1) < 10)
+			fprintf(stderr, "%s: page %lu word %u: %#lx, not %#lx (version %u)\n",
+				how, page, spots[i], got, want, v);
+		return;
+	}
+}
+
+static void store(uint64_t *p, uint64_t page, uint32_t v)
+{
+	for (unsigned int i = 0; i < sizeof(spots) / sizeof(spots[0]); i++)
+		p[spots[i]] = pattern(page, v, spots[i]);
+}
+
+static void *worker(void *arg)
+{
+	unsigned int me = (uintptr_t)arg;
+	uint64_t s = seed * 0x9e3779b97f4a7c15ULL + me + 1, buf[WORDS];
+	int fd = dio_file ? open(dio_file, O_RDONLY | O_DIRECT) : -1;
+	uint64_t dio_pages = fd >= 0 ? lseek(fd, 0, SEEK_END) / PAGE : 0;
+
+	for (uint64_t n = 0; n < ops && !atomic_load(&stop); n++) {
+		uint64_t r = next(&s), page = r % npages / nthreads * nthreads + me;
+		uint64_t *p;
+
+		if (page >= npages)
+			continue;
+		p = base + page * WORDS;
+		switch ((r >> 40) % 64) {
+		case 0:
+			if (fallocate(memory, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				      page * PAGE, PAGE)) {
+				perror("punch");
+				atomic_fetch_add(&failures, 1);
+			}
+			version[page] = 0;
+			break;
+		case 1:
+		case 2:
+			if (pread(memory, buf, PAGE, page * PAGE) != PAGE) {
+				perror("pread");
+				atomic_fetch_add(&failures, 1);
+			} else {
+				check(buf, page, version[page], "pread");
+			}
+			break;
+		case 3:
+			if (!dio_pages)
+				break;
+			/* The device writes into the page while it is pinned. */
+			if (pread(fd, p, PAGE, r % dio_pages * PAGE) != PAGE) {
+				perror("O_DIRECT read");
+				atomic_fetch_add(&failures, 1);
+			} else if (p[7] != r % dio_pages) {
+				fprintf(stderr, "dio: page %lu has %#lx, not %#lx\n",
+					page, p[7], r % dio_pages);
+				atomic_fetch_add(&failures, 1);
+			}
+			store(p, page, ++version[page]);
+			break;
+		default:
+			check(p, page, version[page], "load");
+			if (r & (1ULL << 50))
+				store(p, page, ++version[page]);
+		}
+	}
+	return NULL;
+}
+
+static void set_limit(uint64_t mib)
+{
+	struct hermit_limit l = { .size = sizeof(l), .limit = mib << 20 };
+
+	if (ioctl(control, HERMIT_SET_LIMIT, &l)) {
+		fprintf(stderr, "set limit: %s: %s\n", strerror(errno), l.error);
+		atomic_fetch_add(&failures, 1);
+	}
+}
+
+static void *flipper(void *arg)
+{
+	for (unsigned int i = 0; !atomic_load(&stop); i++) {
+		usleep(50000);
+		set_limit(i & 1 ? limit_mib : (limit_mib + size_mib) / 2);
+	}
+	set_limit(limit_mib);
+	return NULL;
+}
+
+static void make_dio_file(void)
+{
+	int fd = open(dio_file, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	uint64_t buf[WORDS] = { 0 };
+
+	for (uint64_t i = 0; i < 256; i++) {
+		buf[7] = i;
+		if (write(fd, buf, PAGE) != PAGE) {
+			perror(dio_file);
+			exit(2);
+		}
+	}
+	fsync(fd);
+	close(fd);
+}
+
+static void read_key(struct hermit_create *c)
+{
+	int fd = open(key_file, O_RDONLY);
+	ssize_t n = fd < 0 ? -1 : read(fd, c->key, sizeof(c->key));
+
+	if (n <= 0) {
+		perror(key_file);
+		exit(2);
+	}
+	if (c->key[n - 1] == '\n')
+		n--;
+	c->key_len = n;
+	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "size", 1, 0, 's' }, { "limit", 1, 0, 'l' }, { "threads", 1, 0, 't' },
+		{ "ops", 1, 0, 'n' }, { "server", 1, 0, 'S' }, { "seed", 1, 0, 'r' },
+		{ "key", 1, 0, 'k' }, { "dio", 1, 0, 'd' }, { "flip", 0, 0, 'f' }, { 0 },
+	};
+	struct hermit_create c = { .size = sizeof(c), .version = HERMIT_UAPI_VERSION };
+	static struct hermit_stats st;
+	pthread_t t[64], ft;
+	uint64_t evictions;
+	int o;
+
+	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (o) {
+		case 's': size_mib = strtoull(optarg, NULL, 0); break;
+		case 'l': limit_mib = strtoull(optarg, NULL, 0); break;
+		case 't': nthreads = strtoul(optarg, NULL, 0); break;
+		case 'n': ops = strtoull(optarg, NULL, 0); break;
+		case 'S': server = optarg; break;
+		case 'k': key_file = optarg; break;
+		case 'r': seed = strtoull(optarg, NULL, 0); break;
+		case 'd': dio_file = optarg; break;
+		case 'f': flip = true; break;
+		default: return 2;
+		}
+	}
+	if (!nthreads || nthreads > 64) {
+		fprintf(stderr, "--threads: 1 to 64\n");
+		return 2;
+	}
+	if (dio_file)
+		make_dio_file();
+	c.region_size = size_mib << 20;
+	c.limit = limit_mib << 20;
+	strcpy(c.name, "stress");
+	if (getrandom(c.uuid, sizeof(c.uuid), 0) != sizeof(c.uuid)) {
+		perror("getrandom");
+		return 2;
+	}
+	if (server) {
+		c.nr_servers = 1;
+		strncpy(c.servers[0], server, HERMIT_SERVER_LEN - 1);
+	}
+	if (key_file)
+		read_key(&c);
+	control = open("/dev/hermit", O_RDWR | O_CLOEXEC);
+	if (control < 0) {
+		perror("/dev/hermit");
+		return 2;
+	}
+	if (ioctl(control, HERMIT_CREATE, &c)) {
+		fprintf(stderr, "create: %s: %s\n", strerror(errno), c.error);
+		return 1;
+	}
+	memory = c.memory_fd;
+	base = mmap(NULL, c.region_size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+	if (base == MAP_FAILED) {
+		perror("mmap");
+		return 1;
+	}
+	npages = c.region_size / PAGE;
+	version = calloc(npages, sizeof(*version));
+	for (uintptr_t i = 0; i < nthreads; i++)
+		pthread_create(&t[i], NULL, worker, (void *)i);
+	if (flip)
+		pthread_create(&ft, NULL, flipper, NULL);
+	for (unsigned int i = 0; i < nthreads; i++)
+		pthread_join(t[i], NULL);
+	atomic_store(&stop, true);
+	if (flip)
+		pthread_join(ft, NULL);
+	for (uint64_t i = 0; i < npages; i++)
+		check(base + i * WORDS, i, version[i], "final");
+
+	st.size = sizeof(st);
+	if (ioctl(control, HERMIT_GET_STATS, &st)) {
+		perror("stats");
+		return 1;
+	}
+	evictions = st.evicted_clean + st.evicted_dirty + st.evicted_zero;
+	printf("stress failures=%lu evictions=%lu clean=%llu dirty=%llu zero=%llu fetches=%llu conflicts=%llu rescued=%llu pinned=%llu kept=%llu room_waits=%llu faults_host=%llu resident=%llu max=%llu limit=%llu local=%llu pool=%llu remote=%llu read_errors=%llu write_errors=%llu discarded=%llu metadata=%llu\n",
+	       atomic_load(&failures), evictions, st.evicted_clean, st.evicted_dirty,
+	       st.evicted_zero, st.fetches, st.conflicts, st.rescued, st.pinned, st.kept,
+	       st.room_waits, st.faults_host, st.resident, st.resident_max,
+	       st.limit / PAGE, st.local, st.pool, st.remote, st.read_errors,
+	       st.write_errors, st.discarded, st.metadata_bytes);
+	if (st.resident > st.limit / PAGE) {
+		fprintf(stderr, "resident %llu above the limit of %llu pages\n",
+			st.resident, st.limit / PAGE);
+		return 1;
+	}
+	return atomic_load(&failures) ? 1 : 0;
+}
