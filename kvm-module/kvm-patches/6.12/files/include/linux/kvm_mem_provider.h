@@ -19,7 +19,7 @@
  *
  * Lock order: slots_lock, mmap_lock > the provider's > mmu_lock.
  */
-#include <linux/types.h>
+#include <linux/kvm_types.h>
 
 struct kvm;
 struct kvm_vcpu;
@@ -74,16 +74,19 @@ struct kvm_mem_provider_ops {
 	void (*unbind)(struct kvm_mp_binding *b);
 	/*
 	 * vCPU context, kvm->srcu held for read, no spinlock. 0 and a page with
-	 * a reference for the caller; -EAGAIN: call ->wait_page() and ask
-	 * again; -EHWPOISON: the page is lost for good; -EINTR.
+	 * a reference for the caller (*writable may be cleared unless
+	 * KVM_MP_WRITE); -EAGAIN: call ->wait_page() and ask again; -EHWPOISON:
+	 * the page is lost for good, the vCPU's thread gets a SIGBUS; -EINTR;
+	 * -EFAULT: this memory is gone for good, KVM_RUN fails. After any other
+	 * error the guest tries again.
 	 */
 	int (*get_page)(struct kvm_mp_binding *b, unsigned long idx,
 			unsigned int flags, struct page **page, bool *writable);
 	/*
 	 * Same context, after -EAGAIN. 0: ask again now (it took microseconds
 	 * at most). -EBUSY: a wait is left in @wait; the fault is retried after
-	 * ->park(). -EINTR: a signal is pending. @wait->obj survives and may be
-	 * of an older fault, of another gfn even.
+	 * ->park(). Else as ->get_page(). @wait->obj survives and may be of an
+	 * older fault, of another gfn even.
 	 */
 	int (*wait_page)(struct kvm_mp_binding *b, unsigned long idx,
 			 unsigned int flags, struct kvm_mp_wait *wait);
@@ -92,7 +95,7 @@ struct kvm_mem_provider_ops {
 	 * over. The slot and its binding may be gone by now. 0 or -EINTR.
 	 */
 	int (*park)(struct kvm_mp_wait *wait);
-	/* The vCPU is destroyed: free wait->obj. */
+	/* The vCPU is destroyed: free wait->obj, which is not NULL. May sleep. */
 	void (*drop_wait)(struct kvm_mp_wait *wait);
 };
 
@@ -115,11 +118,30 @@ void kvm_mem_provider_unregister(const struct kvm_mem_provider_ops *ops);
 int kvm_mem_provider_zap(struct kvm *kvm, struct kvm_mp_page *p, int n);
 
 /*
- * Test and clear the accessed bits of @n pages, without a flush. Sets PRESENT
- * and ACCESSED. At most 512 pages a call. Returns how many were accessed, or
- * -EOPNOTSUPP where there are no accessed bits to trust (no A/D bits, shadow
- * paging, nested guests).
+ * Test and clear the accessed bits of @n pages, without a flush: a page that
+ * stays in a TLB may be accessed without a new bit. Sets PRESENT and ACCESSED,
+ * and DIRTY as a hint. May sleep. At most 512 pages a call (-EINVAL). Returns
+ * how many were accessed, or -EOPNOTSUPP where there are no accessed bits to
+ * trust (no A/D bits, shadow paging, nested guests).
  */
 int kvm_mem_provider_age(struct kvm *kvm, struct kvm_mp_page *p, int n);
+
+/* The rest is KVM's own. */
+
+static inline gfn_t kvm_mp_gfn(const struct kvm_mp_page *p)
+{
+	return p->binding->base_gfn + p->idx;
+}
+
+int kvm_mp_prepare_slot(struct kvm *kvm, const struct kvm_memory_slot *old,
+			struct kvm_memory_slot *new);
+void kvm_mp_unbind(struct kvm_memory_slot *slot);
+void kvm_mp_unbind_all(struct kvm *kvm);
+
+int kvm_mp_wait_page(struct kvm_vcpu *vcpu, struct kvm_mp_binding *b,
+		     unsigned long idx, unsigned int flags);
+int kvm_mp_park(struct kvm_vcpu *vcpu);
+int kvm_mp_park_running(struct kvm_vcpu *vcpu);
+void kvm_mp_vcpu_destroy(struct kvm_vcpu *vcpu);
 
 #endif /* __KVM_MEM_PROVIDER_H */
