@@ -17,8 +17,9 @@ die()  { printf '%s: error: %s\n' "$me" "$*" >&2; exit 1; }
 
 now() { date +%s; }
 
-# run_logged WHAT LOG COMMAND...: run with the output in LOG, say how long it
-# took; when it fails show the end of the log and die.
+# run_logged WHAT LOG COMMAND...: run with the output in LOG, say every half
+# minute how far it is and at the end how long it took; when it fails show the
+# end of the log and die.
 run_logged()
 {
 	rl_what=$1 rl_log=$2
@@ -26,7 +27,18 @@ run_logged()
 	mkdir -p "$(dirname "$rl_log")"
 	say "$rl_what (log: $rl_log)"
 	rl_start=$(now)
-	if ! "$@" >"$rl_log" 2>&1 </dev/null; then
+	# The command stays in the foreground, so an interrupt reaches it; the
+	# teller holds neither our locks nor our output longer than we live.
+	( exec 9>&-
+	  while sleep 30 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
+		say "  $rl_what: $(($(now) - rl_start)) s, $(tail -n 1 "$rl_log" | tr -d '\r' | cut -c 1-90)"
+	  done ) &
+	rl_teller=$!
+	rl_rc=0
+	"$@" >"$rl_log" 2>&1 </dev/null || rl_rc=$?
+	kill $rl_teller 2>/dev/null
+	wait $rl_teller 2>/dev/null || true
+	if [ $rl_rc != 0 ]; then
 		tail -n 25 "$rl_log" >&2
 		die "$rl_what failed; the whole log is $rl_log"
 	fi
