@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The store by itself: what is kept, what is accounted, and what happens when
+ * the host gives no memory, or takes it away.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "store.h"
+
+#define EXTENT HERMIT_EXTENT_SIZE
+
+/* The linker puts these in the place of fallocate(), see meson.build. */
+int __real_fallocate64 (int fd, int mode, off_t offset, off_t length);
+int __wrap_fallocate64 (int fd, int mode, off_t offset, off_t length);
+
+static int fallocate_error;
+
+int
+__wrap_fallocate64 (int fd, int mode, off_t offset, off_t length)
+{
+  if (fallocate_error)
+    {
+      errno = fallocate_error;
+      return -1;
+    }
+  return __real_fallocate64 (fd, mode, offset, length);
+}
+
+/* The memory that the kernel says a region's memfd has. */
+static int
+region_fd (void)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/proc/self/fd", 0, NULL);
+  const char *name;
+  int found = -1;
+
+  while ((name = g_dir_read_name (dir)))
+    {
+      g_autofree char *path = g_build_filename ("/proc/self/fd", name, NULL);
+      g_autofree char *target = g_file_read_link (path, NULL);
+
+      if (!target || !strstr (target, "memfd:hermit-region"))
+        continue;
+      g_assert_cmpint (found, ==, -1);
+      found = atoi (name);
+    }
+  g_assert_cmpint (found, >=, 0);
+  return found;
+}
+
+static guint64
+memory_of_region (void)
+{
+  GStatBuf st;
+  g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d", region_fd ());
+
+  g_assert_cmpint (g_stat (path, &st), ==, 0);
+  return (guint64)st.st_blocks * 512;
+}
+
+static HermitRegion *
+region_new (HermitStore *store, guint64 size)
+{
+  g_autoptr (GError) error = NULL;
+  HermitRegion *region = hermit_region_new (store, size, "test", &error);
+
+  g_assert_no_error (error);
+  return region;
+}
+
+static void
+write_page (HermitRegion *region, guint64 offset, guint64 version)
+{
+  guint8 page[PAGE];
+
+  fill_page (page, 1, offset, version);
+  g_assert_cmpint (hermit_region_write (region, offset, page), ==,
+                   HERMIT_WIRE_OK);
+}
+
+static void
+expect_page (HermitRegion *region, guint64 offset, guint64 version)
+{
+  guint8 page[PAGE];
+
+  memset (page, 0xaa, sizeof (page));
+  g_assert_cmpint (hermit_region_read (region, offset, page), ==,
+                   HERMIT_WIRE_OK);
+  g_assert_true (version ? page_is (page, 1, offset, version)
+                         : page_is_zero (page));
+}
+
+static void
+expect_usage (HermitStore *store, guint64 taken, guint64 backed)
+{
+  HermitStoreUsage usage = hermit_store_usage (store);
+
+  g_assert_cmpint (usage.taken, ==, taken);
+  g_assert_cmpint (usage.backed, ==, backed);
+}
+
+static void
+test_sparse (void)
+{
+  HermitStore *store = hermit_store_new (16 * MIB, FALSE, 0);
+  HermitRegion *region = region_new (store, 9 * MIB);
+
+  expect_usage (store, 9 * MIB, 0);
+  for (guint64 at = 0; at < 9 * MIB; at += PAGE)
+    expect_page (region, at, 0);
+  g_assert_cmpint (memory_of_region (), ==, 0);
+
+  write_page (region, 3 * MIB, 1);
+  expect_page (region, 3 * MIB, 1);
+  expect_page (region, 3 * MIB - PAGE, 0);
+  expect_page (region, 3 * MIB + PAGE, 0);
+  g_assert_cmpint (hermit_region_stored (region), ==, PAGE);
+  g_assert_cmpint (memory_of_region (), ==, EXTENT);
+  expect_usage (store, 9 * MIB, EXTENT);
+
+  /* The last extent is a short one. */
+  write_page (region, 9 * MIB - PAGE, 1);
+  g_assert_cmpint (memory_of_region (), ==, EXTENT + MIB);
+  expect_usage (store, 9 * MIB, EXTENT + MIB);
+
+  write_page (region, 3 * MIB, 2);
+  expect_page (region, 3 * MIB, 2);
+  g_assert_cmpint (hermit_region_stored (region), ==, 2 * PAGE);
+
+  hermit_region_free (region);
+  expect_usage (store, 0, 0);
+  hermit_store_free (store);
+}
+
+static void
+test_discard (void)
+{
+  HermitStore *store = hermit_store_new (16 * MIB, FALSE, 0);
+  HermitRegion *region = region_new (store, 16 * MIB);
+
+  for (guint64 at = 0; at < 16 * MIB; at += PAGE)
+    write_page (region, at, 1);
+  g_assert_cmpint (memory_of_region (), ==, 16 * MIB);
+
+  /* One page: gone, but its extent serves the others. */
+  hermit_region_discard (region, 5 * PAGE, PAGE);
+  expect_page (region, 4 * PAGE, 1);
+  expect_page (region, 5 * PAGE, 0);
+  expect_page (region, 6 * PAGE, 1);
+  g_assert_cmpint (hermit_region_stored (region), ==, 16 * MIB - PAGE);
+  g_assert_cmpint (memory_of_region (), ==, 16 * MIB);
+
+  /* Twice is as good as once. */
+  hermit_region_discard (region, 5 * PAGE, PAGE);
+  g_assert_cmpint (hermit_region_stored (region), ==, 16 * MIB - PAGE);
+
+  /* Across extents: from the middle of the first to the middle of the last. */
+  hermit_region_discard (region, MIB, 14 * MIB);
+  expect_page (region, MIB - PAGE, 1);
+  expect_page (region, MIB, 0);
+  expect_page (region, 15 * MIB - PAGE, 0);
+  expect_page (region, 15 * MIB, 1);
+  g_assert_cmpint (hermit_region_stored (region), ==, 2 * MIB - PAGE);
+  g_assert_cmpint (hermit_region_backed (region), ==, 2 * EXTENT);
+  g_assert_cmpint (memory_of_region (), ==, 2 * EXTENT);
+
+  /* What was there does not come back with its extent. */
+  write_page (region, 4 * MIB, 2);
+  expect_page (region, 4 * MIB + PAGE, 0);
+  /* Nor with a page of an extent that stayed. */
+  write_page (region, 5 * PAGE, 3);
+  expect_page (region, 5 * PAGE, 3);
+
+  hermit_region_discard (region, 0, 16 * MIB);
+  g_assert_cmpint (hermit_region_stored (region), ==, 0);
+  g_assert_cmpint (memory_of_region (), ==, 0);
+  expect_usage (store, 16 * MIB, 0);
+  hermit_region_free (region);
+  hermit_store_free (store);
+}
+
+static void
+expect_no_region (HermitStore *store, guint64 size)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (hermit_region_new (store, size, "test", &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
+}
+
+static void
+test_reserve (void)
+{
+  HermitStore *store = hermit_store_new (8 * MIB, FALSE, 0);
+  HermitRegion *a = region_new (store, 5 * MIB);
+  HermitRegion *b;
+
+  expect_no_region (store, 4 * MIB);
+  expect_no_region (store, ~0ULL - PAGE + 1);
+  b = region_new (store, 3 * MIB);
+  expect_no_region (store, PAGE);
+  hermit_region_free (a);
+  a = region_new (store, 5 * MIB);
+  hermit_region_free (a);
+  hermit_region_free (b);
+  expect_usage (store, 0, 0);
+  hermit_store_free (store);
+}
+
+static void
+test_overcommit (void)
+{
+  HermitStore *store = hermit_store_new (2 * EXTENT + PAGE, TRUE, 0);
+  HermitRegion *a = region_new (store, 100 * EXTENT);
+  HermitRegion *b = region_new (store, 100 * EXTENT);
+  guint8 page[PAGE] = { 1 };
+
+  expect_no_region (store, 1ULL << 50);
+  expect_usage (store, 0, 0);
+  write_page (a, 0, 1);
+  write_page (b, 7 * EXTENT, 1);
+  expect_usage (store, 2 * EXTENT, 2 * EXTENT);
+
+  /* Full for new extents, not for what is granted. */
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "*capacity is used up*");
+  g_assert_cmpint (hermit_region_write (a, EXTENT, page), ==,
+                   HERMIT_WIRE_ENOSPC);
+  g_assert_cmpint (hermit_region_write (a, EXTENT, page), ==,
+                   HERMIT_WIRE_ENOSPC);
+  g_test_assert_expected_messages ();
+  expect_page (a, EXTENT, 0);
+  write_page (a, EXTENT - PAGE, 1);
+  g_assert_cmpint (hermit_region_stored (a), ==, 2 * PAGE);
+
+  /* What the one gives back the other can have. */
+  hermit_region_discard (b, 0, 100 * EXTENT);
+  write_page (a, EXTENT, 2);
+  expect_page (a, EXTENT, 2);
+  hermit_region_free (a);
+  expect_usage (store, 0, 0);
+  hermit_region_free (b);
+  hermit_store_free (store);
+}
+
+static void
+test_host_full (void)
+{
+  for (gboolean overcommit = FALSE; overcommit <= TRUE; overcommit++)
+    {
+      HermitStore *store = hermit_store_new (8 * EXTENT, overcommit, 0);
+      HermitRegion *region = region_new (store, 4 * EXTENT);
+      guint8 page[PAGE] = { 1 };
+      HermitStoreUsage before;
+
+      write_page (region, 0, 1);
+      before = hermit_store_usage (store);
+      g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "*host has no memory*");
+      fallocate_error = overcommit ? ENOSPC : ENOMEM;
+      g_assert_cmpint (hermit_region_write (region, EXTENT, page), ==,
+                       HERMIT_WIRE_ENOSPC);
+      g_test_assert_expected_messages ();
+      expect_usage (store, before.taken, before.backed);
+      write_page (region, PAGE, 1);
+      expect_page (region, EXTENT, 0);
+
+      /* A hole that cannot be punched: the memory stays accounted. */
+      hermit_region_discard (region, 0, EXTENT);
+      g_assert_cmpint (hermit_region_stored (region), ==, 0);
+      expect_page (region, 0, 0);
+      expect_usage (store, before.taken, before.backed);
+
+      fallocate_error = 0;
+      write_page (region, EXTENT, 1);
+      write_page (region, 0, 2);
+      expect_page (region, 0, 2);
+      expect_page (region, PAGE, 0);
+      hermit_region_free (region);
+      expect_usage (store, 0, 0);
+      hermit_store_free (store);
+    }
+}
+
+/* The host has less than it is to keep: no host has this much. */
+static void
+test_min_free (void)
+{
+  HermitStore *store = hermit_store_new (8 * EXTENT, TRUE, 1ULL << 60);
+  HermitRegion *region = region_new (store, 4 * EXTENT);
+  guint8 page[PAGE] = { 1 };
+
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "*short of memory*");
+  g_assert_cmpint (hermit_region_write (region, 0, page), ==,
+                   HERMIT_WIRE_ENOSPC);
+  g_test_assert_expected_messages ();
+  expect_usage (store, 0, 0);
+  hermit_region_free (region);
+  hermit_store_free (store);
+}
+
+/* Memory that goes away under the server, as a broken swap device would. */
+static void
+test_sigbus (void)
+{
+  HermitStore *store = hermit_store_new (8 * EXTENT, FALSE, 0);
+  HermitRegion *region = region_new (store, 4 * EXTENT);
+  guint8 page[PAGE] = { 1 };
+
+  write_page (region, 0, 1);
+  g_assert_cmpint (ftruncate (region_fd (), 0), ==, 0);
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "*cannot be read*");
+  g_assert_cmpint (hermit_region_read (region, 0, page), ==, HERMIT_WIRE_EIO);
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "*cannot be written*");
+  g_assert_cmpint (hermit_region_write (region, PAGE, page), ==,
+                   HERMIT_WIRE_EIO);
+  g_test_assert_expected_messages ();
+  expect_page (region, PAGE, 0);
+  hermit_region_free (region);
+  expect_usage (store, 0, 0);
+  hermit_store_free (store);
+}
+
+#define THREADS 4
+#define ROUNDS 20000
+
+typedef struct
+{
+  HermitRegion *region;
+  guint index;
+  guint64 refused;
+} Worker;
+
+/*
+ * Each thread owns every fourth page of a region that the capacity holds half
+ * of, and knows what is in its own pages; their extents are shared by all.
+ */
+static gpointer
+work (gpointer data)
+{
+  Worker *worker = data;
+  guint pages = 8 * EXTENT / PAGE / THREADS;
+  g_autofree guint64 *versions = g_new0 (guint64, pages);
+  g_autoptr (GRand) random = g_rand_new_with_seed (worker->index);
+  guint8 page[PAGE];
+
+  for (guint64 round = 1; round <= ROUNDS; round++)
+    {
+      guint i = g_rand_int_range (random, 0, pages);
+      guint64 offset = ((guint64)i * THREADS + worker->index) * PAGE;
+      guint8 status;
+
+      switch (g_rand_int_range (random, 0, 4))
+        {
+        case 0:
+          hermit_region_discard (worker->region, offset, PAGE);
+          versions[i] = 0;
+          break;
+        case 1:
+          fill_page (page, 1, offset, round);
+          status = hermit_region_write (worker->region, offset, page);
+          if (status == HERMIT_WIRE_OK)
+            versions[i] = round;
+          else
+            worker->refused++;
+          break;
+        default:
+          expect_page (worker->region, offset, versions[i]);
+        }
+    }
+  for (guint i = 0; i < pages; i++)
+    {
+      guint64 offset = ((guint64)i * THREADS + worker->index) * PAGE;
+
+      expect_page (worker->region, offset, versions[i]);
+      hermit_region_discard (worker->region, offset, PAGE);
+    }
+  return NULL;
+}
+
+static void
+say_nothing (const char *domain G_GNUC_UNUSED,
+             GLogLevelFlags level G_GNUC_UNUSED,
+             const char *message G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
+{
+}
+
+static void
+test_threads (void)
+{
+  HermitStore *store = hermit_store_new (4 * EXTENT, TRUE, 0);
+  HermitRegion *region = region_new (store, 8 * EXTENT);
+  Worker workers[THREADS];
+  GThread *threads[THREADS];
+  guint64 refused = 0;
+
+  /* It is full most of the time, and says so. */
+  g_log_set_always_fatal (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL);
+  g_log_set_handler (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE,
+                     say_nothing, NULL);
+  for (guint i = 0; i < THREADS; i++)
+    {
+      workers[i] = (Worker){ .region = region, .index = i };
+      threads[i] = g_thread_new ("worker", work, &workers[i]);
+    }
+  for (guint i = 0; i < THREADS; i++)
+    {
+      g_thread_join (threads[i]);
+      refused += workers[i].refused;
+    }
+  /* It was a test of a full server only if it was full. */
+  g_assert_cmpint (refused, >, 0);
+  g_assert_cmpint (hermit_region_stored (region), ==, 0);
+  g_assert_cmpint (memory_of_region (), ==, 0);
+  expect_usage (store, 0, 0);
+  hermit_region_free (region);
+  hermit_store_free (store);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/store/sparse", test_sparse);
+  g_test_add_func ("/store/discard", test_discard);
+  g_test_add_func ("/store/reserve", test_reserve);
+  g_test_add_func ("/store/overcommit", test_overcommit);
+  g_test_add_func ("/store/host-full", test_host_full);
+  g_test_add_func ("/store/min-free", test_min_free);
+  g_test_add_func ("/store/sigbus", test_sigbus);
+  g_test_add_func ("/store/threads", test_threads);
+  return g_test_run ();
+}
