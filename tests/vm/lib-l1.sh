@@ -98,6 +98,16 @@ teardown()
 	done
 }
 
+# L1's own network, behind the emulator: the machine is 10.0.2.2
+start_net()
+{
+	modprobe virtio_net
+	wait_for 5 test -e /sys/class/net/eth0
+	ip addr add 10.0.2.15/24 dev eth0
+	ip link set eth0 up
+	ip route add default via 10.0.2.2
+}
+
 # --- memory server ---------------------------------------------------------
 
 # start_memserver NAME ADDRESS ARGS...: e.g. start_memserver m1 tcp:127.0.0.1:7471 --capacity 1G
