@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is stored, what is answered, and what ends a connection. */
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "store.h"
+
+#define EXTENT HERMIT_EXTENT_SIZE
+
+static void
+test_pages (void)
+{
+  Server *server = server_start ("--capacity=64M", NULL);
+  Client client = client_new (server, 1, 1, 8 * MIB);
+  int fd = client_open (&client);
+  guint8 page[PAGE];
+
+  memset (page, 0xaa, sizeof (page));
+  g_assert_cmpint (do_read (fd, 3 * PAGE, page), ==, HERMIT_WIRE_OK);
+  g_assert_true (page_is_zero (page));
+  g_assert_cmpint (server_region (server, client.uuid, "backed"), ==, 0);
+
+  for (guint version = 1; version <= 3; version++)
+    {
+      fill_page (page, 1, 3 * PAGE, version);
+      g_assert_cmpint (do_write (fd, 3 * PAGE, page), ==, HERMIT_WIRE_OK);
+      memset (page, 0, sizeof (page));
+      g_assert_cmpint (do_read (fd, 3 * PAGE, page), ==, HERMIT_WIRE_OK);
+      g_assert_true (page_is (page, 1, 3 * PAGE, version));
+      g_assert_cmpint (do_ping (fd), ==, PAGE);
+    }
+  g_assert_cmpint (server_region (server, client.uuid, "backed"), ==, EXTENT);
+
+  g_assert_cmpint (do_discard (fd, 2 * PAGE, 3 * PAGE), ==, HERMIT_WIRE_OK);
+  g_assert_cmpint (do_read (fd, 3 * PAGE, page), ==, HERMIT_WIRE_OK);
+  g_assert_true (page_is_zero (page));
+  g_assert_cmpint (do_ping (fd), ==, 0);
+  g_assert_cmpint (server_region (server, client.uuid, "backed"), ==, 0);
+  close (fd);
+  server_stop (server);
+}
+
+/* A batch in one piece, more than the server's buffers hold, in odd pieces. */
+static void
+test_pipeline (void)
+{
+  Server *server = server_start ("--capacity=64M", NULL);
+  Client client = client_new (server, 1, 1, 8 * MIB);
+  int fd = client_open (&client);
+  const guint pages = 300;
+  g_autofree guint8 *batch = g_malloc (2 * pages * FRAME_MAX);
+  g_autofree guint64 *seen = g_new0 (guint64, pages);
+  guint8 page[PAGE];
+  gsize length = 0;
+
+  for (guint i = 0; i < pages; i++)
+    {
+      fill_page (page, 1, i * PAGE, 7);
+      length += make_frame (batch + length, HERMIT_MSG_WRITE, 1000 + i,
+                            i * PAGE, page);
+      length
+          += make_frame (batch + length, HERMIT_MSG_READ, i, i * PAGE, NULL);
+    }
+  for (gsize at = 0; at < length; at += 99991)
+    g_assert_true (send_all (fd, batch + at, MIN (99991, length - at)));
+
+  for (guint i = 0; i < 2 * pages; i++)
+    {
+      struct hermit_wire_hdr reply;
+      guint32 tag;
+
+      g_assert_true (receive_all (fd, &reply, sizeof (reply)));
+      g_assert_cmpint (reply.status, ==, HERMIT_WIRE_OK);
+      tag = le32_to_cpu (reply.tag);
+      if (reply.type == (HERMIT_MSG_WRITE | HERMIT_MSG_REPLY))
+        {
+          g_assert_cmpint (tag - 1000, <, pages);
+          continue;
+        }
+      g_assert_cmpint (tag, <, pages);
+      g_assert_true (receive_all (fd, page, PAGE));
+      g_assert_true (page_is (page, 1, tag * PAGE, 7));
+      seen[tag]++;
+    }
+  for (guint i = 0; i < pages; i++)
+    g_assert_cmpint (seen[i], ==, 1);
+  close (fd);
+  server_stop (server);
+}
+
+static void
+test_violation (void)
+{
+  static const struct
+  {
+    guint8 type;
+    guint64 offset;
+    guint32 extent;
+    guint32 length;
+    const char *log;
+  } cases[] = {
+    { HERMIT_MSG_READ, 8 * MIB, PAGE, 0, "beyond the region" },
+    { HERMIT_MSG_WRITE, 8 * MIB, 0, PAGE, "beyond the region" },
+    { HERMIT_MSG_WRITE, 17, 0, PAGE, "the offset is not that of a page" },
+    { HERMIT_MSG_WRITE, 0, 0, 1u << 31, "WRITE does not carry one page" },
+    { HERMIT_MSG_DISCARD, 8 * MIB - PAGE, 2 * PAGE, 0, "beyond the region" },
+    { 99, 0, 0, 0, "not that of a request" },
+    { HERMIT_MSG_HELLO, 0, 0, 168, "not that of a request" },
+  };
+  Server *server = server_start ("--capacity=64M", NULL);
+  Client client = client_new (server, 1, 1, 8 * MIB);
+  guint8 page[PAGE];
+  int fd, good;
+
+  fd = client_open (&client);
+  good = client_join (&client);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *line = g_strdup_printf (
+          "warning: region 01000000-0000-0000-0000-0000000000ee \"test\", "
+          "127.0.0.1:|%s (type %u, offset|connection closed",
+          cases[i].log, cases[i].type);
+      struct hermit_wire_hdr hdr;
+      guint8 frame[FRAME_MAX];
+      gsize length;
+
+      /* What came before it is still answered. */
+      fill_page (page, 1, 0, i + 1);
+      length = make_frame (frame, HERMIT_MSG_WRITE, 5, 0, page);
+      g_assert_true (send_all (fd, frame, length));
+      hermit_wire_fill (&hdr, cases[i].type, 6, cases[i].offset,
+                        cases[i].extent, cases[i].length);
+      g_assert_true (send_all (fd, &hdr, sizeof (hdr)));
+      g_assert_true (receive_all (fd, &hdr, sizeof (hdr)));
+      g_assert_cmpint (le32_to_cpu (hdr.tag), ==, 5);
+      g_assert_true (is_closed (fd));
+      close (fd);
+      server_wait_log (server, line);
+
+      /* It costs the connection, not the region. */
+      g_assert_cmpint (do_read (good, 0, page), ==, HERMIT_WIRE_OK);
+      g_assert_true (page_is (page, 1, 0, i + 1));
+      fd = client_join (&client);
+    }
+  close (fd);
+  close (good);
+  server_stop (server);
+}
+
+/* DISCARD is an option: without the capability it breaks a rule. */
+static void
+test_no_discard (void)
+{
+  Server *server = server_start ("--capacity=64M", NULL);
+  Client client = client_new (server, 1, 1, 8 * MIB);
+  struct hermit_wire_hello hello = client_hello (&client, TRUE);
+  struct hermit_wire_hdr hdr;
+  int fd;
+
+  hello.caps = cpu_to_le64 (HERMIT_CAP_MULTICONN);
+  fd = client_try (&client, client_connect (&client), &hello).fd;
+  hermit_wire_fill (&hdr, HERMIT_MSG_DISCARD, 1, 0, PAGE, 0);
+  g_assert_true (send_all (fd, &hdr, sizeof (hdr)));
+  g_assert_true (is_closed (fd));
+  close (fd);
+  server_wait_log (server, "DISCARD was not agreed upon");
+  server_stop (server);
+}
+
+static void
+test_full (void)
+{
+  /* Two extents for two clients of four each. */
+  Server *server = server_start ("--capacity=4M", "--overcommit", NULL);
+  Client a = client_new (server, 1, 1, 8 * MIB);
+  Client b = client_new (server, 2, 2, 8 * MIB);
+  int fd_a = client_open (&a), fd_b = client_open (&b);
+  guint8 page[PAGE];
+
+  fill_page (page, 1, 0, 1);
+  g_assert_cmpint (do_write (fd_a, 0, page), ==, HERMIT_WIRE_OK);
+  fill_page (page, 2, 0, 1);
+  g_assert_cmpint (do_write (fd_b, EXTENT, page), ==, HERMIT_WIRE_OK);
+
+  g_assert_cmpint (do_write (fd_a, EXTENT, page), ==, HERMIT_WIRE_ENOSPC);
+  g_assert_cmpint (do_read (fd_a, EXTENT, page), ==, HERMIT_WIRE_OK);
+  g_assert_true (page_is_zero (page));
+  g_assert_cmpint (do_ping (fd_a), ==, PAGE);
+  server_wait_log (server, "writes are refused|01000000-");
+
+  /* The connection goes on, and so does all that is stored. */
+  fill_page (page, 1, PAGE, 1);
+  g_assert_cmpint (do_write (fd_a, PAGE, page), ==, HERMIT_WIRE_OK);
+  g_assert_cmpint (do_read (fd_b, EXTENT, page), ==, HERMIT_WIRE_OK);
+  g_assert_true (page_is (page, 2, 0, 1));
+
+  g_assert_cmpint (do_discard (fd_b, EXTENT, PAGE), ==, HERMIT_WIRE_OK);
+  fill_page (page, 1, EXTENT, 2);
+  g_assert_cmpint (do_write (fd_a, EXTENT, page), ==, HERMIT_WIRE_OK);
+  g_assert_cmpint (do_read (fd_a, EXTENT, page), ==, HERMIT_WIRE_OK);
+  g_assert_true (page_is (page, 1, EXTENT, 2));
+  server_wait_log (server, "there is memory again|01000000-");
+
+  /* And the end of one gives to the other. */
+  g_assert_cmpint (do_write (fd_b, 0, page), ==, HERMIT_WIRE_ENOSPC);
+  g_assert_cmpint (do_end (fd_a), ==, HERMIT_WIRE_OK);
+  g_assert_cmpint (do_write (fd_b, 0, page), ==, HERMIT_WIRE_OK);
+  close (fd_a);
+  close (fd_b);
+  server_stop (server);
+}
+
+static void
+test_end (void)
+{
+  Server *server = server_start ("--capacity=8M", NULL);
+  Client client = client_new (server, 1, 1, 8 * MIB);
+  guint64 incarnation;
+  g_autofree char *list = NULL;
+  guint8 page[PAGE] = { 1 };
+  int fd[3];
+
+  fd[0] = client_open (&client);
+  fd[1] = client_join (&client);
+  fd[2] = client_join (&client);
+  incarnation = client.incarnation;
+  g_assert_cmpint (do_write (fd[0], 0, page), ==, HERMIT_WIRE_OK);
+  g_assert_cmpint (do_end (fd[1]), ==, HERMIT_WIRE_OK);
+  for (guint i = 0; i < 3; i++)
+    {
+      g_assert_true (is_closed (fd[i]));
+      close (fd[i]);
+    }
+  list = server_ask (server, "list");
+  g_assert_cmpstr (list, ==, "");
+  server_wait_log (server, "ended by its client|4.0");
+
+  client_refused (&client, FALSE, HERMIT_REFUSE_EPOCH);
+  fd[0] = client_open (&client);
+  g_assert_cmpint (client.incarnation, !=, incarnation);
+  g_assert_cmpint (do_read (fd[0], 0, page), ==, HERMIT_WIRE_OK);
+  g_assert_true (page_is_zero (page));
+  close (fd[0]);
+  server_stop (server);
+}
+
+#define CLIENTS 4
+#define CONNECTIONS 2
+#define ROUNDS 3000
+
+typedef struct
+{
+  Client *client;
+  int fd;
+  guint half; /* which pages of the region are this connection's */
+} Worker;
+
+static gpointer
+work (gpointer data)
+{
+  Worker *w = data;
+  guint pages = w->client->size / PAGE / CONNECTIONS;
+  guint64 owner = w->client->uuid[0];
+  g_autofree guint64 *versions = g_new0 (guint64, pages);
+  g_autoptr (GRand) random
+      = g_rand_new_with_seed (owner * CONNECTIONS + w->half);
+  guint8 page[PAGE];
+
+  for (guint64 round = 1; round <= ROUNDS; round++)
+    {
+      guint i = g_rand_int_range (random, 0, pages);
+      guint64 offset = ((guint64)i * CONNECTIONS + w->half) * PAGE;
+
+      switch (g_rand_int_range (random, 0, 8))
+        {
+        case 0:
+          g_assert_cmpint (do_discard (w->fd, offset, PAGE), ==,
+                           HERMIT_WIRE_OK);
+          versions[i] = 0;
+          break;
+        case 1:
+        case 2:
+        case 3:
+          fill_page (page, owner, offset, round);
+          g_assert_cmpint (do_write (w->fd, offset, page), ==,
+                           HERMIT_WIRE_OK);
+          versions[i] = round;
+          break;
+        default:
+          g_assert_cmpint (do_read (w->fd, offset, page), ==, HERMIT_WIRE_OK);
+          g_assert_true (versions[i]
+                             ? page_is (page, owner, offset, versions[i])
+                             : page_is_zero (page));
+        }
+    }
+  return NULL;
+}
+
+static void
+test_clients (void)
+{
+  Server *server = server_start ("--capacity=64M", NULL);
+  Client clients[CLIENTS];
+  Worker workers[CLIENTS][CONNECTIONS];
+  GThread *threads[CLIENTS][CONNECTIONS];
+
+  for (guint c = 0; c < CLIENTS; c++)
+    {
+      clients[c] = client_new (server, 1 + c, 1 + c, 4 * MIB);
+      for (guint i = 0; i < CONNECTIONS; i++)
+        workers[c][i] = (Worker){
+          .client = &clients[c],
+          .fd = i ? client_join (&clients[c]) : client_open (&clients[c]),
+          .half = i,
+        };
+    }
+  for (guint c = 0; c < CLIENTS; c++)
+    for (guint i = 0; i < CONNECTIONS; i++)
+      threads[c][i] = g_thread_new ("worker", work, &workers[c][i]);
+  for (guint c = 0; c < CLIENTS; c++)
+    for (guint i = 0; i < CONNECTIONS; i++)
+      g_thread_join (threads[c][i]);
+  for (guint c = 0; c < CLIENTS; c++)
+    for (guint i = 0; i < CONNECTIONS; i++)
+      close (workers[c][i].fd);
+  server_stop (server);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/requests/pages", test_pages);
+  g_test_add_func ("/requests/pipeline", test_pipeline);
+  g_test_add_func ("/requests/violation", test_violation);
+  g_test_add_func ("/requests/no-discard", test_no_discard);
+  g_test_add_func ("/requests/full", test_full);
+  g_test_add_func ("/requests/end", test_end);
+  g_test_add_func ("/requests/clients", test_clients);
+  return g_test_run ();
+}
