@@ -155,6 +155,37 @@ static int control_attach(struct hermit_control *ctl, void __user *arg)
 	return ret;
 }
 
+/* More than any host has; bounds what one call may allocate. */
+#define HERMIT_LIST_MAX	4096
+
+static int control_list(void __user *arg)
+{
+	struct hermit_list_entry *e;
+	struct hermit_list l;
+	u32 room, i;
+	int ret;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	ret = copy_sized(&l, sizeof(l), arg);
+	if (ret)
+		return ret;
+	room = min_t(u32, l.nr, HERMIT_LIST_MAX);
+	e = kvcalloc(room + 1, sizeof(*e), GFP_KERNEL);
+	if (!e)
+		return -ENOMEM;
+	/* Copied out with no lock held: the buffer may be anybody's memory. */
+	l.nr = hermit_region_list(e, room);
+	for (i = 0; i < min(l.nr, room) && !ret; i++)
+		if (copy_to_user(u64_to_user_ptr(l.entries) + (u64)i * l.entry_size,
+				 e + i, min_t(size_t, l.entry_size, sizeof(*e))))
+			ret = -EFAULT;
+	if (!ret)
+		ret = copy_back(arg, &l, sizeof(l), l.size);
+	kvfree(e);
+	return ret;
+}
+
 static int control_set_limit(struct hermit_region *r, void __user *arg)
 {
 	struct hermit_limit l;
@@ -265,6 +296,8 @@ static long control_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		return control_create(ctl, p);
 	if (cmd == HERMIT_OPEN)
 		return control_attach(ctl, p);
+	if (cmd == HERMIT_LIST)
+		return control_list(p);
 	r = smp_load_acquire(&ctl->region);
 	if (!r)
 		return -ENXIO;

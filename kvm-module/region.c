@@ -274,6 +274,26 @@ struct hermit_region *hermit_region_find(const u8 *uuid)
 	return found;
 }
 
+u32 hermit_region_list(struct hermit_list_entry *e, u32 room)
+{
+	struct hermit_region *r;
+	u32 nr = 0;
+
+	mutex_lock(&regions_lock);
+	list_for_each_entry(r, &regions, node) {
+		if (nr++ >= room)
+			continue;
+		memcpy(e->uuid, r->uuid, sizeof(e->uuid));
+		strscpy(e->name, r->name);
+		e->region_size = r->npages << PAGE_SHIFT;
+		e->limit = (u64)READ_ONCE(r->limit) << PAGE_SHIFT;
+		e->resident = atomic_long_read(&r->used);
+		e++;
+	}
+	mutex_unlock(&regions_lock);
+	return nr;
+}
+
 static void region_wake_all(struct hermit_region *r)
 {
 	unsigned int i;

@@ -279,6 +279,8 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 					   struct file **memory);
 void hermit_region_end(struct hermit_region *r);
 struct hermit_region *hermit_region_find(const u8 *uuid);
+/* Fill in up to @room entries; returns how many regions there are. */
+u32 hermit_region_list(struct hermit_list_entry *e, u32 room);
 void hermit_region_free(struct kref *ref);
 /* The word, its chunk allocated if need be (GFP_KERNEL); NULL without memory. */
 atomic64_t *hermit_word_alloc(struct hermit_region *r, u64 idx);

@@ -7,7 +7,7 @@
  * and fallocate(PUNCH_HOLE | KEEP_SIZE). Closing the control fd ends the
  * region for good; closing the memory fd ends nothing. HERMIT_OPEN makes a
  * control fd a query handle of an existing region: statistics and limit, but
- * it keeps nothing alive.
+ * it keeps nothing alive. HERMIT_LIST needs neither.
  *
  * Every struct begins with its size. A shorter one than the kernel's is taken
  * with zeros at the end; a longer one must have zeros there (-E2BIG). All
@@ -186,10 +186,32 @@ struct hermit_event_record {
 	__u64 arg1;
 };
 
+/*
+ * The regions of this host, for whoever administers it (CAP_SYS_ADMIN: a UUID
+ * is all that HERMIT_OPEN asks for). Entries beyond nr are not written; an
+ * entry_size below the kernel's gets that much of each.
+ */
+struct hermit_list_entry {
+	__u8 uuid[16];
+	char name[HERMIT_NAME_LEN];
+	__u64 region_size;
+	__u64 limit;
+	__u64 resident;			/* pages */
+};
+
+struct hermit_list {
+	__u32 size;
+	__u32 nr;			/* in: entries there is room for; out: regions there are */
+	__u32 entry_size;
+	__u32 reserved;
+	__u64 entries;			/* user pointer */
+};
+
 #define HERMIT_CREATE		_IOWR('h', 0x01, struct hermit_create)
 #define HERMIT_OPEN		_IOW('h', 0x02, struct hermit_open)
 #define HERMIT_SET_LIMIT	_IOWR('h', 0x03, struct hermit_limit)
 #define HERMIT_GET_STATS	_IOWR('h', 0x04, struct hermit_stats)
 #define HERMIT_GET_PAGEMAP	_IOW('h', 0x05, struct hermit_pagemap)
+#define HERMIT_LIST		_IOWR('h', 0x06, struct hermit_list)
 
 #endif /* HERMIT_UAPI_H */
