@@ -14,7 +14,6 @@
  * file of pages with O_DIRECT into pages of the region (pins). Exit status 0:
  * every check passed; the last line gives the counters.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
