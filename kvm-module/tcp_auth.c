@@ -143,16 +143,26 @@ static int send(struct handshake *h, u8 type, const void *payload, u32 len)
 	return ret ? say_io(h, ret) : 0;
 }
 
+/* Server's text goes to the log and to terminals: nothing but ASCII. */
+static void make_printable(char *text)
+{
+	char *start = text, *to = text;
+
+	for (; *text; text++) {
+		if (isascii(*text) && isprint(*text))
+			*to++ = *text;
+		else if (to == start || to[-1] != ' ')
+			*to++ = ' ';
+	}
+	*to = '\0';
+}
+
 static int refused(struct handshake *h)
 {
 	u32 code = le32_to_cpu(h->refuse.code);
-	char *p;
 
 	h->refuse.text[sizeof(h->refuse.text) - 1] = '\0';
-	/* It goes to the log and to a terminal. */
-	for (p = h->refuse.text; *p; p++)
-		if (!isascii(*p) || !isprint(*p))
-			*p = '?';
+	make_printable(h->refuse.text);
 	snprintf(h->why, HERMIT_ERROR_LEN, "it refuses us (%s): %s",
 		 hermit_wire_refusal_name(code), h->refuse.text);
 

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# For the tests of the tcp transport: two clients in hermit-tcp-test.ko, whose
+# head says what `ctl` and `status` know. Client 0 is meant if none is named.
+ADDR=127.0.0.1:7471
+CLIENTS=/sys/kernel/debug/hermit_tcp_test
+PARAMS=/sys/module/hermit_tcp_test/parameters
+
+load_tcp_test()
+{
+	requires "$(module hermit-tcp-test)" "run tests/vm/modules/build"
+	insmod "$(module hermit-tcp-test)" "$@"
+	# The emulated machine stands still at times; a second is still short.
+	echo 2000 > $PARAMS/tcp_deadline_ms
+}
+
+# client N COMMAND...: fails with the command
+client() { local n=$1; shift; echo "$*" > $CLIENTS/$n/ctl; }
+ctl() { client 0 "$@"; }
+
+# stat NAME [N]
+stat() { sed -n "s/^$1=//p" $CLIENTS/${2:-0}/status; }
+stat_is() { [ "$(stat "$1" "${3:-0}")" = "$2" ]; }
+stat_above() { [ "$(stat "$1" "${3:-0}")" -gt "$2" ]; }
+
+UP=1 RECONNECTING=2 FULL=3 FAILED=4		# enum hermit_server_state
+
+# refused 'TEXT' CONNECT-ARGS...: connect fails, and its sentence has TEXT
+refused()
+{
+	local text=$1
+	shift
+	if ctl connect "$@" 2>/dev/null; then
+		fail "connect $* succeeded, but was to be refused: $text"
+	fi
+	log "connect $*: $(stat error)"
+	case $(stat error) in
+	"server tcp:$1: "*"$text"*) ;;
+	*) fail "connect $* said '$(stat error)', not '$text'" ;;
+	esac
+}
+
+# Nothing wrong so far with client N. What a test provokes it counts itself.
+right()
+{
+	local n=${1:-0} s
+	for s in mismatches doubles other; do
+		[ "$(stat $s "$n")" = 0 ] || fail "client $n: $s=$(stat $s "$n"); $(dmesg | tail -n 2)"
+	done
+}
+
+# kill -9, as a crash would
+kill_memserver()
+{
+	kill -KILL "$(cat "$W/$1.memserver")"
+	wait_for 20 gone "$(cat "$W/$1.memserver")"
+	rm -f "$W/$1.memserver"
+}
+
+unload_tcp_test() { rmmod hermit_tcp_test || fail "hermit_tcp_test does not unload"; }
+
+# Drop all packets of the servers, in both directions; and stop doing so.
+cut_link()
+{
+	nft -f - <<-'END'
+		table inet cut {
+			chain in {
+				type filter hook input priority 0;
+				tcp dport 7471 drop
+				tcp sport 7471 drop
+			}
+		}
+	END
+}
+mend_link() { nft delete table inet cut; }
