@@ -21,7 +21,6 @@ server_start (const char *option, ...)
   g_autoptr (GSubprocessLauncher) launcher
       = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE);
   g_autoptr (GPtrArray) argv = g_ptr_array_new ();
-  g_autoptr (GDataInputStream) out = NULL;
   g_autoptr (GError) error = NULL;
   g_autofree char *line = NULL;
   Server *server = g_new0 (Server, 1);
@@ -47,16 +46,24 @@ server_start (const char *option, ...)
   server->process = g_subprocess_launcher_spawnv (
       launcher, (const char *const *)argv->pdata, &error);
   g_assert_no_error (error);
-  out = g_data_input_stream_new (
+  server->out = g_data_input_stream_new (
       g_subprocess_get_stdout_pipe (server->process));
-  g_filter_input_stream_set_close_base_stream (G_FILTER_INPUT_STREAM (out),
-                                               FALSE);
-  line = g_data_input_stream_read_line (out, NULL, NULL, &error);
-  g_assert_no_error (error);
-  g_assert_nonnull (line);
+  line = server_line (server);
   g_assert_cmpint (
       sscanf (line, "listening on tcp:127.0.0.1:%u", &server->port), ==, 1);
   return server;
+}
+
+char *
+server_line (Server *server)
+{
+  g_autoptr (GError) error = NULL;
+  char *line
+      = g_data_input_stream_read_line (server->out, NULL, NULL, &error);
+
+  g_assert_no_error (error);
+  g_assert_nonnull (line);
+  return line;
 }
 
 void
@@ -77,6 +84,7 @@ server_stop (Server *server)
   g_assert_false (g_file_test (server->control, G_FILE_TEST_EXISTS));
   g_unlink (server->log);
   g_assert_cmpint (g_rmdir (server->dir), ==, 0);
+  g_object_unref (server->out);
   g_object_unref (server->process);
   g_free (server->control);
   g_free (server->log);

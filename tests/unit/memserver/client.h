@@ -17,6 +17,7 @@
 typedef struct
 {
   GSubprocess *process;
+  GDataInputStream *out; /* what it prints */
   char *dir;     /* temporary; removed at the end */
   char *control; /* the control socket */
   char *log;     /* what it wrote to stderr */
@@ -25,6 +26,8 @@ typedef struct
 
 /* With these options besides --listen and --control; NULL-terminated. */
 Server *server_start (const char *option, ...) G_GNUC_NULL_TERMINATED;
+/* The next line that it prints. */
+char *server_line (Server *server);
 /* SIGTERM; it must exit with 0. */
 void server_stop (Server *server);
 /* A command to the control socket. */

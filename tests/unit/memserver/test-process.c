@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The program: its options, its end, and the operator's side doors. */
+#include <glib/gstdio.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "config.h"
+#include "control.h"
+
+static void
+test_sizes (void)
+{
+  static const struct
+  {
+    const char *text;
+    guint64 size; /* 0: not a size */
+  } cases[] = {
+    { "1", 1 },          { "4096", 4096 },
+    { "2K", 2048 },      { "2k", 2048 },
+    { "3M", 3 * MIB },   { "4G", 4ULL << 30 },
+    { "5T", 5ULL << 40 }, { "16777215T", 16777215ULL << 40 },
+    { "", 0 },           { "K", 0 },
+    { "-1", 0 },         { " 1", 0 },
+    { "1 M", 0 },        { "1MB", 0 },
+    { "1.5G", 0 },       { "1P", 0 },
+    { "16777216T", 0 },  { "99999999999999999999", 0 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      guint64 size = 0;
+
+      g_assert_cmpint (hermit_size_parse (cases[i].text, &size, &error), ==,
+                       cases[i].size != 0);
+      g_assert_cmpint (size, ==, cases[i].size);
+      g_assert_cmpint (error != NULL, ==, cases[i].size == 0);
+    }
+}
+
+static void
+test_addresses (void)
+{
+  static const struct
+  {
+    const char *text;
+    const char *canonical; /* NULL: not an address */
+  } cases[] = {
+    { "127.0.0.1:7471", "127.0.0.1:7471" },
+    { "[::1]:7471", "[::1]:7471" },
+    { "[::]:0", "[::]:0" },
+    { "*:80", "0.0.0.0:80" },
+    { "127.0.0.1", NULL },
+    { "::1:7471", NULL },
+    { "[127.0.0.1]:7471", NULL },
+    { ":7471", NULL },
+    { "[]:7471", NULL },
+    { "127.0.0.1:", NULL },
+    { "127.0.0.1:65536", NULL },
+    { "127.0.0.1:-1", NULL },
+    { "localhost:7471", NULL },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autofree char *text = NULL;
+      HermitAddress address;
+
+      if (hermit_address_parse (cases[i].text, &address, &error))
+        text = hermit_address_text (&address);
+      g_assert_cmpstr (text, ==, cases[i].canonical);
+      g_assert_cmpint (error != NULL, ==, cases[i].canonical == NULL);
+    }
+}
+
+/* Run the program to its end; its words on the channel that @err says. */
+static char *
+run (gboolean expect_ok, gboolean err, const char *const *options)
+{
+  g_autoptr (GPtrArray) argv = g_ptr_array_new ();
+  g_autoptr (GSubprocess) process = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *out_text = NULL;
+  g_autofree char *err_text = NULL;
+
+  g_ptr_array_add (argv, (char *)g_getenv ("HERMIT_MEMSERVER"));
+  for (; *options; options++)
+    g_ptr_array_add (argv, (char *)*options);
+  g_ptr_array_add (argv, NULL);
+  process = g_subprocess_newv (
+      (const char *const *)argv->pdata,
+      G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE,
+      &error);
+  g_assert_no_error (error);
+  g_subprocess_communicate_utf8 (process, NULL, NULL, &out_text, &err_text,
+                                 &error);
+  g_assert_no_error (error);
+  g_assert_true (g_subprocess_get_if_exited (process));
+  g_assert_cmpint (g_subprocess_get_exit_status (process), ==,
+                   expect_ok ? 0 : 1);
+  return err ? g_steal_pointer (&err_text) : g_steal_pointer (&out_text);
+}
+
+static void
+test_options (void)
+{
+#define LISTEN "--listen=tcp:127.0.0.1:0"
+  static const struct
+  {
+    const char *options[5];
+    const char *words; /* the last line of stderr */
+  } cases[] = {
+    { { "--capacity=1G" }, "*--listen is missing*" },
+    { { LISTEN }, "*--capacity is missing*" },
+    { { LISTEN, "--capacity=lots" }, "*--capacity: 'lots' is not a size*" },
+    { { LISTEN, "--capacity=0" }, "*--capacity: 0*" },
+    { { LISTEN, "--capacity=1G", "--min-free=x" }, "*--min-free: 'x'*" },
+    { { "--listen=udp:127.0.0.1:0", "--capacity=1G" },
+      "*--listen: 'udp:127.0.0.1:0' is not tcp:ADDR:PORT*" },
+    { { "--listen=tcp:here", "--capacity=1G" }, "*--listen: 'here'*" },
+    { { "--listen=tcp:192.0.2.1:1", "--capacity=1G" },
+      "*cannot listen on 192.0.2.1:1: *" },
+    { { LISTEN, "--capacity=1G", "--metrics=nowhere" },
+      "*--metrics: 'nowhere'*" },
+    { { LISTEN, "--capacity=1G", "--key-file=/nonexistent/key" },
+      "*--key-file: /nonexistent/key: No such file*" },
+    { { LISTEN, "--capacity=1G", "--control=/nonexistent/dir/socket" },
+      "*cannot listen on /nonexistent/dir/socket: No such file*" },
+    { { LISTEN, "--capacity=1G", "--frobnicate" }, "*--frobnicate*" },
+    { { "list" }, "*'list': --control is missing*" },
+    { { "--control=/nonexistent/socket", "list" },
+      "*--control: /nonexistent/socket: No such file*" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *words = run (FALSE, TRUE, cases[i].options);
+
+      g_strchomp (words);
+      if (!g_pattern_match_simple (cases[i].words, words))
+        g_error ("'%s' is not '%s'", words, cases[i].words);
+      /* It says what is wrong, once. */
+      g_assert_true (g_str_has_prefix (
+          strrchr (words, '\n') ? strrchr (words, '\n') + 1 : words,
+          "hermit-memserver: "));
+    }
+}
+
+static void
+test_help (void)
+{
+  static const char *const help[] = { "--help", NULL };
+  static const char *const version[] = { "--version", NULL };
+  static const char *const options[]
+      = { "--listen",     "--capacity", "--key-file", "--overcommit",
+          "--min-free",   "--control",  "--metrics",  "--version",
+          "forget UUID" };
+  g_autofree char *text = run (TRUE, FALSE, help);
+  g_autofree char *number = run (TRUE, FALSE, version);
+
+  for (guint i = 0; i < G_N_ELEMENTS (options); i++)
+    g_assert_nonnull (strstr (text, options[i]));
+  g_assert_cmpstr (number, ==, "hermit-memserver " HERMIT_VERSION "\n");
+}
+
+/* SIGTERM with clients attached, one of them in the middle of a request. */
+static void
+test_sigterm (void)
+{
+  Server *server = server_start ("--capacity=64M", NULL);
+  Client a = client_new (server, 1, 1, 8 * MIB);
+  Client b = client_new (server, 2, 2, 8 * MIB);
+  int idle = client_open (&a), busy = client_open (&b);
+  guint8 frame[FRAME_MAX], page[PAGE] = { 1 };
+
+  make_frame (frame, HERMIT_MSG_WRITE, 1, 0, page);
+  g_assert_true (send_all (busy, frame, 1000));
+  server_stop (server);
+  g_assert_true (is_closed (idle));
+  g_assert_true (is_closed (busy));
+  close (idle);
+  close (busy);
+}
+
+/* A client in its handshake is told to come again; one in its work is done. */
+static void
+test_draining (void)
+{
+  Server *server = server_start ("--capacity=64M", NULL);
+  Client client = client_new (server, 1, 1, 8 * MIB);
+  struct hermit_wire_refuse refuse;
+  struct hermit_wire_hdr hdr;
+  guint8 page[PAGE] = { 1 };
+  int newcomer = client_connect (&client);
+  int fd = client_open (&client);
+
+  g_assert_cmpint (do_write (fd, 0, page), ==, HERMIT_WIRE_OK);
+  server_stop (server);
+  g_assert_true (receive_all (newcomer, &hdr, sizeof (hdr)));
+  g_assert_cmpint (hdr.type, ==, HERMIT_MSG_REFUSE);
+  g_assert_true (receive_all (newcomer, &refuse, sizeof (refuse)));
+  g_assert_cmpint (le32_to_cpu (refuse.code), ==, HERMIT_REFUSE_DRAINING);
+  g_assert_true (is_closed (fd));
+  close (newcomer);
+  close (fd);
+}
+
+/* A peer that takes no replies cannot keep the server from ending. */
+static void
+test_sigterm_stuck (void)
+{
+  Server *server = server_start ("--capacity=64M", NULL);
+  Client client = client_new (server, 1, 1, 8 * MIB);
+  int fd = client_open (&client);
+  guint8 frame[FRAME_MAX];
+  gsize length = make_frame (frame, HERMIT_MSG_READ, 1, 0, NULL);
+
+  while (send (fd, frame, length, MSG_DONTWAIT | MSG_NOSIGNAL)
+         == (ssize_t)length)
+    ;
+  server_stop (server);
+  close (fd);
+}
+
+static void
+expect_error (Server *server, const char *command, const char *pattern)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (hermit_control_ask (server->control, command, &error));
+  g_assert_nonnull (error);
+  if (!g_pattern_match_simple (pattern, error->message))
+    g_error ("'%s' is not '%s'", error->message, pattern);
+}
+
+static void
+test_control (void)
+{
+  Server *server = server_start ("--capacity=64M", NULL);
+  Client client = client_new (server, 1, 1, 8 * MIB);
+  const char *const list[]
+      = { "--control", server->control, "list", NULL };
+  const char *const forget[]
+      = { "--control", server->control, "forget",
+          "01000000-0000-0000-0000-0000000000ee", NULL };
+  g_autofree char *text = NULL;
+  g_autofree char *answer = NULL;
+  g_autofree char *empty = NULL;
+  g_autofree char *text_of_error = NULL;
+  guint8 page[PAGE] = { 1 };
+  GStatBuf st;
+  int fd;
+
+  g_assert_cmpint (g_stat (server->control, &st), ==, 0);
+  g_assert_cmpint (st.st_mode & 0777, ==, 0600);
+
+  expect_error (server, "frobnicate", "'frobnicate' is not one of*");
+  expect_error (server, "", "'' is not one of*");
+  expect_error (server, "forget", "usage*");
+  expect_error (server, "forget me", "'me' is not a UUID");
+  expect_error (server, "forget 01000000-0000-0000-0000-0000000000ee",
+                "there is no such region");
+
+  fd = client_open (&client);
+  g_assert_cmpint (do_write (fd, 0, page), ==, HERMIT_WIRE_OK);
+  expect_error (server, "forget 01000000-0000-0000-0000-0000000000ee",
+                "*1 connections: add 'force'*");
+  expect_error (server, "forget 01000000-0000-0000-0000-0000000000ee farce",
+                "usage*");
+  text = run (TRUE, FALSE, list);
+  g_assert_true (g_pattern_match_simple (
+      "01000000-0000-0000-0000-0000000000ee size 8388608 stored 4096 "
+      "backed 2097152 connections 1 epoch * name test\n",
+      text));
+  do_ping (fd);
+
+  answer = server_ask (server,
+                       "forget 01000000-0000-0000-0000-0000000000ee force");
+  g_assert_cmpstr (answer, ==, "ok\n");
+  g_assert_true (is_closed (fd));
+  close (fd);
+  server_wait_log (server, "ended by the operator|4.0");
+  text_of_error = run (FALSE, TRUE, forget);
+  g_assert_nonnull (strstr (text_of_error, "there is no such region"));
+  empty = run (TRUE, FALSE, list);
+  g_assert_cmpstr (empty, ==, "");
+  server_stop (server);
+}
+
+static void
+test_metrics (void)
+{
+  Server *server
+      = server_start ("--capacity=64M", "--metrics=127.0.0.1:0", NULL);
+  Client client = client_new (server, 1, 1, 8 * MIB);
+  Client other = client_new (server, 1, 2, 8 * MIB);
+  g_autofree char *line = NULL;
+  static const char request[] = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+  static const char *const lines[] = {
+    "HTTP/1.1 200 OK\r\n",
+    "\nhermit_memserver_capacity_bytes 67108864\n",
+    "\nhermit_memserver_taken_bytes 8388608\n",
+    "\nhermit_memserver_backed_bytes 2097152\n",
+    "\nhermit_memserver_regions 1\n",
+    "\nhermit_memserver_refused_total{reason=\"busy\"} 1\n",
+    "\nhermit_memserver_refused_total{reason=\"key\"} 0\n",
+    "\nhermit_memserver_region_writes_total{"
+    "region=\"01000000-0000-0000-0000-0000000000ee\",name=\"test\"} 2\n",
+    "_region_reads_total{region=\"01000000-0000-0000-0000-0000000000ee\","
+    "name=\"test\"} 1\n",
+    "_region_stored_bytes{region=\"01000000-0000-0000-0000-0000000000ee\","
+    "name=\"test\"} 4096\n",
+  };
+  char text[16384];
+  guint port;
+  guint8 page[PAGE] = { 1 };
+  struct sockaddr_in to = { .sin_family = AF_INET };
+  gsize length = 0;
+  int fd, http;
+
+  line = server_line (server);
+  g_assert_cmpint (
+      sscanf (line, "metrics on http://127.0.0.1:%u/metrics", &port), ==, 1);
+  to.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+  to.sin_port = htons (port);
+
+  fd = client_open (&client);
+  g_assert_cmpint (do_write (fd, 0, page), ==, HERMIT_WIRE_OK);
+  g_assert_cmpint (do_write (fd, 0, page), ==, HERMIT_WIRE_OK);
+  g_assert_cmpint (do_read (fd, 0, page), ==, HERMIT_WIRE_OK);
+  client_refused (&other, TRUE, HERMIT_REFUSE_BUSY);
+
+  http = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  g_assert_cmpint (connect (http, (struct sockaddr *)&to, sizeof (to)), ==,
+                   0);
+  g_assert_true (send_all (http, request, strlen (request)));
+  for (;;)
+    {
+      ssize_t n = recv (http, text + length, sizeof (text) - 1 - length, 0);
+
+      if (n <= 0)
+        break;
+      length += n;
+    }
+  text[length] = '\0';
+  for (guint i = 0; i < G_N_ELEMENTS (lines); i++)
+    if (!strstr (text, lines[i]))
+      g_error ("no '%s' in: %s", lines[i], text);
+  close (http);
+  close (fd);
+  server_stop (server);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/process/sizes", test_sizes);
+  g_test_add_func ("/process/addresses", test_addresses);
+  g_test_add_func ("/process/options", test_options);
+  g_test_add_func ("/process/help", test_help);
+  g_test_add_func ("/process/sigterm", test_sigterm);
+  g_test_add_func ("/process/draining", test_draining);
+  g_test_add_func ("/process/sigterm-stuck", test_sigterm_stuck);
+  g_test_add_func ("/process/control", test_control);
+  g_test_add_func ("/process/metrics", test_metrics);
+  return g_test_run ();
+}
