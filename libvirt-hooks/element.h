@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef HERMIT_ELEMENT_H
+#define HERMIT_ELEMENT_H
+/* The <hermit:memory> element of a domain's <metadata>. */
+#include <glib.h>
+
+#define HERMIT_XML_NAMESPACE "https://hermit.example/xmlns/libvirt/1"
+#define HERMIT_XML_PREFIX "hermit"
+
+/*
+ * @xml, which libvirt gave, with its limit and local-ratio replaced by
+ * @attribute=@value; free it.
+ */
+char *hermit_element_change (const char *xml, const char *attribute,
+                             const char *value, GError **error);
+
+#endif

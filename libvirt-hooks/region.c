@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "region.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "domain.h"
+#include "size.h"
+
+void
+hermit_region_free (HermitRegion *region)
+{
+  g_free (region->domain);
+  g_free (region);
+}
+
+/* The domain of a region: the one that would have given it this UUID. */
+static const HermitDomain *
+region_domain (const struct hermit_stats *st, GPtrArray *domains)
+{
+  for (guint i = 0; i < domains->len; i++)
+    {
+      const HermitDomain *domain = domains->pdata[i];
+      HermitUuid uuid;
+
+      hermit_uuid_derive (domain->regions, st->name, uuid);
+      if (!memcmp (uuid, st->uuid, sizeof (uuid)))
+        return domain;
+    }
+  return NULL;
+}
+
+static gint
+compare (gconstpointer a, gconstpointer b)
+{
+  const HermitRegion *x = *(HermitRegion *const *)a;
+  const HermitRegion *y = *(HermitRegion *const *)b;
+
+  return g_strcmp0 (x->domain, y->domain) ?: strcmp (x->st.name, y->st.name);
+}
+
+static gboolean
+is_wanted (const HermitRegion *region, const HermitDomain *domain,
+           const char *which)
+{
+  return !which || !g_strcmp0 (region->domain, which)
+         || (domain && !g_ascii_strcasecmp (domain->uuid, which))
+         || !g_ascii_strcasecmp (region->uuid, which)
+         || (!domain && !strcmp (region->st.name, which));
+}
+
+GPtrArray *
+hermit_regions_find (const char *which, GError **error)
+{
+  g_autoptr (GArray) list = hermit_device_list (error);
+  g_autoptr (GPtrArray) domains = NULL, regions = NULL;
+  guint by_name = 0;
+
+  if (!list)
+    return NULL;
+  domains = hermit_domains_load (HERMIT_RUN_DIR);
+  regions
+      = g_ptr_array_new_with_free_func ((GDestroyNotify)hermit_region_free);
+  for (guint i = 0; i < list->len; i++)
+    {
+      const struct hermit_list_entry *e
+          = &g_array_index (list, struct hermit_list_entry, i);
+      HermitRegion *region = g_new0 (HermitRegion, 1);
+      const HermitDomain *domain;
+
+      /* One that ended meanwhile is none. */
+      if (!hermit_device_stats (e->uuid, &region->st, NULL))
+        {
+          g_free (region);
+          continue;
+        }
+      region->st.name[sizeof (region->st.name) - 1] = 0;
+      region->st.nr_servers = MIN (region->st.nr_servers, HERMIT_MAX_SERVERS);
+      hermit_uuid_format (e->uuid, region->uuid);
+      domain = region_domain (&region->st, domains);
+      region->domain = domain ? g_strdup (domain->name) : NULL;
+      if (!is_wanted (region, domain, which))
+        {
+          hermit_region_free (region);
+          continue;
+        }
+      by_name += which && !domain && !strcmp (region->st.name, which);
+      g_ptr_array_add (regions, region);
+    }
+  if (by_name > 1)
+    {
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+                   "%u regions are named '%s'; give the UUID of one, see "
+                   "hermitctl list",
+                   by_name, which);
+      return NULL;
+    }
+  if (which && !regions->len)
+    {
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT,
+                   "'%s': no running VM of this host with hermit memory; see "
+                   "hermitctl list",
+                   which);
+      return NULL;
+    }
+  g_ptr_array_sort (regions, compare);
+  return g_steal_pointer (&regions);
+}
+
+guint64
+hermit_hist_count (const __u64 hist[HERMIT_HIST_BUCKETS])
+{
+  guint64 n = 0;
+
+  for (guint i = 0; i < HERMIT_HIST_BUCKETS; i++)
+    n += hist[i];
+  return n;
+}
+
+guint64
+hermit_hist_quantile (const __u64 hist[HERMIT_HIST_BUCKETS], double share)
+{
+  double left = hermit_hist_count (hist) * share;
+
+  for (guint i = 0; i < HERMIT_HIST_BUCKETS; i++)
+    {
+      guint64 low = i ? 1ULL << i : 0, high = 1ULL << (i + 1);
+
+      if (hist[i] && left <= hist[i])
+        return low + (high - low) * (left / hist[i]);
+      left -= hist[i];
+    }
+  return 0;
+}
+
+const char *
+hermit_mode_name (guint32 mode)
+{
+  return mode == HERMIT_MODE_EPT ? "ept-hook" : "stock";
+}
+
+const char *
+hermit_server_state_name (guint32 state)
+{
+  static const char *const names[]
+      = { "none", "up", "reconnecting", "full", "failed" };
+
+  return state < G_N_ELEMENTS (names) ? names[state] : "unknown";
+}
+
+/* The counters by their names in query-hermit-memory. */
+#define COUNTERS(X)                                                           \
+  X ("faults-guest", faults_guest)                                            \
+  X ("faults-host", faults_host)                                              \
+  X ("first-touch", first_touch)                                              \
+  X ("fetches", fetches)                                                      \
+  X ("prefetches", prefetches)                                                \
+  X ("prefetch-hits", prefetch_hits)                                          \
+  X ("conflicts", conflicts)                                                  \
+  X ("read-errors", read_errors)                                              \
+  X ("evicted-clean", evicted_clean)                                          \
+  X ("evicted-dirty", evicted_dirty)                                          \
+  X ("evicted-zero", evicted_zero)                                            \
+  X ("rescued", rescued)                                                      \
+  X ("pinned", pinned)                                                        \
+  X ("kept", kept)                                                            \
+  X ("write-errors", write_errors)                                            \
+  X ("discarded", discarded)                                                  \
+  X ("direct-reclaims", direct_reclaims)                                      \
+  X ("zap-batches", zap_batches)                                              \
+  X ("zapped", zapped)                                                        \
+  X ("scanned", scanned)                                                      \
+  X ("room-waits", room_waits)                                                \
+  X ("parked", parked)                                                        \
+  X ("spun", spun)                                                            \
+  X ("waits-in-kvm", wait_srcu)                                               \
+  X ("waits-mmap-long", wait_mmap_long)                                       \
+  X ("stall-time", stall_ns)
+
+static json_t *
+integer (guint64 n)
+{
+  return json_integer (MIN (n, G_MAXINT64));
+}
+
+static json_t *
+bytes (guint64 pages)
+{
+  return integer (pages * HERMIT_PAGE_SIZE);
+}
+
+static json_t *
+server_to_json (const struct hermit_server_stats *s)
+{
+  g_autofree char *address
+      = g_strndup (s->address, strnlen (s->address, sizeof (s->address)));
+
+  return json_pack (
+      "{s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+      "address", address, "state", hermit_server_state_name (s->state),
+      "connections", (int)s->connections, "epoch", integer (s->epoch),
+      "incarnation", integer (s->incarnation), "used", integer (s->bytes_used),
+      "reads", integer (s->reads), "writes", integer (s->writes), "discards",
+      integer (s->discards), "errors", integer (s->errors), "reconnects",
+      integer (s->reconnects), "in-flight", integer (s->inflight),
+      "round-trip", integer (s->rtt_ns));
+}
+
+json_t *
+hermit_region_to_json (const HermitRegion *region)
+{
+  const struct hermit_stats *st = &region->st;
+  guint64 pages = st->region_size / HERMIT_PAGE_SIZE;
+  guint64 elsewhere = st->local + st->remote + st->lost;
+  json_t *j = json_object (), *counters = json_object (), *part;
+
+  json_object_set_new (
+      j, "domain",
+      region->domain ? json_string (region->domain) : json_null ());
+  json_object_set_new (j, "id", json_string (st->name));
+  json_object_set_new (j, "uuid", json_string (region->uuid));
+  json_object_set_new (j, "size", integer (st->region_size));
+  json_object_set_new (j, "limit", integer (st->limit));
+  json_object_set_new (
+      j, "local-ratio",
+      json_real (st->region_size ? (double)st->limit / st->region_size : 0));
+  json_object_set_new (j, "floor", integer (st->floor));
+  json_object_set_new (j, "mode", json_string (hermit_mode_name (st->mode)));
+  json_object_set_new (j, "bindings", integer (st->bindings));
+  json_object_set_new (j, "resident", bytes (st->resident));
+  json_object_set_new (j, "resident-max", bytes (st->resident_max));
+  json_object_set_new (j, "local", bytes (st->local));
+  json_object_set_new (j, "in-flight", bytes (st->inflight));
+  json_object_set_new (j, "pool", bytes (st->pool));
+  json_object_set_new (j, "remote", bytes (st->remote));
+  json_object_set_new (j, "zero",
+                       bytes (pages > elsewhere ? pages - elsewhere : 0));
+  json_object_set_new (j, "lost", bytes (st->lost));
+  json_object_set_new (j, "host-mapped", bytes (st->host_mapped));
+  json_object_set_new (j, "metadata", integer (st->metadata_bytes));
+#define X(name, field)                                                        \
+  json_object_set_new (counters, name, integer (st->field));
+  COUNTERS (X)
+#undef X
+  json_object_set_new (j, "counters", counters);
+  json_object_set_new (
+      j, "reclaim",
+      json_pack ("{s:i, s:i, s:o, s:o, s:o}", "threads", (int)st->threads_now,
+                 "threads-max", (int)st->threads_max, "watermark-low",
+                 bytes (st->watermark_low), "watermark-high",
+                 bytes (st->watermark_high), "turnaround",
+                 integer (st->turnaround_ns)));
+  part = json_array ();
+  for (guint i = 0; i < HERMIT_HIST_BUCKETS; i++)
+    json_array_append_new (part, integer (st->fault_hist[i]));
+  json_object_set_new (
+      j, "fault-latency",
+      json_pack ("{s:o, s:o, s:o, s:o, s:o}", "count",
+                 integer (hermit_hist_count (st->fault_hist)), "p50",
+                 integer (hermit_hist_quantile (st->fault_hist, 0.5)), "p99",
+                 integer (hermit_hist_quantile (st->fault_hist, 0.99)), "p999",
+                 integer (hermit_hist_quantile (st->fault_hist, 0.999)),
+                 "histogram", part));
+  part = json_array ();
+  for (guint i = 0; i < st->nr_servers; i++)
+    json_array_append_new (part, server_to_json (&st->servers[i]));
+  json_object_set_new (j, "servers", part);
+  return j;
+}
+
+static void
+print_pages (const char *what, guint64 pages)
+{
+  g_autofree char *size = hermit_size_format (pages * HERMIT_PAGE_SIZE);
+
+  printf ("  %-14s %s\n", what, size);
+}
+
+void
+hermit_region_print (const HermitRegion *region)
+{
+  const struct hermit_stats *st = &region->st;
+  g_autofree char *size = hermit_size_format (st->region_size);
+  g_autofree char *limit = hermit_size_format (st->limit);
+  g_autofree char *floor = hermit_size_format (st->floor);
+
+  printf ("%s %s %s\n", region->domain ?: "-", st->name, region->uuid);
+  printf ("  %-14s %s\n", "size", size);
+  printf ("  %-14s %s (%.3g of the size; floor %s)\n", "limit", limit,
+          st->region_size ? (double)st->limit / st->region_size : 0, floor);
+  print_pages ("resident", st->resident);
+  print_pages ("remote", st->remote);
+  if (st->lost)
+    print_pages ("LOST", st->lost);
+  printf ("  %-14s %s\n", "mode", hermit_mode_name (st->mode));
+  printf ("  %-14s %u of %u\n", "threads", st->threads_now, st->threads_max);
+  printf ("  %-14s p50 %.1f us, p99 %.1f us, p99.9 %.1f us\n", "faults",
+          hermit_hist_quantile (st->fault_hist, 0.5) / 1e3,
+          hermit_hist_quantile (st->fault_hist, 0.99) / 1e3,
+          hermit_hist_quantile (st->fault_hist, 0.999) / 1e3);
+#define X(name, field)                                                        \
+  printf ("  %-14s %" G_GUINT64_FORMAT "\n", name, (guint64)st->field);
+  COUNTERS (X)
+#undef X
+  for (guint i = 0; i < st->nr_servers; i++)
+    {
+      const struct hermit_server_stats *s = &st->servers[i];
+      g_autofree char *used = hermit_size_format (s->bytes_used);
+
+      printf ("  %-14s %.*s %s, %u connections, %s used, round trip %.1f us, "
+              "%" G_GUINT64_FORMAT " errors, %" G_GUINT64_FORMAT
+              " reconnects\n",
+              "server", (int)sizeof (s->address), s->address,
+              hermit_server_state_name (s->state), s->connections, used,
+              s->rtt_ns / 1e3, (guint64)s->errors, (guint64)s->reconnects);
+    }
+}
