@@ -1,0 +1,293 @@
+/*
+ * hermit-memory: /dev/hermit, the key file and the addresses of servers
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "hostmem-hermit.h"
+#include "qapi/error.h"
+#include "qapi/qapi-types-sockets.h"
+#include "qemu/cutils.h"
+#include "qemu/sockets.h"
+#include "trace.h"
+#include <grp.h>
+#include <netdb.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#define KEY_MIN 16              /* as hermit-memserver wants it */
+
+static void hermit_open_error(const char *who, int err, Error **errp)
+{
+    struct stat st;
+    struct group *group;
+
+    switch (err) {
+    case ENOENT:
+    case ENXIO:
+    case ENODEV:
+        error_setg(errp, "%s: %s is missing: load the kernel module with "
+                   "\"modprobe hermit\"", who, HERMIT_DEVICE);
+        break;
+    case EACCES:
+    case EPERM:
+        group = stat(HERMIT_DEVICE, &st) ? NULL : getgrgid(st.st_gid);
+        if (err == EACCES && group && st.st_gid) {
+            error_setg(errp, "%s: no permission to open %s: add the user who "
+                       "runs QEMU to group %s", who, HERMIT_DEVICE,
+                       group->gr_name);
+        } else if (err == EACCES) {
+            error_setg(errp, "%s: no permission to open %s: give it to a "
+                       "group of the user who runs QEMU (it belongs to group "
+                       "%s)", who, HERMIT_DEVICE,
+                       group ? group->gr_name : "unknown");
+        } else {
+            error_setg(errp, "%s: no permission to open %s: allow it in the "
+                       "device list of QEMU's control group", who,
+                       HERMIT_DEVICE);
+        }
+        break;
+    default:
+        error_setg_errno(errp, err, "%s: cannot open %s", who, HERMIT_DEVICE);
+    }
+}
+
+/* As hermit-memserver reads it: a newline at the end does not belong to it */
+static bool hermit_read_key(HermitMemory *h, struct hermit_create *create,
+                            const char *who, Error **errp)
+{
+    char text[HERMIT_KEY_LEN + 2];      /* a newline, and one too many */
+    struct stat st;
+    ssize_t n;
+    int fd;
+
+    if (!h->key_file) {
+        return true;
+    }
+    fd = RETRY_ON_EINTR(open(h->key_file, O_RDONLY | O_CLOEXEC | O_NOCTTY));
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        error_setg_errno(errp, errno, "%s: key-file: cannot open %s", who,
+                         h->key_file);
+        goto fail;
+    }
+    if (st.st_mode & S_IRWXO) {
+        error_setg(errp, "%s: key-file: %s is open to every user of this host "
+                   "(mode %04o): chmod it to 0600 or 0640", who, h->key_file,
+                   st.st_mode & 07777);
+        goto fail;
+    }
+    n = RETRY_ON_EINTR(read(fd, text, sizeof(text)));
+    if (n < 0) {
+        error_setg_errno(errp, errno, "%s: key-file: cannot read %s", who,
+                         h->key_file);
+        goto fail;
+    }
+    if (n && text[n - 1] == '\n') {
+        n--;
+    }
+    if (n >= KEY_MIN && n <= HERMIT_KEY_LEN) {
+        memcpy(create->key, text, n);
+        create->key_len = n;
+    }
+    explicit_bzero(text, sizeof(text));
+    if (!create->key_len) {
+        error_setg(errp, "%s: key-file: %s does not hold %d to %d bytes of "
+                   "key", who, h->key_file, KEY_MIN, HERMIT_KEY_LEN);
+        goto fail;
+    }
+    close(fd);
+    return true;
+fail:
+    if (fd >= 0) {
+        close(fd);
+    }
+    return false;
+}
+
+/* The kernel knows no names, so HOST:PORT becomes numbers here */
+static char *hermit_resolve(const char *server, const char *address,
+                            const char *who, Error **errp)
+{
+    g_autoptr(InetSocketAddress) inet = g_new0(InetSocketAddress, 1);
+    struct addrinfo hints = {
+        .ai_flags = AI_ADDRCONFIG,
+        .ai_socktype = SOCK_STREAM,
+    };
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    struct addrinfo *res;
+    int rc;
+
+    if (strchr(address, ',') || inet_parse(inet, address, NULL) < 0 ||
+        !*inet->host) {
+        error_setg(errp, "%s: server '%s' is not of the form %.*s:HOST:PORT",
+                   who, server, (int)strcspn(server, ":"), server);
+        return NULL;
+    }
+    rc = getaddrinfo(inet->host, inet->port, &hints, &res);
+    if (!rc) {
+        rc = getnameinfo(res->ai_addr, res->ai_addrlen, host, sizeof(host),
+                         port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+        freeaddrinfo(res);
+    }
+    if (rc) {
+        error_setg(errp, "%s: server '%s': cannot resolve the address: %s",
+                   who, server, gai_strerror(rc));
+        return NULL;
+    }
+    return g_strdup_printf(strchr(host, ':') ? "%.*s:[%s]:%s" : "%.*s:%s:%s",
+                           (int)strcspn(server, ":"), server, host, port);
+}
+
+static bool hermit_fill_servers(HermitMemory *h, struct hermit_create *create,
+                                const char *who, Error **errp)
+{
+    strList *s;
+
+    for (s = h->servers; s; s = s->next) {
+        g_autofree char *address = NULL;
+        const char *rest;
+
+        if (create->nr_servers == HERMIT_MAX_SERVERS) {
+            error_setg(errp, "%s: server: at most %d can be given", who,
+                       HERMIT_MAX_SERVERS);
+            return false;
+        }
+        if (strstart(s->value, "local:", NULL)) {
+            address = g_strdup(s->value);
+        } else if (strstart(s->value, "tcp:", &rest) ||
+                   strstart(s->value, "rdma:", &rest)) {
+            address = hermit_resolve(s->value, rest, who, errp);
+            if (!address) {
+                return false;
+            }
+        } else {
+            error_setg(errp, "%s: server '%s': unknown transport; give "
+                       "tcp:HOST:PORT, rdma:HOST:PORT or local:", who,
+                       s->value);
+            return false;
+        }
+        if (strlen(address) >= HERMIT_SERVER_LEN) {
+            error_setg(errp, "%s: server '%s': too long", who, s->value);
+            return false;
+        }
+        pstrcpy(create->servers[create->nr_servers++], HERMIT_SERVER_LEN,
+                address);
+    }
+    return true;
+}
+
+static uint64_t hermit_align(uint64_t limit)
+{
+    return QEMU_ALIGN_DOWN(limit, qemu_real_host_page_size());
+}
+
+uint64_t hermit_limit(HermitMemory *h)
+{
+    uint64_t size = MEMORY_BACKEND(h)->size;
+    struct hermit_stats st;
+
+    /* hermitctl may have changed it behind our back */
+    if (h->control_fd >= 0 && hermit_device_get_stats(h, &st, NULL)) {
+        return st.limit;
+    }
+    if (h->limit) {
+        return hermit_align(h->limit);
+    }
+    return h->ratio ? hermit_align(size * h->ratio) : size;
+}
+
+/* What the kernel says, or else what errno says; text is from the kernel */
+static void hermit_kernel_error(const char *who, char *text, int err,
+                                Error **errp)
+{
+    text[HERMIT_ERROR_LEN - 1] = 0;
+    if (*text) {
+        error_setg(errp, "%s: %s", who, text);
+    } else if (err == ENOTTY || err == E2BIG || err == EPROTO) {
+        error_setg(errp, "%s: the loaded hermit.ko does not understand this "
+                   "QEMU (interface version %d): use matching versions", who,
+                   HERMIT_UAPI_VERSION);
+    } else {
+        error_setg_errno(errp, err, "%s: %s refuses", who, HERMIT_DEVICE);
+    }
+}
+
+int hermit_device_create(HermitMemory *h, const char *id, Error **errp)
+{
+    g_autofree struct hermit_create *create = g_new0(struct hermit_create, 1);
+    g_autofree char *who = hermit_describe(h);
+    int fd = -1, ret;
+
+    create->size = sizeof(*create);
+    create->version = HERMIT_UAPI_VERSION;
+    create->region_size = MEMORY_BACKEND(h)->size;
+    create->limit = hermit_limit(h);
+    create->reclaim_threads = h->reclaim_threads;
+    create->fault_timeout_ms = h->fault_timeout;
+    create->memory_fd = -1;
+    memcpy(create->uuid, h->uuid.data, sizeof(create->uuid));
+    pstrcpy(create->name, sizeof(create->name), id);
+    if (!hermit_fill_servers(h, create, who, errp) ||
+        !hermit_read_key(h, create, who, errp)) {
+        goto out;
+    }
+
+    fd = RETRY_ON_EINTR(open(HERMIT_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK));
+    if (fd < 0) {
+        hermit_open_error(who, errno, errp);
+        goto out;
+    }
+    if (ioctl(fd, HERMIT_CREATE, create) < 0) {
+        ret = errno;
+        if (h->ratio) {
+            /* The kernel speaks of the limit that came out of it */
+            g_autofree char *of = who;
+
+            who = g_strdup_printf("%s (local-ratio %g)", of, h->ratio);
+        }
+        hermit_kernel_error(who, create->error, ret, errp);
+        close(fd);
+        goto out;
+    }
+    h->control_fd = fd;
+    trace_hermit_memory_create(id, create->region_size, create->limit,
+                               create->floor);
+out:
+    explicit_bzero(create->key, sizeof(create->key));
+    return h->control_fd >= 0 ? create->memory_fd : -1;
+}
+
+bool hermit_device_set_limit(HermitMemory *h, uint64_t limit, Error **errp)
+{
+    struct hermit_limit l = {
+        .size = sizeof(l),
+        .limit = hermit_align(limit),
+    };
+
+    if (ioctl(h->control_fd, HERMIT_SET_LIMIT, &l) < 0) {
+        int err = errno;
+        g_autofree char *who = hermit_describe(h);
+
+        hermit_kernel_error(who, l.error, err, errp);
+        return false;
+    }
+    trace_hermit_memory_set_limit(
+        object_get_canonical_path_component(OBJECT(h)), l.limit);
+    return true;
+}
+
+bool hermit_device_get_stats(HermitMemory *h, struct hermit_stats *st,
+                             Error **errp)
+{
+    /* A kernel older than us fills in less */
+    memset(st, 0, sizeof(*st));
+    st->size = sizeof(*st);
+    if (ioctl(h->control_fd, HERMIT_GET_STATS, st) < 0) {
+        g_autofree char *who = hermit_describe(h);
+
+        error_setg_errno(errp, errno, "%s: cannot get statistics", who);
+        return false;
+    }
+    return true;
+}

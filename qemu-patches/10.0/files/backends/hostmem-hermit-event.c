@@ -1,0 +1,158 @@
+/*
+ * hermit-memory: what the kernel tells, and what follows from it
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "hostmem-hermit.h"
+#include "qapi/error.h"
+#include "qapi/qapi-events-hermit.h"
+#include "qemu/error-report.h"
+#include "qemu/main-loop.h"
+#include "qemu/timer.h"
+#include "system/runstate.h"
+#include "trace.h"
+
+/*
+ * The event first, then the action: whoever sees the VM stop has been told
+ * why.  The request is remembered until the main loop stops the VM, so this
+ * never waits for a virtual CPU, which may itself wait for a page.
+ */
+static void hermit_prepare_action(HermitMemory *h)
+{
+    if (h->on_stall == HERMIT_STALL_ACTION_STOP) {
+        qemu_system_vmstop_request_prepare();
+    }
+}
+
+static void hermit_act(HermitMemory *h, const char *what)
+{
+    g_autofree char *who = hermit_describe(h);
+
+    switch (h->on_stall) {
+    case HERMIT_STALL_ACTION_STOP:
+        warn_report("%s: %s; stopping the VM, \"cont\" tries again", who,
+                    what);
+        qemu_system_vmstop_request(RUN_STATE_IO_ERROR);
+        break;
+    case HERMIT_STALL_ACTION_KILL:
+        error_report("%s: %s; ending, as on-stall=kill asks", who, what);
+        exit(EXIT_FAILURE);
+    default:
+        g_assert_not_reached();
+    }
+}
+
+static void hermit_server_event(HermitMemory *h, const char *id,
+                                const struct hermit_event_record *rec)
+{
+    struct hermit_stats st;
+    const char *address = "";
+
+    if (rec->arg1 >= HERMIT_SERVER_STATE__MAX) {
+        return;         /* a newer kernel */
+    }
+    if (rec->arg0 < HERMIT_MAX_SERVERS &&
+        hermit_device_get_stats(h, &st, NULL)) {
+        address = st.servers[rec->arg0].address;
+        st.servers[rec->arg0].address[HERMIT_SERVER_LEN - 1] = 0;
+    }
+    qapi_event_send_hermit_memory_server_state(id, rec->arg0, address,
+                                               rec->arg1);
+}
+
+static void hermit_stall_event(HermitMemory *h, const char *id,
+                               const struct hermit_event_record *rec)
+{
+    uint64_t ms = rec->arg0;
+    g_autofree char *what = NULL;
+
+    if (rec->type == HERMIT_EVENT_STALL_BEGIN) {
+        h->stall_begin_ns = rec->time_ns - ms * SCALE_MS;
+        hermit_prepare_action(h);
+        qapi_event_send_hermit_memory_stall(id, HERMIT_STALL_STATE_BEGUN, ms,
+                                            true, h->on_stall);
+        what = g_strdup_printf("no page arrived for %" PRIu64 " ms", ms);
+        hermit_act(h, what);
+        return;
+    }
+    if (!ms && h->stall_begin_ns) {
+        ms = (rec->time_ns - h->stall_begin_ns) / SCALE_MS;
+    }
+    h->stall_begin_ns = 0;
+    qapi_event_send_hermit_memory_stall(id, HERMIT_STALL_STATE_ENDED, ms,
+                                        false, 0);
+}
+
+static void hermit_lost_event(HermitMemory *h, const char *id,
+                              const struct hermit_event_record *rec)
+{
+    uint64_t page = qemu_real_host_page_size();
+    g_autofree char *what = NULL;
+
+    hermit_prepare_action(h);
+    qapi_event_send_hermit_memory_pages_lost(id, rec->arg0 * page,
+                                             rec->arg1 * page, h->on_stall);
+    what = g_strdup_printf("%" PRIu64 " pages are lost, the first at 0x%"
+                           PRIx64, (uint64_t)rec->arg0,
+                           (uint64_t)rec->arg1 * page);
+    hermit_act(h, what);
+}
+
+static void hermit_handle_event(HermitMemory *h,
+                                const struct hermit_event_record *rec)
+{
+    const char *id = object_get_canonical_path_component(OBJECT(h));
+
+    trace_hermit_memory_event(id, rec->type, rec->arg0, rec->arg1);
+    switch (rec->type) {
+    case HERMIT_EVENT_SERVER_STATE:
+        hermit_server_event(h, id, rec);
+        break;
+    case HERMIT_EVENT_STALL_BEGIN:
+    case HERMIT_EVENT_STALL_END:
+        hermit_stall_event(h, id, rec);
+        break;
+    case HERMIT_EVENT_PAGES_LOST:
+        hermit_lost_event(h, id, rec);
+        break;
+    case HERMIT_EVENT_LIMIT_UNREACHABLE:
+        qapi_event_send_hermit_memory_limit_unreachable(id, rec->arg1,
+                                                        rec->arg0);
+        break;
+    default:
+        break;          /* a newer kernel */
+    }
+}
+
+static void hermit_readable(void *opaque)
+{
+    HermitMemory *h = opaque;
+    struct hermit_event_record recs[16];
+    ssize_t n, i;
+
+    n = read(h->control_fd, recs, sizeof(recs));
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EINTR) {
+            g_autofree char *who = hermit_describe(h);
+
+            error_report("%s: no more events: %s", who, strerror(errno));
+            hermit_events_stop(h);
+        }
+        return;
+    }
+    for (i = 0; i < n / (ssize_t)sizeof(recs[0]); i++) {
+        hermit_handle_event(h, &recs[i]);
+    }
+}
+
+void hermit_events_start(HermitMemory *h)
+{
+    qemu_set_fd_handler(h->control_fd, hermit_readable, NULL, h);
+}
+
+void hermit_events_stop(HermitMemory *h)
+{
+    qemu_set_fd_handler(h->control_fd, NULL, NULL, NULL);
+}

@@ -1,0 +1,437 @@
+/*
+ * hermit-memory: the QOM object
+ *
+ * Guest memory of which at most `limit` bytes are kept on this host; the rest
+ * is on memory servers.  hermit.ko does the work.  It gives two files: the
+ * memory, which becomes an ordinary shared RAMBlock, and the control file,
+ * which only we hold and whose end is the end of the memory.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "hostmem-hermit.h"
+#include "exec/memory.h"
+#include "hw/boards.h"
+#include "migration/blocker.h"
+#include "qapi/error.h"
+#include "qapi/qapi-builtin-visit.h"
+#include "qapi/qapi-events-hermit.h"
+#include "qapi/visitor.h"
+#include "qemu/module.h"
+#include "qom/object_interfaces.h"
+#include "system/system.h"
+
+char *hermit_describe(HermitMemory *h)
+{
+    /* Objects get their id after their properties */
+    if (!OBJECT(h)->parent) {
+        return g_strdup(TYPE_HERMIT_MEMORY);
+    }
+    return g_strdup_printf(TYPE_HERMIT_MEMORY " '%s'",
+                           object_get_canonical_path_component(OBJECT(h)));
+}
+
+/* What memory backends can do and this one cannot */
+static bool hermit_accepts(HostMemoryBackend *backend, const char *property,
+                           Error **errp)
+{
+    static const struct {
+        const char *property;
+        const char *why;
+    } refused[] = {
+        { "share", "share=off is not supported: the kernel takes pages away "
+                   "from the guest, so they can only be mapped shared" },
+        { "prealloc", "prealloc=on is not supported: the memory may be larger "
+                      "than what this host keeps of it" },
+        { "merge", "merge=on is not supported: its pages are not anonymous "
+                   "memory, which is all that KSM merges" },
+        { "dump", "dump=on is not supported: a core dump would fetch all "
+                  "remote memory; use dump-guest-memory" },
+        { "policy", "policy is not supported: the kernel module places pages "
+                    "where they are needed" },
+        { "host-nodes", "host-nodes is not supported: the kernel module "
+                        "places pages where they are needed" },
+    };
+    g_autofree char *who = hermit_describe(HERMIT_MEMORY(backend));
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(refused); i++) {
+        if (!strcmp(property, refused[i].property)) {
+            error_setg(errp, "%s: %s", who, refused[i].why);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The options that can be judged without the kernel */
+static bool hermit_check_options(HermitMemory *h, Error **errp)
+{
+    HostMemoryBackend *backend = MEMORY_BACKEND(h);
+    g_autofree char *who = hermit_describe(h);
+    uint64_t size = backend->size;
+
+    if (!size) {
+        error_setg(errp, "%s: size is missing or 0", who);
+        return false;
+    }
+    if (!QEMU_IS_ALIGNED(size, qemu_real_host_page_size())) {
+        error_setg(errp, "%s: size %" PRIu64 " is not a multiple of the page "
+                   "size, %zu", who, size, qemu_real_host_page_size());
+        return false;
+    }
+    if (h->limit && h->ratio) {
+        error_setg(errp, "%s: give either limit or local-ratio, not both",
+                   who);
+        return false;
+    }
+    if (h->limit > size) {
+        error_setg(errp, "%s: limit %" PRIu64 " is above size %" PRIu64, who,
+                   h->limit, size);
+        return false;
+    }
+    if (backend->guest_memfd || MACHINE(qdev_get_machine())->cgs) {
+        error_setg(errp, "%s: confidential-guest-support is not supported: "
+                   "the kernel cannot move encrypted pages", who);
+        return false;
+    }
+    if (should_mlock(mlock_state)) {
+        error_setg(errp, "%s: -overcommit mem-lock is not supported: locked "
+                   "memory cannot leave this host", who);
+        return false;
+    }
+    return true;
+}
+
+/* Nobody may pin the guest's memory: neither who is here nor who comes later */
+static bool hermit_forbid_pinning(HermitMemory *h, Error **errp)
+{
+    if (ram_block_discard_require(true)) {
+        g_autofree char *who = hermit_describe(h);
+
+        error_setg(errp, "%s: a device that pins guest memory (VFIO, vDPA or "
+                   "another) is in use; pinned memory cannot leave this host",
+                   who);
+        return false;
+    }
+    h->discard_required = true;
+    return true;
+}
+
+static bool hermit_alloc(HostMemoryBackend *backend, Error **errp)
+{
+    HermitMemory *h = HERMIT_MEMORY(backend);
+    g_autofree char *name = host_memory_backend_get_name(backend);
+    g_autofree char *who = hermit_describe(h);
+    int fd;
+
+    if (!hermit_check_options(h, errp) || !hermit_forbid_pinning(h, errp)) {
+        return false;
+    }
+    /* CPR would hand over the memory's fd, but the region ends with ours */
+    error_setg(&h->cpr_blocker, "%s: cpr-transfer is not supported", who);
+    if (migrate_add_blocker_modes(&h->cpr_blocker, errp,
+                                  MIG_MODE_CPR_TRANSFER, -1) < 0) {
+        return false;
+    }
+    fd = hermit_device_create(h, object_get_canonical_path_component(
+                                  OBJECT(h)), errp);
+    if (fd < 0) {
+        return false;
+    }
+    if (!memory_region_init_ram_from_fd(&backend->mr, OBJECT(backend), name,
+                                        backend->size, RAM_SHARED, fd, 0,
+                                        errp)) {
+        close(fd);
+        return false;
+    }
+    hermit_events_start(h);
+    return true;
+}
+
+/* Most properties go to the kernel once, when the memory is created */
+static bool hermit_may_change(Object *obj, const char *name, Error **errp)
+{
+    g_autofree char *who = NULL;
+
+    if (!host_memory_backend_mr_inited(MEMORY_BACKEND(obj))) {
+        return true;
+    }
+    who = hermit_describe(HERMIT_MEMORY(obj));
+    error_setg(errp, "%s: %s cannot be changed any more, only limit and "
+               "local-ratio can", who, name);
+    return false;
+}
+
+static void hermit_change_limit(HermitMemory *h, uint64_t limit, Error **errp)
+{
+    HostMemoryBackend *backend = MEMORY_BACKEND(h);
+    uint64_t size = backend->size;
+
+    if (limit > size) {
+        g_autofree char *who = hermit_describe(h);
+
+        error_setg(errp, "%s: limit %" PRIu64 " is above size %" PRIu64, who,
+                   limit, size);
+        return;
+    }
+    if (hermit_device_set_limit(h, limit, errp)) {
+        limit = hermit_limit(h);
+        qapi_event_send_hermit_memory_limit_changed(
+            object_get_canonical_path_component(OBJECT(h)), limit,
+            (double)limit / size);
+    }
+}
+
+static void hermit_set_limit(Object *obj, Visitor *v, const char *name,
+                             void *opaque, Error **errp)
+{
+    HermitMemory *h = HERMIT_MEMORY(obj);
+    uint64_t value;
+
+    if (!visit_type_size(v, name, &value, errp)) {
+        return;
+    }
+    if (!value) {
+        g_autofree char *who = hermit_describe(h);
+
+        error_setg(errp, "%s: limit must be above 0", who);
+        return;
+    }
+    if (host_memory_backend_mr_inited(MEMORY_BACKEND(obj))) {
+        hermit_change_limit(h, value, errp);
+    } else {
+        h->limit = value;
+    }
+}
+
+static void hermit_get_limit(Object *obj, Visitor *v, const char *name,
+                             void *opaque, Error **errp)
+{
+    uint64_t value = hermit_limit(HERMIT_MEMORY(obj));
+
+    visit_type_size(v, name, &value, errp);
+}
+
+static void hermit_set_ratio(Object *obj, Visitor *v, const char *name,
+                             void *opaque, Error **errp)
+{
+    HermitMemory *h = HERMIT_MEMORY(obj);
+    double value;
+
+    if (!visit_type_number(v, name, &value, errp)) {
+        return;
+    }
+    if (!(value > 0 && value <= 1)) {
+        g_autofree char *who = hermit_describe(h);
+
+        error_setg(errp, "%s: local-ratio must be above 0 and at most 1", who);
+        return;
+    }
+    if (host_memory_backend_mr_inited(MEMORY_BACKEND(obj))) {
+        hermit_change_limit(h, MEMORY_BACKEND(obj)->size * value, errp);
+    } else {
+        h->ratio = value;
+    }
+}
+
+static void hermit_get_ratio(Object *obj, Visitor *v, const char *name,
+                             void *opaque, Error **errp)
+{
+    HermitMemory *h = HERMIT_MEMORY(obj);
+    uint64_t size = MEMORY_BACKEND(obj)->size;
+    double value = size ? (double)hermit_limit(h) / size : 1;
+
+    visit_type_number(v, name, &value, errp);
+}
+
+static void hermit_set_servers(Object *obj, Visitor *v, const char *name,
+                               void *opaque, Error **errp)
+{
+    HermitMemory *h = HERMIT_MEMORY(obj);
+    strList *list = NULL;
+
+    if (!hermit_may_change(obj, name, errp) ||
+        !visit_type_strList(v, name, &list, errp)) {
+        return;
+    }
+    qapi_free_strList(h->servers);
+    h->servers = list;
+}
+
+static void hermit_get_servers(Object *obj, Visitor *v, const char *name,
+                               void *opaque, Error **errp)
+{
+    visit_type_strList(v, name, &HERMIT_MEMORY(obj)->servers, errp);
+}
+
+static void hermit_set_key_file(Object *obj, const char *value, Error **errp)
+{
+    HermitMemory *h = HERMIT_MEMORY(obj);
+
+    if (hermit_may_change(obj, "key-file", errp)) {
+        g_free(h->key_file);
+        h->key_file = *value ? g_strdup(value) : NULL;
+    }
+}
+
+static char *hermit_get_key_file(Object *obj, Error **errp)
+{
+    return g_strdup(HERMIT_MEMORY(obj)->key_file ?: "");
+}
+
+static void hermit_set_uuid(Object *obj, const char *value, Error **errp)
+{
+    HermitMemory *h = HERMIT_MEMORY(obj);
+    QemuUUID uuid;
+
+    if (!hermit_may_change(obj, "uuid", errp)) {
+        return;
+    }
+    if (qemu_uuid_parse(value, &uuid) || qemu_uuid_is_null(&uuid)) {
+        g_autofree char *who = hermit_describe(h);
+
+        error_setg(errp, "%s: uuid '%s' is not a UUID or all zeros", who,
+                   value);
+        return;
+    }
+    h->uuid = uuid;
+}
+
+static char *hermit_get_uuid(Object *obj, Error **errp)
+{
+    return qemu_uuid_unparse_strdup(&HERMIT_MEMORY(obj)->uuid);
+}
+
+/* reclaim-threads and fault-timeout; opaque is the offset of the field */
+static void hermit_set_uint32(Object *obj, Visitor *v, const char *name,
+                              void *opaque, Error **errp)
+{
+    uint32_t value;
+
+    if (!hermit_may_change(obj, name, errp) ||
+        !visit_type_uint32(v, name, &value, errp)) {
+        return;
+    }
+    if (!value) {
+        g_autofree char *who = hermit_describe(HERMIT_MEMORY(obj));
+
+        error_setg(errp, "%s: %s must be above 0", who, name);
+        return;
+    }
+    *(uint32_t *)((char *)obj + (uintptr_t)opaque) = value;
+}
+
+static void hermit_get_uint32(Object *obj, Visitor *v, const char *name,
+                              void *opaque, Error **errp)
+{
+    visit_type_uint32(v, name, (uint32_t *)((char *)obj + (uintptr_t)opaque),
+                      errp);
+}
+
+static void hermit_set_on_stall(Object *obj, int value, Error **errp)
+{
+    if (hermit_may_change(obj, "on-stall", errp)) {
+        HERMIT_MEMORY(obj)->on_stall = value;
+    }
+}
+
+static int hermit_get_on_stall(Object *obj, Error **errp)
+{
+    return HERMIT_MEMORY(obj)->on_stall;
+}
+
+static void hermit_instance_init(Object *obj)
+{
+    HermitMemory *h = HERMIT_MEMORY(obj);
+
+    /* The machine's defaults for anonymous memory make no sense here */
+    MEMORY_BACKEND(obj)->share = true;
+    MEMORY_BACKEND(obj)->merge = false;
+    MEMORY_BACKEND(obj)->dump = false;
+    h->control_fd = -1;
+    qemu_uuid_generate(&h->uuid);
+}
+
+static void hermit_instance_finalize(Object *obj)
+{
+    HermitMemory *h = HERMIT_MEMORY(obj);
+
+    migrate_del_blocker(&h->cpr_blocker);
+    if (h->control_fd >= 0) {
+        hermit_events_stop(h);
+        close(h->control_fd);   /* ends the memory, here and on the servers */
+    }
+    if (h->discard_required) {
+        ram_block_discard_require(false);
+    }
+    qapi_free_strList(h->servers);
+    g_free(h->key_file);
+}
+
+static void hermit_class_init(ObjectClass *oc, void *data)
+{
+    HostMemoryBackendClass *bc = MEMORY_BACKEND_CLASS(oc);
+
+    bc->alloc = hermit_alloc;
+    bc->accepts = hermit_accepts;
+    bc->never_pinned = true;
+
+    object_class_property_add(oc, "limit", "size", hermit_get_limit,
+                              hermit_set_limit, NULL, NULL);
+    object_class_property_set_description(oc, "limit",
+        "Most bytes to keep on this host; can be changed at run time");
+    object_class_property_add(oc, "local-ratio", "number", hermit_get_ratio,
+                              hermit_set_ratio, NULL, NULL);
+    object_class_property_set_description(oc, "local-ratio",
+        "The limit as a share of size, above 0 and at most 1; can be changed "
+        "at run time (default: 1)");
+    object_class_property_add(oc, "server", "strList", hermit_get_servers,
+                              hermit_set_servers, NULL, NULL);
+    object_class_property_set_description(oc, "server",
+        "Memory server, tcp:HOST:PORT or rdma:HOST:PORT; may be repeated "
+        "(default: a pool on this host)");
+    object_class_property_add_str(oc, "key-file", hermit_get_key_file,
+                                  hermit_set_key_file);
+    object_class_property_set_description(oc, "key-file",
+        "File with the key shared with the servers, 16 to 64 bytes");
+    object_class_property_add_str(oc, "uuid", hermit_get_uuid,
+                                  hermit_set_uuid);
+    object_class_property_set_description(oc, "uuid",
+        "UUID that servers know the memory by (default: random)");
+    object_class_property_add(oc, "reclaim-threads", "uint32",
+                              hermit_get_uint32, hermit_set_uint32, NULL,
+                              (void *)offsetof(HermitMemory,
+                                               reclaim_threads));
+    object_class_property_set_description(oc, "reclaim-threads",
+        "Most threads that give up pages (default: the kernel's choice)");
+    object_class_property_add(oc, "fault-timeout", "uint32",
+                              hermit_get_uint32, hermit_set_uint32, NULL,
+                              (void *)offsetof(HermitMemory, fault_timeout));
+    object_class_property_set_description(oc, "fault-timeout",
+        "Milliseconds that an access may wait for a page before on-stall "
+        "(default: the kernel's choice)");
+    object_class_property_add_enum(oc, "on-stall", "HermitStallAction",
+                                   &HermitStallAction_lookup,
+                                   hermit_get_on_stall, hermit_set_on_stall);
+    object_class_property_set_description(oc, "on-stall",
+        "What to do when pages do not come or are lost: stop the VM or kill "
+        "QEMU (default: stop)");
+}
+
+static const TypeInfo hermit_info = {
+    .name = TYPE_HERMIT_MEMORY,
+    .parent = TYPE_MEMORY_BACKEND,
+    .instance_size = sizeof(HermitMemory),
+    .instance_init = hermit_instance_init,
+    .instance_finalize = hermit_instance_finalize,
+    .class_init = hermit_class_init,
+};
+
+static void hermit_register_types(void)
+{
+    type_register_static(&hermit_info);
+}
+
+type_init(hermit_register_types);
