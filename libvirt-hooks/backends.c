@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "backends.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "region-uuid.h"
+
+#define PAGE_SIZE 4096
+
+static bool __attribute__ ((format (printf, 2, 3)))
+fail (char **error, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  if (vasprintf (error, format, args) < 0)
+    *error = NULL;
+  va_end (args);
+  return false;
+}
+
+const char *
+hermit_args_find (int argc, char **argv, const char *option)
+{
+  for (int i = 1; i + 1 < argc; i++)
+    if (!strcmp (argv[i], option))
+      return argv[i + 1];
+  return NULL;
+}
+
+/*
+ * An option of an argument, in either of QEMU's notations: JSON, or
+ * first,key=value,... where ",," is a comma. @key "" is the first word. Free
+ * it.
+ */
+static char *
+option_get (const char *arg, const char *key, const char *json_key)
+{
+  size_t n = strlen (key);
+
+  if (*arg == '{')
+    {
+      json_t *j = json_loads (arg, 0, NULL);
+      const char *s = json_string_value (json_object_get (j, json_key));
+      char *out = s ? strdup (s) : NULL;
+
+      json_decref (j);
+      return out;
+    }
+  for (const char *p = arg, *end; p; p = *end ? end + 1 : NULL)
+    {
+      for (end = p; *end && (*end != ',' || end[1] == ','); end++)
+        if (*end == ',')
+          end++;
+      if (!n && p == arg)
+        return strndup (p, end - p);
+      if (n && !strncmp (p, key, n) && p[n] == '=')
+        return strndup (p + n + 1, end - p - n - 1);
+    }
+  return NULL;
+}
+
+/* Does this argument make @id RAM of the guest? */
+static bool
+uses (const char *option, const char *arg, const char *id)
+{
+  const char *key = !strcmp (option, "-machine") ? "memory-backend" : "memdev";
+  char *value = NULL, *driver = NULL;
+  bool yes;
+
+  if (!strcmp (option, "-machine") || !strcmp (option, "-numa")
+      || !strcmp (option, "-device"))
+    value = option_get (arg, key, key);
+  yes = value && !strcmp (value, id);
+  if (yes && !strcmp (option, "-device"))
+    {
+      driver = option_get (arg, "", "driver");
+      yes = driver
+            && (!strcmp (driver, "pc-dimm")
+                || !strncmp (driver, "virtio-mem", strlen ("virtio-mem")));
+    }
+  free (value);
+  free (driver);
+  return yes;
+}
+
+static bool
+is_ram (int argc, char **argv, const char *id)
+{
+  for (int i = 1; i + 1 < argc; i++)
+    if (uses (argv[i], argv[i + 1], id))
+      return true;
+  return false;
+}
+
+/* Is this -object the guest's RAM? *@object is its JSON then. */
+static bool
+find_ram (int argc, char **argv, int i, json_t **object, char **error)
+{
+  char *type = NULL, *id = NULL;
+  bool found = false;
+
+  *object = NULL;
+  if (strcmp (argv[i], "-object"))
+    return true;
+  type = option_get (argv[i + 1], "", "qom-type");
+  id = option_get (argv[i + 1], "id", "id");
+  if (type && id
+      && (!strcmp (type, "memory-backend-ram")
+          || !strcmp (type, "memory-backend-memfd")
+          || !strcmp (type, "memory-backend-file")))
+    found = is_ram (argc, argv, id);
+  if (found && *argv[i + 1] == '{')
+    *object = json_loads (argv[i + 1], 0, NULL);
+  if (found && !*object)
+    fail (error,
+          "memory object '%s' is not in JSON, which libvirt uses with QEMU "
+          "6.0 or newer: %s",
+          id, argv[i + 1]);
+  free (type);
+  free (id);
+  return !found || *object;
+}
+
+/* What libvirt says of ordinary memory, and hermit-memory is anyway. */
+static bool
+drop_properties (json_t *object, char **error)
+{
+  const char *id = json_string_value (json_object_get (object, "id"));
+  static const char *const never[] = { "qom-type", "share", "mem-path",
+                                       "discard-data", "seal", "align" };
+  static const char *const if_false[]
+      = { "prealloc", "merge", "dump", "hugetlb", "readonly", "pmem" };
+
+  for (size_t i = 0; i < sizeof (never) / sizeof (never[0]); i++)
+    json_object_del (object, never[i]);
+  for (size_t i = 0; i < sizeof (if_false) / sizeof (if_false[0]); i++)
+    if (json_is_false (json_object_get (object, if_false[i])))
+      json_object_del (object, if_false[i]);
+  /* it is reserved nowhere, so either is right */
+  json_object_del (object, "reserve");
+  if (json_object_get (object, "hugetlb"))
+    return fail (error,
+                 "memory object '%s': <hugepages/> cannot be used with "
+                 "<hermit:memory>: its pages come and go one by one",
+                 id);
+  /* QEMU itself says what is wrong with the rest. */
+  return true;
+}
+
+/* Its part of a limit on all of the guest's RAM. */
+static json_int_t
+share_of (json_int_t limit, json_int_t size, json_int_t total)
+{
+  json_int_t share
+      = limit >= total ? size : (json_int_t)((__int128)limit * size / total);
+
+  return share & ~(json_int_t)(PAGE_SIZE - 1);
+}
+
+static char *
+convert (json_t *object, json_t *properties, const HermitUuid regions,
+         json_int_t total, char **error)
+{
+  const char *id = json_string_value (json_object_get (object, "id"));
+  json_int_t size = json_integer_value (json_object_get (object, "size"));
+  char text[HERMIT_UUID_TEXT];
+  HermitUuid uuid;
+  const char *key;
+  json_t *value;
+
+  if (!drop_properties (object, error))
+    return NULL;
+  json_object_set_new (object, "qom-type", json_string ("hermit-memory"));
+  hermit_uuid_derive (regions, id, uuid);
+  hermit_uuid_format (uuid, text);
+  json_object_set_new (object, "uuid", json_string (text));
+  json_object_foreach (properties, key, value)
+  {
+    if (!strcmp (key, "limit"))
+      json_object_set_new (
+          object, key,
+          json_integer (share_of (json_integer_value (value), size, total)));
+    else
+      json_object_set (object, key, value);
+  }
+  return json_dumps (object, JSON_COMPACT);
+}
+
+bool
+hermit_backends_convert (int argc, char **argv, const json_t *config,
+                         char **error)
+{
+  const char *text = json_string_value (json_object_get (config, "regions"));
+  json_t *properties = json_object_get (config, "properties"), *object;
+  json_int_t total = 0;
+  HermitUuid regions;
+
+  if (!text || !hermit_uuid_parse (text, regions)
+      || !json_is_object (properties))
+    return fail (error, "it lacks 'regions' or 'properties'; is the qemu hook "
+                        "of the same version?");
+  /* A limit is split by size, so all sizes come first. */
+  for (int i = 1; i + 1 < argc; i++)
+    {
+      json_int_t size;
+
+      if (!find_ram (argc, argv, i, &object, error))
+        return false;
+      if (!object)
+        continue;
+      size = json_integer_value (json_object_get (object, "size"));
+      json_decref (object);
+      if (size <= 0)
+        return fail (error, "a memory object has no size: %s", argv[i + 1]);
+      total += size;
+    }
+  if (!total)
+    return fail (error, "QEMU's command line has no memory object that is the "
+                        "guest's RAM");
+  for (int i = 1; i + 1 < argc; i++)
+    {
+      char *converted;
+
+      if (!find_ram (argc, argv, i, &object, error))
+        return false;
+      if (!object)
+        continue;
+      converted = convert (object, properties, regions, total, error);
+      json_decref (object);
+      if (!converted)
+        return false;
+      /* is_ram() goes by the id, and that stays */
+      argv[i + 1] = converted;
+    }
+  return true;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef HERMIT_BACKENDS_H
+#define HERMIT_BACKENDS_H
+/*
+ * QEMU's command line, as libvirt writes it, with the objects that are the
+ * guest's RAM turned into hermit-memory ones.
+ *
+ * RAM is what -machine memory-backend=, -numa memdev= and the devices pc-dimm
+ * and virtio-mem name. Every other memory backend (NVDIMM, virtio-pmem,
+ * ivshmem) is a file that somebody wants to keep, and is not touched, nor is
+ * any other argument.
+ */
+#include <jansson.h>
+#include <stdbool.h>
+
+/*
+ * @config is what the qemu hook wrote. On failure false, and *@error is a
+ * sentence to be freed; @argv then is not to be used.
+ */
+bool hermit_backends_convert (int argc, char **argv, const json_t *config,
+                              char **error);
+
+/* The value of @option in @argv, or NULL. */
+const char *hermit_args_find (int argc, char **argv, const char *option);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * hermit-qemu: the <emulator> of domains with <hermit:memory>.
+ *
+ * libvirt knows no hermit-memory. This stands before QEMU: if the qemu hook
+ * left settings for the domain, libvirt's memory objects become hermit-memory
+ * ones. Everything else, the probing of capabilities too, goes to QEMU as it
+ * came. Static, so that it needs nothing from the domain's mount namespace
+ * and AppArmor profile but itself, QEMU and the settings.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backends.h"
+#include "region-uuid.h"
+
+#define PROGRAM "hermit-qemu"
+#define RUN_DIR "/run/hermit"
+
+int
+main (int argc, char **argv)
+{
+  const char *uuid = hermit_args_find (argc, argv, "-uuid");
+  char path[sizeof (RUN_DIR) + HERMIT_UUID_TEXT + 8];
+  char *error = NULL;
+  json_error_t where;
+  HermitUuid parsed;
+  json_t *config;
+  FILE *f = NULL;
+
+  /* Parsed, since it becomes a path. */
+  if (uuid && hermit_uuid_parse (uuid, parsed))
+    {
+      char text[HERMIT_UUID_TEXT];
+
+      hermit_uuid_format (parsed, text);
+      snprintf (path, sizeof (path), RUN_DIR "/%s.json", text);
+      f = fopen (path, "re");
+      /* Never start with ordinary memory what should have been limited. */
+      if (!f && errno != ENOENT)
+        {
+          fprintf (stderr, PROGRAM ": cannot open %s: %s\n", path,
+                   strerror (errno));
+          return 1;
+        }
+    }
+  if (f)
+    {
+      config = json_loadf (f, 0, &where);
+      fclose (f);
+      if (!config)
+        {
+          fprintf (stderr, PROGRAM ": %s, line %d: %s\n", path, where.line,
+                   where.text);
+          return 1;
+        }
+      if (!hermit_backends_convert (argc, argv, config, &error))
+        {
+          fprintf (stderr, PROGRAM ": %s: %s\n", path,
+                   error ? error : strerror (ENOMEM));
+          return 1;
+        }
+    }
+  argv[0] = (char *)HERMIT_QEMU;
+  execv (HERMIT_QEMU, argv);
+  fprintf (stderr, PROGRAM ": cannot run %s: %s\n", HERMIT_QEMU,
+           strerror (errno));
+  return 127;
+}
