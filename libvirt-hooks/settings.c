@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "settings.h"
+
+#include <libxml/parser.h>
+#include <libxml/relaxng.h>
+#include <libxml/xpath.h>
+#include <libxml/xpathInternals.h>
+#include <string.h>
+
+#include "element.h"
+#include "size.h"
+
+#define EMULATOR "hermit-qemu"
+/*
+ * What QEMU needs beside the guest's memory, for <memtune>: itself and its
+ * threads, and a 256th of the guest's size for page tables and page words.
+ */
+#define OVERHEAD (256 * 1024 * 1024ULL)
+#define OVERHEAD_SHARE 256
+
+static const struct
+{
+  const char *xpath;
+  const char *why;
+} refused[] = {
+  { "/domain/memoryBacking/locked",
+    "<locked/> cannot be used with <hermit:memory>: locked memory cannot "
+    "leave this host" },
+  { "/domain/memoryBacking/hugepages",
+    "<hugepages/> cannot be used with <hermit:memory>: its pages come and go "
+    "one by one" },
+  { "/domain/memoryBacking/allocation[@mode='immediate']",
+    "<allocation mode='immediate'/> cannot be used with <hermit:memory>: the "
+    "memory may be larger than what this host keeps of it" },
+  { "/domain/devices/hostdev[@type='pci' or @type='mdev']"
+    "|/domain/devices/interface[@type='hostdev']",
+    "a passed-through device (<hostdev>, VFIO) cannot be used with "
+    "<hermit:memory>: it pins all memory on this host" },
+  { "/domain/devices/interface[@type='vdpa']"
+    "|/domain/devices/disk[@type='vhostvdpa']",
+    "a vDPA device cannot be used with <hermit:memory>: it pins all memory on "
+    "this host" },
+  { "/domain/launchSecurity",
+    "<launchSecurity> cannot be used with <hermit:memory>: the host cannot "
+    "move encrypted pages" },
+  { "/domain/numatune/memory|/domain/numatune/memnode",
+    "<numatune> for memory cannot be used with <hermit:memory>: pages are "
+    "placed where they are needed" },
+  { "/domain/maxMemory[@slots > count(/domain/devices/memory)]",
+    "<maxMemory> has slots for memory that is plugged in later, which "
+    "<hermit:memory> would not limit: give it as many slots as there are "
+    "<memory> devices" },
+};
+
+void
+hermit_settings_free (HermitSettings *settings)
+{
+  g_free (settings->name);
+  g_free (settings->uuid);
+  json_decref (settings->properties);
+  g_free (settings);
+}
+
+static void G_GNUC_PRINTF (2, 3)
+fail (GError **error, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  *error = g_error_new_valist (G_FILE_ERROR, G_FILE_ERROR_INVAL, format, args);
+  va_end (args);
+}
+
+static xmlNode *
+find_node (xmlXPathContext *xpath, const char *path)
+{
+  xmlXPathObject *found
+      = xmlXPathEvalExpression ((const xmlChar *)path, xpath);
+  xmlNode *node = found && !xmlXPathNodeSetIsEmpty (found->nodesetval)
+                      ? found->nodesetval->nodeTab[0]
+                      : NULL;
+
+  xmlXPathFreeObject (found);
+  return node;
+}
+
+static char *
+find_text (xmlXPathContext *xpath, const char *path)
+{
+  xmlNode *node = find_node (xpath, path);
+  xmlChar *content = node ? xmlNodeGetContent (node) : NULL;
+  char *text = content ? g_strdup ((const char *)content) : NULL;
+
+  xmlFree (content);
+  return text;
+}
+
+/* libvirt gives KiB to hooks, whatever the user wrote. */
+static guint64
+find_size (xmlXPathContext *xpath, const char *path)
+{
+  g_autofree char *text = find_text (xpath, path);
+
+  return text ? g_ascii_strtoull (text, NULL, 10) * 1024 : 0;
+}
+
+static char *
+attribute (xmlNode *node, const char *name)
+{
+  xmlChar *value = xmlGetNoNsProp (node, (const xmlChar *)name);
+  char *text = value ? g_strdup ((const char *)value) : NULL;
+
+  xmlFree (value);
+  return text;
+}
+
+/* The first thing that is wrong, without libxml's newline. */
+static void
+keep_message (void *data, const xmlError *e)
+{
+  char **message = data;
+
+  if (!*message)
+    *message = g_strchomp (g_strdup (e->message));
+}
+
+static gboolean
+validate (xmlNode *node, const char *schema, GError **error)
+{
+  g_autofree char *message = NULL;
+  xmlRelaxNGParserCtxt *parser = xmlRelaxNGNewParserCtxt (schema);
+  xmlRelaxNG *rng = parser ? xmlRelaxNGParse (parser) : NULL;
+  xmlRelaxNGValidCtxt *valid = rng ? xmlRelaxNGNewValidCtxt (rng) : NULL;
+  xmlDoc *doc = xmlNewDoc ((const xmlChar *)"1.0");
+  int ret = -1;
+
+  if (valid)
+    {
+      xmlRelaxNGSetValidStructuredErrors (
+          valid, (xmlStructuredErrorFunc)keep_message, &message);
+      xmlDocSetRootElement (doc, xmlDocCopyNode (node, doc, 1));
+      ret = xmlRelaxNGValidateDoc (valid, doc);
+    }
+  if (!valid)
+    fail (error, "cannot read the schema %s", schema);
+  else if (ret)
+    fail (error, "<hermit:memory> is not as it should be: %s (see %s)",
+          message ?: "unknown reason", schema);
+  xmlFreeDoc (doc);
+  xmlRelaxNGFreeValidCtxt (valid);
+  xmlRelaxNGFree (rng);
+  xmlRelaxNGFreeParserCtxt (parser);
+  return !ret;
+}
+
+static void
+put_integer (json_t *properties, xmlNode *node, const char *name)
+{
+  g_autofree char *value = attribute (node, name);
+
+  if (value)
+    json_object_set_new (
+        properties, name,
+        json_integer (g_ascii_strtoull (value, NULL, 10)));
+}
+
+static void
+put_string (json_t *properties, xmlNode *node, const char *name)
+{
+  g_autofree char *value = attribute (node, name);
+
+  if (value)
+    json_object_set_new (properties, name, json_string (value));
+}
+
+/* limit and local-ratio, of which there is one. */
+static gboolean
+read_limit (xmlNode *node, guint64 size, json_t *properties, guint64 *limit,
+            GError **error)
+{
+  g_autofree char *text = attribute (node, "limit");
+  g_autofree char *share = attribute (node, "local-ratio");
+  double ratio;
+
+  if (!text == !share)
+    {
+      fail (error, "<hermit:memory>: give either local-ratio or limit");
+      return FALSE;
+    }
+  if (share)
+    {
+      if (!hermit_ratio_parse (share, &ratio, error))
+        {
+          g_prefix_error (error, "<hermit:memory>: local-ratio: ");
+          return FALSE;
+        }
+      json_object_set_new (properties, "local-ratio", json_real (ratio));
+      *limit = hermit_ratio_of (size, ratio);
+      return TRUE;
+    }
+  if (!hermit_size_parse (text, limit, error))
+    {
+      g_prefix_error (error, "<hermit:memory>: limit: ");
+      return FALSE;
+    }
+  json_object_set_new (properties, "limit", json_integer (*limit));
+  return TRUE;
+}
+
+static json_t *
+read_properties (xmlNode *node, guint64 size, guint64 *limit, GError **error)
+{
+  json_t *properties = json_object ();
+  g_autofree char *server = attribute (node, "server");
+
+  if (!read_limit (node, size, properties, limit, error))
+    {
+      json_decref (properties);
+      return NULL;
+    }
+  if (server)
+    json_object_set_new (properties, "server", json_pack ("[s]", server));
+  put_string (properties, node, "key-file");
+  put_string (properties, node, "on-stall");
+  put_integer (properties, node, "fault-timeout");
+  put_integer (properties, node, "reclaim-threads");
+  return properties;
+}
+
+static gboolean
+check_domain (xmlXPathContext *xpath, guint64 size, guint64 limit,
+              GError **error)
+{
+  g_autofree char *emulator = find_text (xpath, "/domain/devices/emulator");
+  guint64 hard = find_size (xpath, "/domain/memtune/hard_limit");
+  guint64 needed = limit + OVERHEAD + size / OVERHEAD_SHARE;
+
+  for (guint i = 0; i < G_N_ELEMENTS (refused); i++)
+    if (find_node (xpath, refused[i].xpath))
+      {
+        fail (error, "%s", refused[i].why);
+        return FALSE;
+      }
+  if (!emulator || !g_str_has_suffix (emulator, "/" EMULATOR))
+    {
+      fail (error,
+            "<emulator> is %s: <hermit:memory> needs the path of " EMULATOR
+            " there",
+            emulator ?: "missing");
+      return FALSE;
+    }
+  if (limit > size)
+    {
+      fail (error,
+            "<hermit:memory>: limit %" G_GUINT64_FORMAT " is above the "
+            "domain's memory, %" G_GUINT64_FORMAT,
+            limit, size);
+      return FALSE;
+    }
+  if (hard && hard < needed)
+    {
+      fail (error,
+            "<memtune>: with hard_limit %" G_GUINT64_FORMAT " KiB the host "
+            "would kill QEMU: the limit of <hermit:memory> and QEMU itself "
+            "need %" G_GUINT64_FORMAT " KiB",
+            hard / 1024, needed / 1024);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+HermitSettings *
+hermit_settings_read (const char *xml, const char *schema, GError **error)
+{
+  g_autoptr (HermitSettings) settings = g_new0 (HermitSettings, 1);
+  xmlDoc *doc = xmlReadMemory (xml, strlen (xml), NULL, NULL,
+                               XML_PARSE_NONET | XML_PARSE_NOERROR
+                                   | XML_PARSE_NOWARNING);
+  xmlXPathContext *xpath = doc ? xmlXPathNewContext (doc) : NULL;
+  guint64 size, limit;
+  xmlNode *node;
+  gboolean ok = FALSE;
+
+  if (!xpath)
+    {
+      fail (error, "libvirt gave no domain XML");
+      goto out;
+    }
+  xmlXPathRegisterNs (xpath, (const xmlChar *)HERMIT_XML_PREFIX,
+                      (const xmlChar *)HERMIT_XML_NAMESPACE);
+  settings->name = find_text (xpath, "/domain/name");
+  settings->uuid = find_text (xpath, "/domain/uuid");
+  if (!settings->name || !settings->uuid)
+    {
+      fail (error, "the domain XML has no name or no uuid");
+      goto out;
+    }
+  ok = TRUE;
+  node = find_node (xpath, "/domain/metadata/hermit:*");
+  if (!node)
+    goto out;
+  size = find_size (xpath, "/domain/memory");
+  settings->properties = read_properties (node, size, &limit, error);
+  ok = settings->properties
+       && (!schema
+           || (validate (node, schema, error)
+               && check_domain (xpath, size, limit, error)));
+out:
+  xmlXPathFreeContext (xpath);
+  xmlFreeDoc (doc);
+  return ok ? g_steal_pointer (&settings) : NULL;
+}
