@@ -137,9 +137,11 @@ class Demo:
         self.before = now
         return info
 
-    def watch(self, seconds=None, until=None, limit=600):
-        """Rows for so long, or until the guest said a word."""
+    def watch(self, seconds=None, until=None, patience=180):
+        """Rows for so long, or until the guest said a word; not for ever when
+        it says nothing new."""
         begin = time.monotonic()
+        last = (self.guest, begin)
         while True:
             self.listen()
             if until and until in self.done:
@@ -149,8 +151,10 @@ class Demo:
             spent = time.monotonic() - begin
             if seconds and spent >= seconds:
                 return
-            if spent > limit:
-                raise Stop(f"the guest did not say '{until}' within {limit} s; "
+            if self.guest != last[0]:
+                last = (self.guest, time.monotonic())
+            if time.monotonic() - last[1] > patience:
+                raise Stop(f"the guest said nothing new for {patience} s; "
                            f"it was at: {self.guest}")
             end = time.monotonic() + PERIOD
             while time.monotonic() < end and not (until and until in self.done):

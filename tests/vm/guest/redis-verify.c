@@ -224,9 +224,9 @@ static void load(void)
 		while (sent < nr_keys && sent < key + PIPELINE)
 			send_set(sent++);
 		recv_set();
-		if ((key + 1) * 10 / nr_keys != shown) {
-			shown = (key + 1) * 10 / nr_keys;
-			report("load %d\n", (int)shown * 10);
+		if ((key + 1) * 50 / nr_keys != shown) {
+			shown = (key + 1) * 50 / nr_keys;
+			report("load %d\n", (int)shown * 2);
 		}
 	}
 	report("loaded %llu\n", (unsigned long long)nr_keys);
@@ -240,9 +240,9 @@ static void check_all(void)
 		while (sent < nr_keys && sent < key + PIPELINE)
 			send_get(sent++);
 		recv_get(key);
-		if ((key + 1) * 10 / nr_keys != shown) {
-			shown = (key + 1) * 10 / nr_keys;
-			report("check %d\n", (int)shown * 10);
+		if ((key + 1) * 50 / nr_keys != shown) {
+			shown = (key + 1) * 50 / nr_keys;
+			report("check %d\n", (int)shown * 2);
 		}
 	}
 	report("verified %llu %llu\n", (unsigned long long)nr_keys,
