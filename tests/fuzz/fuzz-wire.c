@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The codec: whatever it lets through keeps the promises that those who act
+ * on it rely on. Input: a region size, a header, and a HELLO.
+ */
+#include <stdlib.h>
+
+#include "fuzz.h"
+#include "wire/wire.h"
+
+struct input
+{
+  __le64 region_size;
+  struct hermit_wire_hdr hdr;
+  struct hermit_wire_hello hello;
+};
+
+static void
+require (int promise)
+{
+  if (!promise)
+    abort ();
+}
+
+static void
+check_request (const struct hermit_wire_hdr *hdr, uint64_t size)
+{
+  uint64_t offset = le64_to_cpu (hdr->offset);
+  uint32_t extent = le32_to_cpu (hdr->extent);
+  uint32_t length = le32_to_cpu (hdr->length);
+  const char *why = NULL;
+
+  if (hermit_wire_check_request (hdr, size, &why))
+    {
+      require (why != NULL);
+      return;
+    }
+  switch (hdr->type)
+    {
+    case HERMIT_MSG_READ:
+      require (extent == HERMIT_WIRE_PAGE && length == 0);
+      break;
+    case HERMIT_MSG_WRITE:
+      require (extent == 0 && length == HERMIT_WIRE_PAGE);
+      extent = length;
+      break;
+    case HERMIT_MSG_DISCARD:
+      require (extent > 0 && extent % HERMIT_WIRE_PAGE == 0 && length == 0);
+      require (extent <= HERMIT_WIRE_DISCARD_MAX);
+      break;
+    default:
+      require (hdr->type == HERMIT_MSG_PING || hdr->type == HERMIT_MSG_END);
+      require (offset == 0 && extent == 0 && length == 0);
+      return;
+    }
+  require (offset % HERMIT_WIRE_PAGE == 0);
+  require (offset < size && extent <= size - offset);
+}
+
+static void
+check_reply (const struct hermit_wire_hdr *hdr)
+{
+  uint32_t length = le32_to_cpu (hdr->length);
+  const char *why = NULL;
+
+  if (hermit_wire_check_reply (hdr, &why))
+    {
+      require (why != NULL);
+      return;
+    }
+  require (hdr->type & HERMIT_MSG_REPLY);
+  require (hdr->status <= HERMIT_WIRE_EINVAL);
+  require (length == 0
+           || (length == HERMIT_WIRE_PAGE && hdr->status == HERMIT_WIRE_OK
+               && hdr->type == (HERMIT_MSG_REPLY | HERMIT_MSG_READ)));
+}
+
+static void
+check_handshake (const struct hermit_wire_hdr *hdr)
+{
+  const char *why = NULL;
+
+  for (unsigned int type = 0; type < 256; type++)
+    if (hermit_wire_check_handshake (hdr, type, &why) == 0)
+      require (hdr->type == type && le32_to_cpu (hdr->length) <= 168);
+}
+
+static void
+check_hello (const struct hermit_wire_hello *hello)
+{
+  const char *why = NULL;
+  uint16_t version = 0;
+  int code = hermit_wire_check_hello (hello, &version, &why);
+
+  if (code)
+    {
+      require (why != NULL && code >= 1 && code <= HERMIT_REFUSE_PROTOCOL);
+      return;
+    }
+  require (version >= le16_to_cpu (hello->version_min));
+  require (version <= le16_to_cpu (hello->version_max));
+  require (version == HERMIT_WIRE_VERSION);
+  require (hello->region_size
+           && le64_to_cpu (hello->region_size) % HERMIT_WIRE_PAGE == 0);
+  require (strnlen (hello->name, sizeof (hello->name))
+           < sizeof (hello->name));
+  require (!(le32_to_cpu (hello->flags) & HERMIT_HELLO_OPEN)
+           == (hello->epoch != 0));
+}
+
+int
+LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
+{
+  struct input input;
+
+  memset (&input, 0, sizeof (input));
+  memcpy (&input, data, size < sizeof (input) ? size : sizeof (input));
+  check_request (&input.hdr, le64_to_cpu (input.region_size));
+  check_reply (&input.hdr);
+  check_handshake (&input.hdr);
+  check_hello (&input.hello);
+  return 0;
+}
+
+size_t
+fuzz_seed (unsigned int i, uint8_t *data)
+{
+  static const struct
+  {
+    uint8_t type;
+    uint64_t offset;
+    uint32_t extent, length;
+  } frames[] = {
+    { HERMIT_MSG_READ, 4096, 4096, 0 },
+    { HERMIT_MSG_WRITE, 1 << 20, 0, 4096 },
+    { HERMIT_MSG_DISCARD, 0, 1 << 20, 0 },
+    { HERMIT_MSG_PING, 0, 0, 0 },
+    { HERMIT_MSG_READ | HERMIT_MSG_REPLY, 4096, 4096, 4096 },
+    { HERMIT_MSG_WRITE | HERMIT_MSG_REPLY, 4096, 0, 0 },
+    { HERMIT_MSG_HELLO, 0, 0, sizeof (struct hermit_wire_hello) },
+    { HERMIT_MSG_REFUSE, 0, 0, sizeof (struct hermit_wire_refuse) },
+  };
+  struct input input = {
+    .region_size = cpu_to_le64 (2 << 20),
+    .hello = {
+      .version_min = cpu_to_le16 (1),
+      .version_max = cpu_to_le16 (i % 3 + 1),
+      .flags = cpu_to_le32 (i % 2),
+      .uuid = { 1 },
+      .client_id = { 2 },
+      .region_size = cpu_to_le64 (1 << 20),
+      .epoch = cpu_to_le64 (i % 2 ? 0 : 5),
+      .name = "ram0",
+    },
+  };
+
+  if (i >= sizeof (frames) / sizeof (frames[0]))
+    return 0;
+  hermit_wire_fill (&input.hdr, frames[i].type, i, frames[i].offset,
+                    frames[i].extent, frames[i].length);
+  memcpy (data, &input, sizeof (input));
+  return sizeof (input);
+}
