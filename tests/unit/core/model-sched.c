@@ -12,7 +12,8 @@
 #include "check.h"
 
 /* So many steps without an operation of an application: nobody gets on. */
-#define STUCK_STEPS	3000000
+#define STUCK_SERIAL	500000
+#define STUCK_FREE	20000000	/* waiting threads spin there */
 
 bool free_running;
 enum bug bug;
@@ -23,7 +24,7 @@ _Thread_local int self = -1;
 static _Thread_local uint64_t my_random;
 static uint64_t seed, serial_random, max_steps;
 static _Atomic uint64_t progress_step;
-static unsigned long progress_ops;
+static _Atomic unsigned long progress_ops;
 static unsigned int switch_rate;
 
 static struct thread {
@@ -32,6 +33,7 @@ static struct thread {
 	void *(*fn)(void *);
 	void *arg;
 	bool alive;
+	uint64_t asleep;		/* serial: not before this step */
 } threads[NTHREADS];
 static int nr_threads;
 
@@ -81,22 +83,17 @@ static void switch_to(int next)
 			;
 }
 
+/* One of the threads that are awake, or of all that live. */
 static int draw(bool other)
 {
-	int n = 0, i, alive = 0, pick;
+	int candidates[NTHREADS], n = 0, i, awake;
 
-	for (i = 0; i < nr_threads; i++)
-		alive += threads[i].alive && !(other && i == self);
-	if (!alive)
-		return self;
-	pick = (int)(rnd() % (unsigned int)alive);
-	for (i = 0; i < nr_threads; i++) {
-		if (!threads[i].alive || (other && i == self))
-			continue;
-		if (n++ == pick)
-			return i;
-	}
-	return self;
+	for (awake = 1; awake >= 0 && !n; awake--)
+		for (i = 0; i < nr_threads; i++)
+			if (threads[i].alive && !(other && i == self) &&
+			    (!awake || threads[i].asleep <= steps))
+				candidates[n++] = i;
+	return n ? candidates[rnd() % (unsigned int)n] : self;
 }
 
 static void count_step(void)
@@ -105,13 +102,13 @@ static void count_step(void)
 
 	if (n >= max_steps)
 		stopping = true;
-	if (n - progress_step > STUCK_STEPS / 8 && (n & 0xffff) == 0) {
-		if (stats.ops != progress_ops) {
-			progress_ops = stats.ops;
-			progress_step = n;
-		} else if (n - progress_step > STUCK_STEPS && !stopping) {
-			violation(-1, "nobody gets on");
-		}
+	if (n & 0xffff)
+		return;
+	if (stats.ops != progress_ops) {
+		progress_ops = stats.ops;
+		progress_step = n;
+	} else if (n - progress_step > (free_running ? STUCK_FREE : STUCK_SERIAL)) {
+		violation(-1, "nobody gets on");
 	}
 }
 
@@ -125,14 +122,21 @@ void step(void)
 			sched_yield();
 		return;
 	}
-	if (one_in(switch_rate))
-		switch_to(draw(false));
+	if (!one_in(switch_rate))
+		return;
+	/* Preempted for long, wherever it is: windows open wide. */
+	if (one_in(100))
+		threads[self].asleep = steps + rnd() % 2000;
+	switch_to(draw(false));
 }
 
 void step_wait(void)
 {
-	if (self < 0)
+	if (self < 0) {
+		/* The threads have ended: nobody else answers. */
+		server_serve();
 		return;
+	}
 	count_step();
 	if (free_running)
 		sched_yield();
@@ -165,13 +169,21 @@ void sched_start(void *(*fn)(void *), void *arg)
 	t->fn = fn;
 	t->arg = arg;
 	t->alive = true;
+	t->asleep = 0;
 	sem_init(&t->turn, 0, 0);
 }
 
 void sched_run(void)
 {
+	cpu_set_t one;
 	int i;
 
+	/* One at a time: handing over on one CPU is far cheaper. */
+	if (!free_running) {
+		CPU_ZERO(&one);
+		CPU_SET(sched_getcpu(), &one);
+		sched_setaffinity(0, sizeof(one), &one);
+	}
 	for (i = 0; i < nr_threads; i++)
 		if (pthread_create(&threads[i].id, NULL, thread_main,
 				   &threads[i])) {

@@ -59,6 +59,7 @@ enum bug {
 	BUG_HOST_MAP_BLIND,	/* a host PTE is made without setting H */
 	BUG_FAILED_READ,	/* a failed read completes the fault */
 	BUG_PREAD_UNCHECKED,	/* pread keeps what it read though the word moved */
+	BUG_DRAIN_REREADS,	/* discarding a stale copy hits what the page is now */
 	NR_BUGS
 };
 
@@ -171,8 +172,7 @@ struct req {
 	int status;
 	_Atomic bool done;
 	_Atomic int ref;		/* the wire's, and a waiter's */
-	bool transferred;		/* the server's */
-	bool posted;			/* to this incarnation */
+	bool transferred, slow;		/* the server's */
 };
 
 extern _Atomic bool server_errors;
