@@ -229,8 +229,9 @@ hermit_config_new (int *argc, char ***argv, GError **error)
       config->command = g_strjoinv (" ", *argv + 1);
       if (!config->control)
         {
-          invalid (error, "'%s': --control is missing: the socket of the "
-                          "server to ask",
+          invalid (error,
+                   "'%s': --control is missing: the socket of the "
+                   "server to ask",
                    config->command);
           return NULL;
         }

@@ -333,8 +333,8 @@ conn_handshake (HermitConn *conn, guint64 *caps)
   code = hermit_wire_check_hello (&hello, &version, &why);
   if (code)
     return conn_refuse (conn, code, "%s", why);
-  *caps = le64_to_cpu (hello.caps)
-          & (HERMIT_CAP_DISCARD | HERMIT_CAP_MULTICONN);
+  *caps
+      = le64_to_cpu (hello.caps) & (HERMIT_CAP_DISCARD | HERMIT_CAP_MULTICONN);
   if (!conn_authenticate (conn, &hello, version, *caps, deadline))
     return FALSE;
   if (g_atomic_int_get (&conn->stop) != HERMIT_STOP_NONE)
@@ -427,9 +427,9 @@ conn_answer (HermitConn *conn, HermitRegion *region, guint64 size,
       if (hdr.type == HERMIT_MSG_END)
         return conn_end (conn, &hdr);
 
-      conn->out_length += hermit_request_answer (
-          region, counters, &hdr, conn->in + at + sizeof (hdr),
-          conn->out + conn->out_length);
+      conn->out_length += hermit_request_answer (region, counters, &hdr,
+                                                 conn->in + at + sizeof (hdr),
+                                                 conn->out + conn->out_length);
       at += length;
       if (conn->out_length + HERMIT_REPLY_MAX > BUFFER_SIZE
           && !conn_flush (conn))

@@ -124,10 +124,10 @@ unix_stale (const HermitAddress *address, const char *path)
   if (lstat (path, &st) < 0 || !S_ISSOCK (st.st_mode))
     return FALSE;
   fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  stale = connect (fd, (const struct sockaddr *)&address->addr,
-                   address->length)
-              < 0
-          && errno == ECONNREFUSED;
+  stale
+      = connect (fd, (const struct sockaddr *)&address->addr, address->length)
+            < 0
+        && errno == ECONNREFUSED;
   close (fd);
   return stale;
 }

@@ -57,9 +57,10 @@ listen_all (const HermitConfig *config, HermitServer *server,
 {
   for (guint i = 0; i < config->listen->len; i++)
     {
-      HermitListener *listener = hermit_listener_tcp_new (
-          &g_array_index (config->listen, HermitAddress, i), on_accept, server,
-          error);
+      HermitListener *listener
+          = hermit_listener_tcp_new (&g_array_index (config->listen,
+                                                     HermitAddress, i),
+                                     on_accept, server, error);
 
       if (!listener)
         return FALSE;
@@ -68,8 +69,9 @@ listen_all (const HermitConfig *config, HermitServer *server,
     }
   if (config->control)
     {
-      HermitListener *listener = hermit_listener_unix_new (
-          config->control, hermit_control_accept, control, error);
+      HermitListener *listener
+          = hermit_listener_unix_new (config->control, hermit_control_accept,
+                                      control, error);
 
       if (!listener)
         return FALSE;
@@ -77,8 +79,10 @@ listen_all (const HermitConfig *config, HermitServer *server,
     }
   if (config->metrics)
     {
-      HermitListener *listener = hermit_listener_tcp_new (
-          config->metrics, hermit_control_accept_http, control, error);
+      HermitListener *listener
+          = hermit_listener_tcp_new (config->metrics,
+                                     hermit_control_accept_http, control,
+                                     error);
 
       if (!listener)
         return FALSE;

@@ -75,8 +75,8 @@ typedef struct
 static void
 visit_session (const HermitSessionInfo *info, gpointer data)
 {
-  g_autofree char *labels = g_strdup_printf (
-      "{region=\"%s\",name=\"%s\"}", info->uuid, info->name);
+  g_autofree char *labels = g_strdup_printf ("{region=\"%s\",name=\"%s\"}",
+                                             info->uuid, info->name);
   Visit *visit = data;
 
   visit->sessions++;
@@ -108,8 +108,9 @@ hermit_metrics_text (HermitServer *server)
   metric (text, "refused_total", "counter", "Connections refused, by reason");
   for (guint32 code = 1; code < G_N_ELEMENTS (server->refusals); code++)
     {
-      g_autofree char *labels = g_strdup_printf (
-          "{reason=\"%s\"}", hermit_wire_refusal_name (code));
+      g_autofree char *labels
+          = g_strdup_printf ("{reason=\"%s\"}",
+                             hermit_wire_refusal_name (code));
 
       value (text, "refused_total", labels, server->refusals[code]);
     }

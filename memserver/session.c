@@ -54,9 +54,9 @@ hermit_uuid_text (const guint8 uuid[16])
   GString *text = g_string_sized_new (37);
 
   for (guint i = 0; i < 16; i++)
-    g_string_append_printf (
-        text, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
-        uuid[i]);
+    g_string_append_printf (text, "%s%02x",
+                            i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+                            uuid[i]);
   return g_string_free (text, FALSE);
 }
 

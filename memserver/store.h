@@ -25,7 +25,7 @@ typedef struct HermitRegion HermitRegion;
 typedef struct
 {
   guint64 capacity;
-  guint64 taken;  /* of it: whole regions, or backed extents if overcommitted */
+  guint64 taken; /* of it: whole regions, or backed extents if overcommitted */
   guint64 backed; /* bytes of memory the extents now hold */
 } HermitStoreUsage;
 
@@ -60,7 +60,8 @@ guint8 hermit_region_discard (HermitRegion *region, guint64 offset,
                               guint64 length);
 
 guint64 hermit_region_size (HermitRegion *region);
-guint64 hermit_region_stored (HermitRegion *region); /* bytes of stored pages */
-guint64 hermit_region_backed (HermitRegion *region); /* bytes of its extents */
+/* Bytes of the pages that are stored, and of the extents that hold them. */
+guint64 hermit_region_stored (HermitRegion *region);
+guint64 hermit_region_backed (HermitRegion *region);
 
 #endif /* HERMIT_STORE_H */

@@ -152,8 +152,8 @@ int hermit_wire_check_handshake(const struct hermit_wire_hdr *hdr, u8 type,
 	return 0;
 }
 
-void hermit_wire_fill(struct hermit_wire_hdr *hdr, u8 type, u32 tag,
-		      u64 offset, u32 extent, u32 length)
+void hermit_wire_fill(struct hermit_wire_hdr *hdr, u8 type, u32 tag, u64 offset,
+		      u32 extent, u32 length)
 {
 	memset(hdr, 0, sizeof(*hdr));
 	hdr->magic = cpu_to_le32(HERMIT_WIRE_MAGIC);

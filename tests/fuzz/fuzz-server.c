@@ -205,8 +205,8 @@ fuzz_seed (unsigned int i, uint8_t *data)
       return add (data, size, HERMIT_MSG_PING, 0, 0, NULL, 0);
     case 1: /* fill it, make room, and end */
       for (uint64_t extent = 0; extent < 5; extent++)
-        size = add (data, size, HERMIT_MSG_WRITE,
-                    extent * HERMIT_EXTENT_SIZE, 0, page, sizeof (page));
+        size = add (data, size, HERMIT_MSG_WRITE, extent * HERMIT_EXTENT_SIZE,
+                    0, page, sizeof (page));
       size = add (data, size, HERMIT_MSG_DISCARD, 0, HERMIT_EXTENT_SIZE, NULL,
                   0);
       size = add (data, size, HERMIT_MSG_WRITE, REGION_SIZE - 4096, 0, page,

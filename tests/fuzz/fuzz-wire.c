@@ -102,8 +102,7 @@ check_hello (const struct hermit_wire_hello *hello)
   require (version == HERMIT_WIRE_VERSION);
   require (hello->region_size
            && le64_to_cpu (hello->region_size) % HERMIT_WIRE_PAGE == 0);
-  require (strnlen (hello->name, sizeof (hello->name))
-           < sizeof (hello->name));
+  require (strnlen (hello->name, sizeof (hello->name)) < sizeof (hello->name));
   require (!(le32_to_cpu (hello->flags) & HERMIT_HELLO_OPEN)
            == (hello->epoch != 0));
 }

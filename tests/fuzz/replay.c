@@ -31,8 +31,9 @@ random_below (uint32_t n)
 static size_t
 mutate (uint8_t *data, size_t size)
 {
-  static const uint64_t interesting[]
-      = { 0, 1, 4095, 4096, 4097, 1u << 30, 1u << 31, ~0u, ~0ULL, ~0ULL << 12 };
+  static const uint64_t interesting[] = { 0,     1,          4095,     4096,
+                                          4097,  1u << 30,   1u << 31, ~0u,
+                                          ~0ULL, ~0ULL << 12 };
   uint32_t at = random_below (size), length = 1 + random_below (8), to;
   uint64_t word = interesting[random_below (10)];
 

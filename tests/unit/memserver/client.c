@@ -43,14 +43,17 @@ server_start (const char *option, ...)
   va_end (args);
   g_ptr_array_add (argv, NULL);
 
-  server->process = g_subprocess_launcher_spawnv (
-      launcher, (const char *const *)argv->pdata, &error);
+  server->process
+      = g_subprocess_launcher_spawnv (launcher,
+                                      (const char *const *)argv->pdata,
+                                      &error);
   g_assert_no_error (error);
   server->out = g_data_input_stream_new (
       g_subprocess_get_stdout_pipe (server->process));
   line = server_line (server);
-  g_assert_cmpint (
-      sscanf (line, "listening on tcp:127.0.0.1:%u", &server->port), ==, 1);
+  g_assert_cmpint (sscanf (line, "listening on tcp:127.0.0.1:%u",
+                           &server->port),
+                   ==, 1);
   return server;
 }
 
@@ -58,8 +61,7 @@ char *
 server_line (Server *server)
 {
   g_autoptr (GError) error = NULL;
-  char *line
-      = g_data_input_stream_read_line (server->out, NULL, NULL, &error);
+  char *line = g_data_input_stream_read_line (server->out, NULL, NULL, &error);
 
   g_assert_no_error (error);
   g_assert_nonnull (line);
@@ -257,8 +259,9 @@ receive_frame (int fd, guint8 type, void *payload, gsize length,
     return FALSE;
   if (hdr.type == HERMIT_MSG_REFUSE)
     {
-      g_assert_cmpint (
-          hermit_wire_check_handshake (&hdr, HERMIT_MSG_REFUSE, &why), ==, 0);
+      g_assert_cmpint (hermit_wire_check_handshake (&hdr, HERMIT_MSG_REFUSE,
+                                                    &why),
+                       ==, 0);
       g_assert_true (receive_all (fd, &refuse, sizeof (refuse)));
       g_assert_cmpint (refuse.text[sizeof (refuse.text) - 1], ==, 0);
       g_assert_cmpint (strlen (refuse.text), >, 0);
@@ -281,8 +284,8 @@ client_try (const Client *client, int fd,
   Attempt attempt = { .fd = -1 };
 
   send_frame (fd, HERMIT_MSG_HELLO, hello, sizeof (*hello));
-  if (!receive_frame (fd, HERMIT_MSG_CHALLENGE, &challenge,
-                      sizeof (challenge), &attempt))
+  if (!receive_frame (fd, HERMIT_MSG_CHALLENGE, &challenge, sizeof (challenge),
+                      &attempt))
     goto out;
   g_assert_cmpint (le16_to_cpu (challenge.version), ==, HERMIT_WIRE_VERSION);
   g_assert_cmpint (challenge.reserved, ==, 0);

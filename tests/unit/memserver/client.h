@@ -18,10 +18,10 @@ typedef struct
 {
   GSubprocess *process;
   GDataInputStream *out; /* what it prints */
-  char *dir;     /* temporary; removed at the end */
-  char *control; /* the control socket */
-  char *log;     /* what it wrote to stderr */
-  guint port;    /* on 127.0.0.1 */
+  char *dir;             /* temporary; removed at the end */
+  char *control;         /* the control socket */
+  char *log;             /* what it wrote to stderr */
+  guint port;            /* on 127.0.0.1 */
 } Server;
 
 /* With these options besides --listen and --control; NULL-terminated. */
@@ -32,7 +32,7 @@ char *server_line (Server *server);
 void server_stop (Server *server);
 /* A command to the control socket. */
 char *server_ask (Server *server, const char *command);
-/* Wait until all of @needles, a |-separated list, are in one line of the log. */
+/* Wait for a line of the log that has all of @needles, a |-separated list. */
 void server_wait_log (Server *server, const char *needles);
 /* The number after @word in the line of `list` for the region of @uuid. */
 guint64 server_region (Server *server, const guint8 uuid[16],

@@ -15,8 +15,8 @@ static void
 test_half_write (void)
 {
   /* In the header, right after it, in the page, and all but the last byte. */
-  static const gsize cuts[] = { 10, sizeof (struct hermit_wire_hdr), 2000,
-                                FRAME_MAX - 1 };
+  static const gsize cuts[]
+      = { 10, sizeof (struct hermit_wire_hdr), 2000, FRAME_MAX - 1 };
   Server *server = server_start ("--capacity=64M", NULL);
 
   for (guint i = 0; i < G_N_ELEMENTS (cuts); i++)
@@ -193,7 +193,8 @@ open_often (gpointer data)
   return NULL;
 }
 
-/* OPEN, END and forget of one region by many at once: nothing hangs or leaks. */
+/* OPEN, END and forget of one region by many at once: nothing hangs or leaks.
+ */
 static void
 test_contest (void)
 {
@@ -215,8 +216,8 @@ test_contest (void)
 
       /* It may not be there just now. */
       g_free (hermit_control_ask (
-          server->control,
-          "forget 01000000-0000-0000-0000-0000000000ee force", &error));
+          server->control, "forget 01000000-0000-0000-0000-0000000000ee force",
+          &error));
       g_clear_error (&error);
     }
   for (guint i = 0; i < G_N_ELEMENTS (openers); i++)

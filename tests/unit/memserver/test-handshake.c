@@ -90,7 +90,8 @@ test_key (void)
 {
   g_autofree char *path = make_key (NULL, "a key that is long enough\n");
   g_autofree char *bare_path = make_key (NULL, "a key that is long enough");
-  g_autofree char *wrong_path = make_key (NULL, "another that is long as well");
+  g_autofree char *wrong_path
+      = make_key (NULL, "another that is long as well");
   g_autoptr (HermitKey) key = hermit_key_load (path, NULL);
   g_autoptr (HermitKey) bare = hermit_key_load (bare_path, NULL);
   g_autoptr (HermitKey) wrong = hermit_key_load (wrong_path, NULL);
@@ -203,8 +204,8 @@ test_key_file (void)
       g_assert_cmpint (g_chmod (path, cases[i].mode), ==, 0);
       g_assert_null (hermit_key_load (path, &error));
       g_assert_nonnull (error);
-      g_assert_true (g_pattern_match_simple (cases[i].message,
-                                             error->message));
+      g_assert_true (
+          g_pattern_match_simple (cases[i].message, error->message));
       g_assert_nonnull (strstr (error->message, path));
       g_unlink (path);
     }
@@ -338,8 +339,7 @@ test_connections (void)
   Server *server = server_start ("--capacity=64M", NULL);
   Client client = client_new (server, 1, 1, 8 * MIB);
   struct hermit_wire_hello hello = client_hello (&client, TRUE);
-  Attempt attempt
-      = client_try (&client, client_connect (&client), &hello);
+  Attempt attempt = client_try (&client, client_connect (&client), &hello);
   guint max = le32_to_cpu (attempt.welcome.max_connections);
   g_autofree int *fds = g_new (int, max);
 
@@ -374,8 +374,8 @@ test_nonsense (void)
 
   /* A request before the handshake. */
   fd = client_connect (&client);
-  g_assert_true (send_all (
-      fd, frame, make_frame (frame, HERMIT_MSG_READ, 1, 0, NULL)));
+  g_assert_true (
+      send_all (fd, frame, make_frame (frame, HERMIT_MSG_READ, 1, 0, NULL)));
   g_assert_true (receive_all (fd, &reply, sizeof (reply)));
   g_assert_cmpint (reply.type, ==, HERMIT_MSG_REFUSE);
   close (fd);

@@ -19,15 +19,24 @@ test_sizes (void)
     const char *text;
     guint64 size; /* 0: not a size */
   } cases[] = {
-    { "1", 1 },          { "4096", 4096 },
-    { "2K", 2048 },      { "2k", 2048 },
-    { "3M", 3 * MIB },   { "4G", 4ULL << 30 },
-    { "5T", 5ULL << 40 }, { "16777215T", 16777215ULL << 40 },
-    { "", 0 },           { "K", 0 },
-    { "-1", 0 },         { " 1", 0 },
-    { "1 M", 0 },        { "1MB", 0 },
-    { "1.5G", 0 },       { "1P", 0 },
-    { "16777216T", 0 },  { "99999999999999999999", 0 },
+    { "1", 1 },
+    { "4096", 4096 },
+    { "2K", 2048 },
+    { "2k", 2048 },
+    { "3M", 3 * MIB },
+    { "4G", 4ULL << 30 },
+    { "5T", 5ULL << 40 },
+    { "16777215T", 16777215ULL << 40 },
+    { "", 0 },
+    { "K", 0 },
+    { "-1", 0 },
+    { " 1", 0 },
+    { "1 M", 0 },
+    { "1MB", 0 },
+    { "1.5G", 0 },
+    { "1P", 0 },
+    { "16777216T", 0 },
+    { "99999999999999999999", 0 },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
@@ -92,10 +101,10 @@ run (gboolean expect_ok, gboolean err, const char *const *options)
   for (; *options; options++)
     g_ptr_array_add (argv, (char *)*options);
   g_ptr_array_add (argv, NULL);
-  process = g_subprocess_newv (
-      (const char *const *)argv->pdata,
-      G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE,
-      &error);
+  process = g_subprocess_newv ((const char *const *)argv->pdata,
+                               G_SUBPROCESS_FLAGS_STDOUT_PIPE
+                                   | G_SUBPROCESS_FLAGS_STDERR_PIPE,
+                               &error);
   g_assert_no_error (error);
   g_subprocess_communicate_utf8 (process, NULL, NULL, &out_text, &err_text,
                                  &error);
@@ -145,9 +154,10 @@ test_options (void)
       if (!g_pattern_match_simple (cases[i].words, words))
         g_error ("'%s' is not '%s'", words, cases[i].words);
       /* It says what is wrong, once. */
-      g_assert_true (g_str_has_prefix (
-          strrchr (words, '\n') ? strrchr (words, '\n') + 1 : words,
-          "hermit-memserver: "));
+      g_assert_true (g_str_has_prefix (strrchr (words, '\n')
+                                           ? strrchr (words, '\n') + 1
+                                           : words,
+                                       "hermit-memserver: "));
     }
 }
 
@@ -157,9 +167,9 @@ test_help (void)
   static const char *const help[] = { "--help", NULL };
   static const char *const version[] = { "--version", NULL };
   static const char *const options[]
-      = { "--listen",     "--capacity", "--key-file", "--overcommit",
-          "--min-free",   "--control",  "--metrics",  "--version",
-          "forget UUID" };
+      = { "--listen",     "--capacity", "--key-file",
+          "--overcommit", "--min-free", "--control",
+          "--metrics",    "--version",  "forget UUID" };
   g_autofree char *text = run (TRUE, FALSE, help);
   g_autofree char *number = run (TRUE, FALSE, version);
 
@@ -243,8 +253,7 @@ test_control (void)
 {
   Server *server = server_start ("--capacity=64M", NULL);
   Client client = client_new (server, 1, 1, 8 * MIB);
-  const char *const list[]
-      = { "--control", server->control, "list", NULL };
+  const char *const list[] = { "--control", server->control, "list", NULL };
   const char *const forget[]
       = { "--control", server->control, "forget",
           "01000000-0000-0000-0000-0000000000ee", NULL };
@@ -324,8 +333,9 @@ test_metrics (void)
   int fd, http;
 
   line = server_line (server);
-  g_assert_cmpint (
-      sscanf (line, "metrics on http://127.0.0.1:%u/metrics", &port), ==, 1);
+  g_assert_cmpint (sscanf (line, "metrics on http://127.0.0.1:%u/metrics",
+                           &port),
+                   ==, 1);
   to.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
   to.sin_port = htons (port);
 
@@ -336,8 +346,7 @@ test_metrics (void)
   client_refused (&other, TRUE, HERMIT_REFUSE_BUSY);
 
   http = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  g_assert_cmpint (connect (http, (struct sockaddr *)&to, sizeof (to)), ==,
-                   0);
+  g_assert_cmpint (connect (http, (struct sockaddr *)&to, sizeof (to)), ==, 0);
   g_assert_true (send_all (http, request, strlen (request)));
   for (;;)
     {

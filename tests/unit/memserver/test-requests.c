@@ -284,8 +284,7 @@ work (gpointer data)
         case 2:
         case 3:
           fill_page (page, owner, offset, round);
-          g_assert_cmpint (do_write (w->fd, offset, page), ==,
-                           HERMIT_WIRE_OK);
+          g_assert_cmpint (do_write (w->fd, offset, page), ==, HERMIT_WIRE_OK);
           versions[i] = round;
           break;
         default:

@@ -227,7 +227,8 @@ test_overcommit (void)
   expect_usage (store, 2 * EXTENT, 2 * EXTENT);
 
   /* Full for new extents, not for what is granted. */
-  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "*capacity is used up*");
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING,
+                         "*capacity is used up*");
   g_assert_cmpint (hermit_region_write (a, EXTENT, page), ==,
                    HERMIT_WIRE_ENOSPC);
   g_assert_cmpint (hermit_region_write (a, EXTENT, page), ==,
@@ -259,7 +260,8 @@ test_host_full (void)
 
       write_page (region, 0, 1);
       before = hermit_store_usage (store);
-      g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "*host has no memory*");
+      g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING,
+                             "*host has no memory*");
       fallocate_error = overcommit ? ENOSPC : ENOMEM;
       g_assert_cmpint (hermit_region_write (region, EXTENT, page), ==,
                        HERMIT_WIRE_ENOSPC);
@@ -293,7 +295,8 @@ test_min_free (void)
   HermitRegion *region = region_new (store, 4 * EXTENT);
   guint8 page[PAGE] = { 1 };
 
-  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "*short of memory*");
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING,
+                         "*short of memory*");
   g_assert_cmpint (hermit_region_write (region, 0, page), ==,
                    HERMIT_WIRE_ENOSPC);
   g_test_assert_expected_messages ();
@@ -312,9 +315,11 @@ test_sigbus (void)
 
   write_page (region, 0, 1);
   g_assert_cmpint (ftruncate (region_fd (), 0), ==, 0);
-  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "*cannot be read*");
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING,
+                         "*cannot be read*");
   g_assert_cmpint (hermit_region_read (region, 0, page), ==, HERMIT_WIRE_EIO);
-  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "*cannot be written*");
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING,
+                         "*cannot be written*");
   g_assert_cmpint (hermit_region_write (region, PAGE, page), ==,
                    HERMIT_WIRE_EIO);
   g_test_assert_expected_messages ();
