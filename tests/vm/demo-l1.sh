@@ -8,6 +8,9 @@ low=${HERMIT_ARG_LOW:-0.25}
 server=${HERMIT_ARG_SERVER:-auto}
 keep=${HERMIT_ARG_KEEP:-}
 mib=$((size >> 20))
+# three fifths, or what the guest's kernel and image leave of a small one
+data=$((mib * 3 / 5))
+[ $data -le $((mib - 200)) ] || data=$((mib - 200))
 
 load_hermit
 object="hermit-memory,id=ram0,size=$size,local-ratio=$ratio"
@@ -22,7 +25,7 @@ local)	tell "L1: no memory server, the pages go to the local pool" ;;
 esac
 
 tell "L1: starting the guest: stock Debian kernel and redis-server, $mib MiB"
-VM_CPUS=2 VM_INITRD=/hermit/vm/redis.img VM_APPEND="job=redis mib=$((mib * 3 / 5)) ${keep:+keep=1}" \
+VM_CPUS=2 VM_INITRD=/hermit/vm/redis.img VM_APPEND="job=redis mib=$data ${keep:+keep=1}" \
 	start_vm demo -m "${mib}M" -object "$object" -machine q35,memory-backend=ram0 \
 	-chardev "socket,id=control,path=$W/demo.control,server=on,wait=off" \
 	-device virtserialport,chardev=control,name=control
