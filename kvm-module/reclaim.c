@@ -50,12 +50,19 @@ static unsigned int reclaim_threads_wanted(struct hermit_region *r)
 
 void hermit_reclaim_kick(struct hermit_region *r)
 {
-	unsigned int wanted = reclaim_threads_wanted(r), i;
+	unsigned int wanted, i;
 
+	/*
+	 * The end of the region sets dead, waits for a grace period and frees
+	 * the tasks: who finds it alive in here may wake them.
+	 */
+	rcu_read_lock();
+	wanted = reclaim_threads_wanted(r);
 	if (wanted != READ_ONCE(r->threads_wanted))
 		WRITE_ONCE(r->threads_wanted, wanted);
 	for (i = 0; i < wanted; i++)
 		vhost_task_wake(r->reclaimers[i].task);
+	rcu_read_unlock();
 }
 
 static bool word_fresh(u64 w)
