@@ -317,9 +317,11 @@ hermit_session_detach (HermitSession *session, HermitConn *conn)
   g_mutex_lock (&sessions->lock);
   g_ptr_array_remove_fast (session->conns, conn);
   g_cond_broadcast (&sessions->changed);
-  /* It ended, and the connection that ended it was the last. */
   if (!session->region)
+    /* It ended, and the connection that ended it was the last. */
     session_free (session);
+  else if (!session->conns->len && !session->changing)
+    g_message ("%s: no connection left; its memory stays", session->label);
   g_mutex_unlock (&sessions->lock);
 }
 

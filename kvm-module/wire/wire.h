@@ -34,10 +34,14 @@
  *
  * After WELCOME: requests from the client, replies from the server in any
  * order, matched by tag. offset and length are bytes in the region, multiples
- * of 4096. WRITE is followed by its payload; READ's reply by the page if
- * status is 0. PING is answered by PONG with the server's usage in offset.
- * END frees the region's memory, is acknowledged, and closes the session.
- * A page that was never written, or was discarded, reads as zeros.
+ * of 4096. READ is about one page, in extent; its reply carries the page if
+ * status is 0. WRITE carries one page and has no extent. DISCARD has one of
+ * any number of pages up to the maximum, and may be sent only if both sides
+ * have the capability. PING is answered with the bytes of this region that are
+ * now stored in offset; every other reply repeats offset and extent of its
+ * request. END frees the region's memory, is acknowledged once nothing of the
+ * region is left, and closes the session with all its connections. A page that
+ * was never written, or was discarded, reads as zeros.
  *
  * The server acknowledges a WRITE only once the page is stored in memory that
  * it has. A frame that breaks a rule closes the connection.

@@ -230,6 +230,7 @@ test_busy (void)
 
   /* Falling silent gives the region to nobody. */
   close (fd);
+  server_wait_log (server, "no connection left; its memory stays|01000000-");
   while (server_region (server, client.uuid, "connections"))
     g_usleep (1000);
   client_refused (&other, TRUE, HERMIT_REFUSE_BUSY);
