@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the qemu hook makes of a domain's XML, each refusal, and the file it
+ * leaves.
+ */
+#include <glib/gstdio.h>
+#include <string.h>
+
+#include "domain.h"
+#include "element.h"
+#include "region.h"
+#include "settings.h"
+#include "size.h"
+
+#define UUID "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+#define EMULATOR "/usr/local/bin/hermit-qemu"
+
+static char *
+domain_xml (const char *attributes, const char *extra, const char *devices)
+{
+  return g_strdup_printf (
+      "<domain type='kvm'><name>vm1</name><uuid>" UUID "</uuid><metadata>"
+      "<hermit:memory xmlns:hermit='" HERMIT_XML_NAMESPACE "' %s/></metadata>"
+      "<memory unit='KiB'>1048576</memory>%s<devices>%s</devices></domain>",
+      attributes, extra, devices);
+}
+
+static void
+test_accepted (void)
+{
+  static const struct
+  {
+    const char *attributes, *extra, *properties;
+  } cases[] = {
+    { "local-ratio='0.5' server='rdma:mem1:7471'", "",
+      "{\"local-ratio\":0.5,\"server\":[\"rdma:mem1:7471\"]}" },
+    { "limit='512MiB' server='local:' key-file='/etc/hermit/k' on-stall='kill'"
+      " fault-timeout='5000' reclaim-threads='2'",
+      "",
+      "{\"limit\":536870912,\"server\":[\"local:\"],\"key-file\":"
+      "\"/etc/hermit/k\",\"on-stall\":\"kill\",\"fault-timeout\":5000,"
+      "\"reclaim-threads\":2}" },
+    { "limit='1G'",
+      "<maxMemory slots='0' unit='KiB'>2097152</maxMemory>"
+      "<memtune><hard_limit unit='KiB'>1314816</hard_limit></memtune>",
+      "{\"limit\":1073741824}" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *xml
+          = domain_xml (cases[i].attributes, cases[i].extra,
+                        "<emulator>" EMULATOR "</emulator>");
+      g_autoptr (GError) error = NULL;
+      g_autoptr (HermitSettings) settings
+          = hermit_settings_read (xml, SCHEMA, &error);
+      json_t *want = json_loads (cases[i].properties, 0, NULL);
+
+      g_assert_no_error (error);
+      g_assert_cmpstr (settings->name, ==, "vm1");
+      g_assert_cmpstr (settings->uuid, ==, UUID);
+      g_assert_true (json_equal (settings->properties, want));
+      json_decref (want);
+    }
+}
+
+/* Any other domain is none of our business. */
+static void
+test_without (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (HermitSettings) settings = hermit_settings_read (
+      "<domain><name>x</name><uuid>" UUID "</uuid><memoryBacking><locked/>"
+      "</memoryBacking><metadata><o:memory xmlns:o='http://other'/>"
+      "</metadata></domain>",
+      SCHEMA, &error);
+
+  g_assert_no_error (error);
+  g_assert_null (settings->properties);
+}
+
+static void
+test_refused (void)
+{
+  static const char *const half = "local-ratio='0.5'";
+  const struct
+  {
+    const char *attributes, *extra, *devices, *says;
+  } cases[] = {
+    { half, "<memoryBacking><locked/></memoryBacking>", "", "<locked/>" },
+    { half, "<memoryBacking><hugepages/></memoryBacking>", "",
+      "<hugepages/>" },
+    { half,
+      "<memoryBacking><allocation mode='immediate'/></memoryBacking>", "",
+      "mode='immediate'" },
+    { half, "<launchSecurity type='sev'/>", "", "<launchSecurity>" },
+    { half, "<numatune><memory mode='strict' nodeset='0'/></numatune>", "",
+      "<numatune>" },
+    { half, "<maxMemory slots='1'>4194304</maxMemory>", "", "<maxMemory>" },
+    { half, "", "<hostdev mode='subsystem' type='pci'/>", "VFIO" },
+    { half, "", "<hostdev mode='subsystem' type='mdev'/>", "VFIO" },
+    { half, "", "<interface type='hostdev'/>", "VFIO" },
+    { half, "", "<interface type='vdpa'/>", "vDPA" },
+    { half, "", "<disk type='vhostvdpa'/>", "vDPA" },
+    { half, "",
+      "<emulator>/usr/bin/qemu-system-x86_64</emulator>",
+      "<emulator> is /usr/bin/qemu-system-x86_64" },
+    /* a page below what test_accepted() has */
+    { "limit='1G'",
+      "<memtune><hard_limit unit='KiB'>1314812</hard_limit></memtune>", "",
+      "the host would kill QEMU" },
+    { "limit='2G'", "", "", "is above the domain's memory" },
+    { "limit='1G' local-ratio='0.5'", "", "", "give either" },
+    { "", "", "", "give either" },
+    { "local-ratio='0'", "", "", "not a ratio" },
+    { "local-ratio='1.01'", "", "", "not a ratio" },
+    { "local-ratio='nan'", "", "", "not a ratio" },
+    { "local-ratio='0,5'", "", "", "not a ratio" },
+    { "limit='0'", "", "", "not a size" },
+    { "limit='-1'", "", "", "not a size" },
+    { "limit='99999999999999999999'", "", "", "not a size" },
+    { "limit='1X'", "", "", "not a size" },
+    { "local-ratio='0.5' server='udp:x:1'", "", "", "attribute server" },
+    { "local-ratio='0.5' sever='tcp:x:1'", "", "", "attribute sever" },
+    { "local-ratio='0.5' key-file='key'", "", "", "attribute key-file" },
+    { "local-ratio='0.5' on-stall='wait'", "", "", "attribute on-stall" },
+    { "local-ratio='0.5' fault-timeout='0'", "", "",
+      "attribute fault-timeout" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *devices = g_strconcat (
+          strstr (cases[i].devices, "<emulator>")
+              ? ""
+              : "<emulator>" EMULATOR "</emulator>",
+          cases[i].devices, NULL);
+      g_autofree char *xml
+          = domain_xml (cases[i].attributes, cases[i].extra, devices);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (HermitSettings) settings
+          = hermit_settings_read (xml, SCHEMA, &error);
+
+      if (settings || !strstr (error->message, cases[i].says))
+        g_error ("case %u, '%s': %s", i, cases[i].says,
+                 settings ? "accepted" : error->message);
+    }
+}
+
+static void
+test_file (void)
+{
+  g_autofree char *dir = g_dir_make_tmp ("hermit-XXXXXX", NULL);
+  g_autofree char *machine = g_build_filename (dir, "machine-id", NULL);
+  g_autoptr (GError) error = NULL;
+  HermitDomain domain = { .name = (char *)"vm1", .uuid = (char *)UUID };
+  json_t *properties = json_pack ("{s:f}", "local-ratio", 0.5);
+  g_autoptr (GPtrArray) domains = NULL, none = NULL;
+  const HermitDomain *found;
+  HermitUuid other;
+
+  g_assert_false (
+      hermit_domain_derive (UUID, machine, domain.regions, &error));
+  g_clear_error (&error);
+  g_assert_true (g_file_set_contents (machine, "m1\n", -1, NULL));
+  g_assert_true (
+      hermit_domain_derive (UUID, machine, domain.regions, &error));
+  /* each host has its own */
+  g_assert_true (g_file_set_contents (machine, "m2\n", -1, NULL));
+  g_assert_true (hermit_domain_derive (UUID, machine, other, &error));
+  g_assert_cmpint (memcmp (domain.regions, other, sizeof (other)), !=, 0);
+
+  g_assert_true (hermit_domain_save (dir, &domain, properties, &error));
+  json_decref (properties);
+  domains = hermit_domains_load (dir);
+  g_assert_cmpuint (domains->len, ==, 1);
+  found = domains->pdata[0];
+  g_assert_cmpstr (found->name, ==, "vm1");
+  g_assert_cmpstr (found->uuid, ==, UUID);
+  g_assert_cmpmem (found->regions, sizeof (other), domain.regions,
+                   sizeof (other));
+  hermit_domain_remove (dir, UUID);
+  none = hermit_domains_load (dir);
+  g_assert_cmpuint (none->len, ==, 0);
+  g_unlink (machine);
+  g_rmdir (dir);
+}
+
+static void
+test_element (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *xml = hermit_element_change (
+      "<memory local-ratio='0.5' server='tcp:m:1'/>", "limit", "4096", &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpstr (xml, ==, "<memory server=\"tcp:m:1\" limit=\"4096\"/>");
+  g_assert_null (hermit_element_change ("<memory", "limit", "1", &error));
+}
+
+/* A quantile lies in its bucket, and they do not cross. */
+static void
+test_quantile (void)
+{
+  __u64 hist[HERMIT_HIST_BUCKETS] = { 0 };
+
+  g_assert_cmpuint (hermit_hist_quantile (hist, 0.5), ==, 0);
+  hist[10] = 98;
+  hist[20] = 2;
+  g_assert_cmpuint (hermit_hist_count (hist), ==, 100);
+  g_assert_cmpuint (hermit_hist_quantile (hist, 0.5), >=, 1 << 10);
+  g_assert_cmpuint (hermit_hist_quantile (hist, 0.5), <, 1 << 11);
+  g_assert_cmpuint (hermit_hist_quantile (hist, 0.99), >=, 1 << 20);
+  g_assert_cmpuint (hermit_hist_quantile (hist, 0.99), <=, 1 << 21);
+  g_assert_cmpuint (hermit_hist_quantile (hist, 0.999), >=,
+                    hermit_hist_quantile (hist, 0.99));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/settings/accepted", test_accepted);
+  g_test_add_func ("/settings/without", test_without);
+  g_test_add_func ("/settings/refused", test_refused);
+  g_test_add_func ("/settings/file", test_file);
+  g_test_add_func ("/settings/element", test_element);
+  g_test_add_func ("/region/quantile", test_quantile);
+  return g_test_run ();
+}
