@@ -14,6 +14,7 @@
 #include <linux/kernel.h>
 #include <linux/string.h>
 #include <linux/build_bug.h>
+#include <linux/compiler.h>
 #include <linux/log2.h>
 #include <linux/math64.h>
 #include <asm/byteorder.h>
@@ -48,6 +49,10 @@ typedef int64_t s64;
 #ifndef __packed
 #define __packed __attribute__((__packed__))
 #endif
+
+/* Of a word that another thread may write: one load, one store. */
+#define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 
 static inline int ilog2(u64 v)
 {

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef HERMIT_CORE_SCHED_H
+#define HERMIT_CORE_SCHED_H
+/*
+ * The reclaim scheduler of one VM (the paper, section 4.2): how many reclaim
+ * threads should run, given how much of the limit is used.
+ *
+ *	threads
+ *	max ┤				     ┌──  at the limit and above
+ *	    │				  ┌──┘
+ *	    │			       ┌──┘	  proportional
+ *	  1 ┤		┌──────────────┘
+ *	  0 ┼───────────┴──────────────┬────┬──►  used
+ *			low	     high  limit
+ *
+ * Both marks are kept as distances from the limit, so that a limit that moves
+ * takes them along at once, in whichever direction:
+ *
+ *  high = limit - headroom; headroom = 128 x intensity, where intensity is the
+ *	number of threads that match the rate of charges: that rate divided by
+ *	what one thread reclaims. Both are measured and smoothed; the rate of
+ *	charges rises within milliseconds and decays within tenths of a second.
+ *
+ *  low = high - gap. The gap is room for a burst, paid for with pages that
+ *	leave early. It starts at 0 and grows step by step while the average
+ *	turnaround (how long evicted pages stay away) does not shrink, is
+ *	halved when it does, and grows faster when a fault had to reclaim by
+ *	itself.
+ *
+ * Nothing here takes a lock or reads a clock. hermit_sched_tune() changes the
+ * state and must not run twice at once (callers trylock and skip it);
+ * hermit_sched_wanted() may run at any time, also beside it.
+ */
+#include "env.h"
+
+/* Ask once in so many charges. */
+#define HERMIT_SCHED_CHARGES	128
+
+/* What the VM counted since its creation; never going down. Time in ns. */
+struct hermit_sched_counters {
+	u64 charged;		/* pages, for whatever: usage went up by them */
+	u64 reclaimed;		/* pages that the threads gave back */
+	u64 busy_ns;		/* that they took for it, summed over threads */
+	u64 refaults;		/* fetches of pages whose eviction time is known */
+	u64 turnaround_ns;	/* sum of their times away */
+	u64 direct;		/* reclaims that a fault had to do by itself */
+};
+
+struct hermit_sched {
+	unsigned int max;	/* threads */
+	u64 headroom, gap;	/* pages */
+	u64 charge_rate;	/* pages per second */
+	u64 thread_rate;	/* the same for one reclaim thread */
+	u64 turnaround_ns;	/* average, smoothed; 0: not known */
+	u64 turnaround_best;	/* best of late, slowly forgotten */
+	u64 tuned_ns, probed_ns; /* when that was done last */
+	unsigned int hold;	/* periods without probing */
+	struct hermit_sched_counters tuned, probed;	/* as they were then */
+};
+
+void hermit_sched_init(struct hermit_sched *s, unsigned int max, u64 now_ns);
+
+/* The marks for @limit, in pages. */
+void hermit_sched_marks(const struct hermit_sched *s, u64 limit, u64 *low,
+			u64 *high);
+
+/*
+ * How many threads should run: 0 to max. @running: whether any runs now; it
+ * goes on a little below low, lest it be woken for each batch.
+ */
+unsigned int hermit_sched_wanted(const struct hermit_sched *s, u64 used,
+				 u64 limit, bool running);
+
+/*
+ * Learn from what was counted. Cheap if called again within a millisecond.
+ * @limit bounds the steps of the marks.
+ */
+void hermit_sched_tune(struct hermit_sched *s, u64 now_ns, u64 limit,
+		       const struct hermit_sched_counters *c);
+
+/* Both, for a caller that has them serialised. */
+unsigned int hermit_sched_update(struct hermit_sched *s, u64 now_ns, u64 used,
+				 u64 limit, bool running,
+				 const struct hermit_sched_counters *c);
+
+#endif /* HERMIT_CORE_SCHED_H */
