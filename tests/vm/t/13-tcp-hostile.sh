@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# l1: mem=2G timeout=400
+# The tcp transport against servers that misbehave: in the handshake, which must
+# end with a sentence, and with requests, which must end the connection and
+# damage nothing. One answers writes before it has their pages.
+. /src/tests/vm/tcp.sh
+
+load_tcp_test
+
+start_hostile()
+{
+	python3 -I /src/tests/vm/tools/tcp-hostile.py 7471 "$1" > $W/hostile.log 2>&1 &
+	hostile=$!
+	wait_for 30 grep -q ':1D2F .* 0A ' /proc/net/tcp
+}
+
+stop_hostile()
+{
+	kill -KILL $hostile; wait $hostile 2>/dev/null || true
+	if grep -q Traceback $W/hostile.log; then
+		fail "the hostile server broke: $(tail -n 1 $W/hostile.log)"
+	fi
+}
+
+while read -r mode text; do
+	start_hostile $mode
+	refused "$text" $ADDR 1 64
+	stop_hostile
+done <<'END'
+silent does not answer
+hangup closed the connection during the handshake
+http does not speak the hermit protocol
+version it refuses us (version): only version 7 [2J
+future speaks version 9
+trickle does not answer
+nothing grants nothing
+END
+
+for mode in tag slot next twice long page type half mute; do
+	start_hostile $mode
+	ctl connect $ADDR 1 64 || fail "$mode: $(stat error)"
+	ctl load 2 400
+	ctl wait
+	right
+	stat_is nodata 0 || fail "$mode: nodata=$(stat nodata)"
+	stat_above reconnects 0 || fail "$mode: the connections were kept"
+	log "$mode: $(dmesg | grep 'connecting anew' | tail -n 1)"
+	ctl end
+	stop_hostile
+done
+
+start_hostile early
+ctl connect $ADDR 1 64 || fail "early: $(stat error)"
+ctl load 2 2000
+ctl wait
+right
+stat_is reconnects 0 || fail "early: reconnected $(stat reconnects) times"
+ctl end
+stop_hostile
+unload_tcp_test
