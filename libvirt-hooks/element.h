@@ -7,6 +7,10 @@
 #define HERMIT_XML_NAMESPACE "https://hermit.example/xmlns/libvirt/1"
 #define HERMIT_XML_PREFIX "hermit"
 
+/* The limit that @xml sets; either *@limit or *@ratio is not 0 then. */
+gboolean hermit_element_limit (const char *xml, guint64 *limit, double *ratio,
+                               GError **error);
+
 /*
  * @xml, which libvirt gave, with its limit and local-ratio replaced by
  * @attribute=@value; free it.

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device.h"
+#include "follow.h"
+#include "limit.h"
 #include "region.h"
 #include "size.h"
 #include "store.h"
@@ -101,46 +102,6 @@ cmd_list (GError **error)
   return TRUE;
 }
 
-/* The limit each region gets: its share, if it is one for all of them. */
-static guint64
-share_of (const HermitRegion *region, guint64 total, guint64 limit,
-          double ratio)
-{
-  return hermit_ratio_of (region->st.region_size,
-                          ratio ?: (double)limit / total);
-}
-
-static gboolean
-set_running (GPtrArray *regions, guint64 limit, double ratio, GError **error)
-{
-  guint64 total = 0;
-
-  for (guint i = 0; i < regions->len; i++)
-    total += ((HermitRegion *)regions->pdata[i])->st.region_size;
-  if (limit > total)
-    {
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                   "limit %" G_GUINT64_FORMAT " is above the size, "
-                   "%" G_GUINT64_FORMAT,
-                   limit, total);
-      return FALSE;
-    }
-  for (guint i = 0; i < regions->len; i++)
-    {
-      const HermitRegion *r = regions->pdata[i];
-      guint64 share = share_of (r, total, limit, ratio);
-
-      if (!hermit_device_set_limit ((const unsigned char *)r->st.uuid, share,
-                                    error))
-        {
-          g_prefix_error (error, "%s%s: ", r->st.name,
-                          i ? " (the others are set)" : "");
-          return FALSE;
-        }
-    }
-  return TRUE;
-}
-
 static gboolean
 cmd_set (const char *which, GError **error)
 {
@@ -169,7 +130,7 @@ cmd_set (const char *which, GError **error)
   if (regions)
     {
       domain = ((HermitRegion *)regions->pdata[0])->domain;
-      if (!set_running (regions, limit, ratio, error))
+      if (!hermit_limit_apply (regions, limit, ratio, error))
         return FALSE;
     }
   else if (!opt_config
@@ -217,6 +178,8 @@ run (int n, char **words, GError **error)
                    "top: --interval must be above 0, --count not below");
       return FALSE;
     }
+  if (!strcmp (command, "follow") && n == 1)
+    return hermit_follow (error);
   g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
                "%s%s%s; see " PROGRAM " --help",
                n ? "do not understand '" : "no command",
@@ -228,7 +191,7 @@ int
 main (int argc, char **argv)
 {
   g_autoptr (GOptionContext) context
-      = g_option_context_new ("list | stat [VM] | set VM | top");
+      = g_option_context_new ("list | stat [VM] | set VM | top | follow");
   g_autoptr (GError) error = NULL;
 
   setlocale (LC_ALL, "");

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "limit.h"
+
+#include "region.h"
+#include "size.h"
+
+gboolean
+hermit_limit_apply (GPtrArray *regions, guint64 limit, double ratio,
+                    GError **error)
+{
+  guint64 total = 0;
+
+  for (guint i = 0; i < regions->len; i++)
+    total += ((HermitRegion *)regions->pdata[i])->st.region_size;
+  if (limit > total)
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                   "limit %" G_GUINT64_FORMAT " is above the size, "
+                   "%" G_GUINT64_FORMAT,
+                   limit, total);
+      return FALSE;
+    }
+  for (guint i = 0; i < regions->len; i++)
+    {
+      const HermitRegion *r = regions->pdata[i];
+      guint64 share = hermit_ratio_of (r->st.region_size,
+                                       ratio ?: (double)limit / total);
+
+      if (!hermit_device_set_limit ((const unsigned char *)r->st.uuid, share,
+                                    error))
+        {
+          g_prefix_error (error, "%s%s: ", r->st.name,
+                          i ? " (the others are set)" : "");
+          return FALSE;
+        }
+    }
+  return TRUE;
+}
