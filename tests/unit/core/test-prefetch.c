@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Strides found and not found, windows that grow, shrink, and come back. */
+#include "core/prefetch.h"
+#include "check.h"
+
+#define NPAGES 100000ULL
+#define ULL(x) ((unsigned long long)(x))
+
+static uint64_t seed = 3;
+static bool local[NPAGES];
+
+/*
+ * A guest that walks: each access of a page that is not local is a fault. What
+ * was prefetched is local, and is judged when it is touched.
+ */
+struct walk {
+	struct hermit_prefetch p;
+	unsigned long accesses, faults, prefetched, hits;
+};
+
+static void start(struct walk *w)
+{
+	memset(w, 0, sizeof(*w));
+	memset(local, 0, sizeof(local));
+	hermit_prefetch_init(&w->p);
+}
+
+static void access_page(struct walk *w, u64 page)
+{
+	unsigned int n, i;
+	s64 stride;
+
+	w->accesses++;
+	if (local[page]) {
+		local[page] = false;
+		w->hits++;
+		hermit_prefetch_judge(&w->p, 1, 0);
+		return;
+	}
+	w->faults++;
+	n = hermit_prefetch_fault(&w->p, page, NPAGES, &stride);
+	CHECK(n <= HERMIT_PREFETCH_MAX, "%u pages", n);
+	CHECK(!n == !stride, "%u pages of stride %lld", n, (long long)stride);
+	for (i = 1; i <= n; i++) {
+		const u64 other = page + (u64)stride * i;
+
+		CHECK(other < NPAGES && other != page, "page %llu", ULL(other));
+		if (other >= NPAGES)
+			return;
+		w->prefetched += !local[other];
+		local[other] = true;
+	}
+}
+
+/* Prefetched and never touched. */
+static void sweep(struct walk *w)
+{
+	u32 misses = 0;
+	u64 i;
+
+	for (i = 0; i < NPAGES; i++) {
+		misses += local[i];
+		local[i] = false;
+	}
+	hermit_prefetch_judge(&w->p, 0, misses);
+}
+
+static void test_streams(void)
+{
+	static const s64 strides[] = { 1, -1, 2, 7, -16, 512, 4097 };
+	unsigned int i, n;
+	struct walk w;
+
+	for (i = 0; i < sizeof(strides) / sizeof(*strides); i++) {
+		const s64 s = strides[i];
+		u64 page = s > 0 ? 5 : NPAGES - 5;
+
+		start(&w);
+		for (n = 0; n < 5000; n++) {
+			access_page(&w, page);
+			page += (u64)s;
+			/* At the end the stream begins anew. */
+			if (page >= NPAGES)
+				page = s > 0 ? 5 : NPAGES - 5;
+		}
+		/* The window is at its most but for the turns. */
+		CHECK(s > 512 || s < -512 || w.faults < w.accesses / 8,
+		      "stride %lld: %lu faults of %lu accesses", (long long)s,
+		      w.faults, w.accesses);
+		CHECK(w.faults < w.accesses / 2, "stride %lld: %lu faults of %lu",
+		      (long long)s, w.faults, w.accesses);
+	}
+}
+
+/* One fault in four from elsewhere does not hide a stream. */
+static void test_noise(void)
+{
+	struct walk w;
+	u64 page = 0;
+	unsigned int n;
+
+	start(&w);
+	for (n = 0; n < 40000; n++) {
+		if (check_random(&seed) % 40 == 0)
+			access_page(&w, check_random(&seed) % NPAGES);
+		else
+			access_page(&w, page++);
+	}
+	CHECK(w.faults < w.accesses / 5, "%lu faults of %lu accesses", w.faults,
+	      w.accesses);
+}
+
+static void test_random(void)
+{
+	struct walk w;
+	unsigned int n;
+
+	start(&w);
+	for (n = 0; n < 100000; n++)
+		access_page(&w, check_random(&seed) % NPAGES);
+	CHECK(w.prefetched < w.accesses / 1000,
+	      "%lu pages prefetched for %lu random accesses", w.prefetched,
+	      w.accesses);
+	/* Also in a small part of memory, where strides come again by chance. */
+	start(&w);
+	for (n = 0; n < 100000; n++)
+		access_page(&w, check_random(&seed) % 64);
+	CHECK(w.prefetched < w.accesses / 100,
+	      "%lu pages prefetched for %lu accesses of 64 pages", w.prefetched,
+	      w.accesses);
+}
+
+/* Streams that break off: what was prefetched is in vain, and it stops. */
+static void test_feedback(void)
+{
+	unsigned int n, k, before = 0, after = 0;
+	struct walk w;
+	u64 page;
+
+	start(&w);
+	for (n = 0; n < 3000; n++) {
+		const unsigned long was = w.prefetched;
+		const u64 stride = 2 + check_random(&seed) % 50;
+
+		page = check_random(&seed) % (NPAGES - 250);
+		for (k = 0; k < 5; k++)
+			access_page(&w, page + k * stride);
+		sweep(&w);
+		if (n < 50)
+			before += (unsigned int)(w.prefetched - was);
+		else if (n >= 1000 && n < 1050)
+			after += (unsigned int)(w.prefetched - was);
+	}
+	CHECK(before > 0, "nothing to turn off");
+	CHECK(after * 4 < before, "%u pages in vain at first, %u later", before,
+	      after);
+	/* A stream that goes on brings it back. */
+	page = 0;
+	w.accesses = w.faults = 0;
+	for (n = 0; n < 80000; n++)
+		access_page(&w, page++);
+	CHECK(w.faults < w.accesses / 2, "%lu faults of %lu: it never came back",
+	      w.faults, w.accesses);
+	CHECK(w.p.window == HERMIT_PREFETCH_MAX, "window %u", w.p.window);
+}
+
+static void test_edges(void)
+{
+	struct hermit_prefetch p;
+	unsigned int i, n;
+	s64 stride;
+
+	hermit_prefetch_init(&p);
+	CHECK(!hermit_prefetch_fault(&p, 0, 1, &stride), "the only page");
+	for (i = 0; i < 100; i++)
+		CHECK(!hermit_prefetch_fault(&p, 7, 100, &stride), "one page");
+	/* The last page has nothing behind it. */
+	hermit_prefetch_init(&p);
+	for (i = 0; i < 99; i++)
+		hermit_prefetch_fault(&p, i, 100, &stride);
+	CHECK(!hermit_prefetch_fault(&p, 99, 100, &stride), "behind the end");
+	/* Far apart, up and down. */
+	hermit_prefetch_init(&p);
+	for (i = 0; i < 1000; i++) {
+		n = hermit_prefetch_fault(&p, i % 2 ? (1ULL << 40) - 1 : 0,
+					  1ULL << 40, &stride);
+		CHECK(!n, "%u pages of stride %lld", n, (long long)stride);
+	}
+	hermit_prefetch_judge(&p, ~0u, ~0u);
+	hermit_prefetch_judge(&p, ~0u, 0);
+	hermit_prefetch_judge(&p, 0, ~0u);
+	for (i = 0; i < 100000; i++) {
+		const u64 np = 1 + (check_random(&seed) >> (check_random(&seed) % 40 + 24));
+		const u64 page = check_random(&seed) % np;
+
+		n = hermit_prefetch_fault(&p, page, np, &stride);
+		CHECK(!n || (page + (u64)stride * n < np), "page %llu of %llu",
+		      ULL(page), ULL(np));
+		hermit_prefetch_judge(&p, (u32)(check_random(&seed) >> 60),
+				      (u32)(check_random(&seed) >> 61));
+	}
+}
+
+int main(void)
+{
+	test_edges();
+	test_streams();
+	test_noise();
+	test_random();
+	test_feedback();
+	return check_report("prefetch");
+}
