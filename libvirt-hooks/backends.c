@@ -131,8 +131,8 @@ static bool
 drop_properties (json_t *object, char **error)
 {
   const char *id = json_string_value (json_object_get (object, "id"));
-  static const char *const never[] = { "qom-type", "share", "mem-path",
-                                       "discard-data", "seal", "align" };
+  static const char *const never[]
+      = { "qom-type", "share", "mem-path", "discard-data", "seal", "align" };
   static const char *const if_false[]
       = { "prealloc", "merge", "dump", "hugetlb", "readonly", "pmem" };
 
@@ -182,9 +182,9 @@ convert (json_t *object, json_t *properties, const HermitUuid regions,
   json_object_foreach (properties, key, value)
   {
     if (!strcmp (key, "limit"))
-      json_object_set_new (
-          object, key,
-          json_integer (share_of (json_integer_value (value), size, total)));
+      json_object_set_new (object, key,
+                           json_integer (share_of (json_integer_value (value),
+                                                   size, total)));
     else
       json_object_set (object, key, value);
   }

@@ -35,8 +35,9 @@ hermit_domain_derive (const char *domain_uuid, const char *machine_id_file,
     }
   if (!g_file_get_contents (machine_id_file, &machine, NULL, error))
     {
-      g_prefix_error (error, "the id of this host is needed to name memory "
-                             "on servers; systemd-machine-id-setup makes one: ");
+      g_prefix_error (error,
+                      "the id of this host is needed to name memory "
+                      "on servers; systemd-machine-id-setup makes one: ");
       return FALSE;
     }
   name = g_strconcat ("hermit ", g_strstrip (machine), NULL);

@@ -32,8 +32,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (HermitDomain, hermit_domain_free)
  * so that two hosts can be connected while the domain migrates.
  */
 gboolean hermit_domain_derive (const char *domain_uuid,
-                               const char *machine_id_file,
-                               HermitUuid regions, GError **error);
+                               const char *machine_id_file, HermitUuid regions,
+                               GError **error);
 
 /* Takes no reference of @properties. */
 gboolean hermit_domain_save (const char *dir, const HermitDomain *domain,

@@ -99,8 +99,7 @@ hermit_follow (GError **error)
   fflush (stdout);
   while (!closed && virEventRunDefaultImpl () == 0)
     ;
-  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_FAILED,
-               "libvirtd went away");
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "libvirtd went away");
   virConnectClose (conn);
   return FALSE;
 }

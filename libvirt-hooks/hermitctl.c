@@ -25,25 +25,25 @@ static double opt_interval = 2;
 static int opt_count;
 static char **opt_rest;
 
-static const GOptionEntry entries[] = {
-  { "json", 'j', 0, G_OPTION_ARG_NONE, &opt_json,
-    "list, stat: print JSON, sizes in bytes and times in ns", NULL },
-  { "limit", 'l', 0, G_OPTION_ARG_STRING, &opt_limit,
-    "set: most memory of the VM to keep on this host", "SIZE" },
-  { "ratio", 'r', 0, G_OPTION_ARG_STRING, &opt_ratio,
-    "set: the same as a share of its size, above 0 and at most 1", "RATIO" },
-  { "config", 'c', 0, G_OPTION_ARG_NONE, &opt_config,
-    "set: also for the next start of the domain", NULL },
-  { "interval", 'i', 0, G_OPTION_ARG_DOUBLE, &opt_interval,
-    "top: seconds between two tables (2)", "SECONDS" },
-  { "count", 'n', 0, G_OPTION_ARG_INT, &opt_count,
-    "top: end after so many tables", "N" },
-  { "version", 0, 0, G_OPTION_ARG_NONE, &opt_version, "Print the version",
-    NULL },
-  { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_rest, NULL,
-    NULL },
-  { NULL }
-};
+static const GOptionEntry entries[]
+    = { { "json", 'j', 0, G_OPTION_ARG_NONE, &opt_json,
+          "list, stat: print JSON, sizes in bytes and times in ns", NULL },
+        { "limit", 'l', 0, G_OPTION_ARG_STRING, &opt_limit,
+          "set: most memory of the VM to keep on this host", "SIZE" },
+        { "ratio", 'r', 0, G_OPTION_ARG_STRING, &opt_ratio,
+          "set: the same as a share of its size, above 0 and at most 1",
+          "RATIO" },
+        { "config", 'c', 0, G_OPTION_ARG_NONE, &opt_config,
+          "set: also for the next start of the domain", NULL },
+        { "interval", 'i', 0, G_OPTION_ARG_DOUBLE, &opt_interval,
+          "top: seconds between two tables (2)", "SECONDS" },
+        { "count", 'n', 0, G_OPTION_ARG_INT, &opt_count,
+          "top: end after so many tables", "N" },
+        { "version", 0, 0, G_OPTION_ARG_NONE, &opt_version,
+          "Print the version", NULL },
+        { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_rest, NULL,
+          NULL },
+        { NULL } };
 
 static void
 print_json (json_t *j)
@@ -182,8 +182,8 @@ run (int n, char **words, GError **error)
     return hermit_follow (error);
   g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
                "%s%s%s; see " PROGRAM " --help",
-               n ? "do not understand '" : "no command",
-               command, n ? "' with these arguments" : "");
+               n ? "do not understand '" : "no command", command,
+               n ? "' with these arguments" : "");
   return FALSE;
 }
 

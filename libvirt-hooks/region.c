@@ -214,16 +214,17 @@ hermit_region_to_json (const HermitRegion *region)
   guint64 elsewhere = st->local + st->remote + st->lost;
   json_t *j = json_object (), *counters = json_object (), *part;
 
-  json_object_set_new (
-      j, "domain",
-      region->domain ? json_string (region->domain) : json_null ());
+  json_object_set_new (j, "domain",
+                       region->domain ? json_string (region->domain)
+                                      : json_null ());
   json_object_set_new (j, "id", json_string (st->name));
   json_object_set_new (j, "uuid", json_string (region->uuid));
   json_object_set_new (j, "size", integer (st->region_size));
   json_object_set_new (j, "limit", integer (st->limit));
-  json_object_set_new (
-      j, "local-ratio",
-      json_real (st->region_size ? (double)st->limit / st->region_size : 0));
+  json_object_set_new (j, "local-ratio",
+                       json_real (st->region_size
+                                      ? (double)st->limit / st->region_size
+                                      : 0));
   json_object_set_new (j, "floor", integer (st->floor));
   json_object_set_new (j, "mode", json_string (hermit_mode_name (st->mode)));
   json_object_set_new (j, "bindings", integer (st->bindings));
@@ -243,13 +244,13 @@ hermit_region_to_json (const HermitRegion *region)
   COUNTERS (X)
 #undef X
   json_object_set_new (j, "counters", counters);
-  json_object_set_new (
-      j, "reclaim",
-      json_pack ("{s:i, s:i, s:o, s:o, s:o}", "threads", (int)st->threads_now,
-                 "threads-max", (int)st->threads_max, "watermark-low",
-                 bytes (st->watermark_low), "watermark-high",
-                 bytes (st->watermark_high), "turnaround",
-                 integer (st->turnaround_ns)));
+  json_object_set_new (j, "reclaim",
+                       json_pack ("{s:i, s:i, s:o, s:o, s:o}", "threads",
+                                  (int)st->threads_now, "threads-max",
+                                  (int)st->threads_max, "watermark-low",
+                                  bytes (st->watermark_low), "watermark-high",
+                                  bytes (st->watermark_high), "turnaround",
+                                  integer (st->turnaround_ns)));
   part = json_array ();
   for (guint i = 0; i < HERMIT_HIST_BUCKETS; i++)
     json_array_append_new (part, integer (st->fault_hist[i]));

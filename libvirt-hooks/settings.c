@@ -61,8 +61,7 @@ hermit_settings_free (HermitSettings *settings)
   g_free (settings);
 }
 
-static void G_GNUC_PRINTF (2, 3)
-fail (GError **error, const char *format, ...)
+static void G_GNUC_PRINTF (2, 3) fail (GError **error, const char *format, ...)
 {
   va_list args;
 
@@ -136,8 +135,9 @@ validate (xmlNode *node, const char *schema, GError **error)
 
   if (valid)
     {
-      xmlRelaxNGSetValidStructuredErrors (
-          valid, (xmlStructuredErrorFunc)keep_message, &message);
+      xmlRelaxNGSetValidStructuredErrors (valid,
+                                          (xmlStructuredErrorFunc)keep_message,
+                                          &message);
       xmlDocSetRootElement (doc, xmlDocCopyNode (node, doc, 1));
       ret = xmlRelaxNGValidateDoc (valid, doc);
     }
@@ -159,9 +159,8 @@ put_integer (json_t *properties, xmlNode *node, const char *name)
   g_autofree char *value = attribute (node, name);
 
   if (value)
-    json_object_set_new (
-        properties, name,
-        json_integer (g_ascii_strtoull (value, NULL, 10)));
+    json_object_set_new (properties, name,
+                         json_integer (g_ascii_strtoull (value, NULL, 10)));
 }
 
 static void

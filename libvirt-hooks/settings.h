@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef HERMIT_SETTINGS_H
 #define HERMIT_SETTINGS_H
-/* What a domain's XML says of hermit-memory, and what keeps it from working. */
+/* What a domain's XML says of hermit-memory, and what keeps it from working.
+ */
 #include <glib.h>
 #include <jansson.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef HERMITCTL_STORE_H
 #define HERMITCTL_STORE_H
-/* What libvirt remembers of a domain. Waits for libvirtd as long as that takes. */
+/* What libvirt remembers of a domain. Waits for libvirtd as long as that
+ * takes. */
 #include <glib.h>
 
 /*

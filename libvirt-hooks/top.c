@@ -17,11 +17,11 @@ evictions (const struct hermit_stats *st)
 
 /* What happened between two looks; since the start without an earlier one. */
 static void
-print_row (const HermitRegion *now, const HermitRegion *before,
-           double seconds)
+print_row (const HermitRegion *now, const HermitRegion *before, double seconds)
 {
   static const struct hermit_stats none;
-  const struct hermit_stats *st = &now->st, *old = before ? &before->st : &none;
+  const struct hermit_stats *st = &now->st,
+                            *old = before ? &before->st : &none;
   __u64 hist[HERMIT_HIST_BUCKETS];
   guint64 faults;
   g_autofree char *size = hermit_size_format (st->region_size);
