@@ -105,29 +105,41 @@ fail:
     return false;
 }
 
-/* The kernel knows no names, so HOST:PORT becomes numbers here */
-static char *hermit_resolve(const char *server, const char *address,
-                            const char *who, Error **errp)
+/*
+ * The kernel knows no names, so HOST:PORT becomes numbers here: as many
+ * addresses as the name has, NULL-terminated.
+ */
+static char **hermit_resolve(const char *server, const char *address,
+                             const char *who, Error **errp)
 {
     g_autoptr(InetSocketAddress) inet = g_new0(InetSocketAddress, 1);
+    g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
+    int scheme = strcspn(server, ":");
     struct addrinfo hints = {
         .ai_flags = AI_ADDRCONFIG,
         .ai_socktype = SOCK_STREAM,
     };
     char host[NI_MAXHOST], port[NI_MAXSERV];
-    struct addrinfo *res;
+    struct addrinfo *res = NULL, *ai;
     int rc;
 
     if (strchr(address, ',') || inet_parse(inet, address, NULL) < 0 ||
         !*inet->host) {
         error_setg(errp, "%s: server '%s' is not of the form %.*s:HOST:PORT",
-                   who, server, (int)strcspn(server, ":"), server);
+                   who, server, scheme, server);
         return NULL;
     }
     rc = getaddrinfo(inet->host, inet->port, &hints, &res);
-    if (!rc) {
-        rc = getnameinfo(res->ai_addr, res->ai_addrlen, host, sizeof(host),
+    for (ai = res; ai && !rc; ai = ai->ai_next) {
+        rc = getnameinfo(ai->ai_addr, ai->ai_addrlen, host, sizeof(host),
                          port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+        if (!rc) {
+            g_ptr_array_add(found, g_strdup_printf(
+                strchr(host, ':') ? "%.*s:[%s]:%s" : "%.*s:%s:%s", scheme,
+                server, host, port));
+        }
+    }
+    if (res) {
         freeaddrinfo(res);
     }
     if (rc) {
@@ -135,46 +147,66 @@ static char *hermit_resolve(const char *server, const char *address,
                    who, server, gai_strerror(rc));
         return NULL;
     }
-    return g_strdup_printf(strchr(host, ':') ? "%.*s:[%s]:%s" : "%.*s:%s:%s",
-                           (int)strcspn(server, ":"), server, host, port);
+    g_ptr_array_add(found, NULL);
+    return (char **)g_ptr_array_free(g_steal_pointer(&found), false);
 }
 
-static bool hermit_fill_servers(HermitMemory *h, struct hermit_create *create,
-                                const char *who, Error **errp)
+static char **hermit_server_addresses(const char *server, const char *who,
+                                      Error **errp)
 {
+    g_auto(GStrv) addresses = NULL;
+    const char *rest;
+    int i;
+
+    if (strstart(server, "local:", NULL)) {
+        addresses = g_new0(char *, 2);
+        addresses[0] = g_strdup(server);
+    } else if (strstart(server, "tcp:", &rest) ||
+               strstart(server, "rdma:", &rest)) {
+        addresses = hermit_resolve(server, rest, who, errp);
+    } else {
+        error_setg(errp, "%s: server '%s': unknown transport; give "
+                   "tcp:HOST:PORT, rdma:HOST:PORT or local:", who, server);
+    }
+    for (i = 0; addresses && addresses[i]; i++) {
+        if (strlen(addresses[i]) >= HERMIT_SERVER_LEN) {
+            error_setg(errp, "%s: server '%s': too long", who, server);
+            return NULL;
+        }
+    }
+    return g_steal_pointer(&addresses);
+}
+
+/*
+ * Fill in the servers.  Returns the addresses of the first one, which are
+ * tried in turn as others do with names; of the rest, the first counts.
+ */
+static char **hermit_fill_servers(HermitMemory *h,
+                                  struct hermit_create *create,
+                                  const char *who, Error **errp)
+{
+    g_auto(GStrv) first = NULL;
     strList *s;
 
     for (s = h->servers; s; s = s->next) {
-        g_autofree char *address = NULL;
-        const char *rest;
+        g_auto(GStrv) addresses = NULL;
 
         if (create->nr_servers == HERMIT_MAX_SERVERS) {
             error_setg(errp, "%s: server: at most %d can be given", who,
                        HERMIT_MAX_SERVERS);
-            return false;
+            return NULL;
         }
-        if (strstart(s->value, "local:", NULL)) {
-            address = g_strdup(s->value);
-        } else if (strstart(s->value, "tcp:", &rest) ||
-                   strstart(s->value, "rdma:", &rest)) {
-            address = hermit_resolve(s->value, rest, who, errp);
-            if (!address) {
-                return false;
-            }
-        } else {
-            error_setg(errp, "%s: server '%s': unknown transport; give "
-                       "tcp:HOST:PORT, rdma:HOST:PORT or local:", who,
-                       s->value);
-            return false;
-        }
-        if (strlen(address) >= HERMIT_SERVER_LEN) {
-            error_setg(errp, "%s: server '%s': too long", who, s->value);
-            return false;
+        addresses = hermit_server_addresses(s->value, who, errp);
+        if (!addresses) {
+            return NULL;
         }
         pstrcpy(create->servers[create->nr_servers++], HERMIT_SERVER_LEN,
-                address);
+                addresses[0]);
+        if (!first) {
+            first = g_steal_pointer(&addresses);
+        }
     }
-    return true;
+    return first ? g_steal_pointer(&first) : g_new0(char *, 1);
 }
 
 static uint64_t hermit_align(uint64_t limit)
@@ -213,11 +245,33 @@ static void hermit_kernel_error(const char *who, char *text, int err,
     }
 }
 
+/* Try one address after the other of the first server.  0, or an errno */
+static int hermit_create_at(int fd, struct hermit_create *create,
+                            char **addresses)
+{
+    int err, i = 0;
+
+    for (;;) {
+        if (!ioctl(fd, HERMIT_CREATE, create)) {
+            return 0;
+        }
+        err = errno;
+        if ((err != ECONNREFUSED && err != ENETUNREACH &&
+             err != EHOSTUNREACH && err != ETIMEDOUT &&
+             err != EADDRNOTAVAIL && err != EAFNOSUPPORT) ||
+            !addresses[i] || !addresses[++i]) {
+            return err;
+        }
+        pstrcpy(create->servers[0], HERMIT_SERVER_LEN, addresses[i]);
+    }
+}
+
 int hermit_device_create(HermitMemory *h, const char *id, Error **errp)
 {
     g_autofree struct hermit_create *create = g_new0(struct hermit_create, 1);
     g_autofree char *who = hermit_describe(h);
-    int fd = -1, ret;
+    g_auto(GStrv) addresses = NULL;
+    int fd, err;
 
     create->size = sizeof(*create);
     create->version = HERMIT_UAPI_VERSION;
@@ -228,8 +282,8 @@ int hermit_device_create(HermitMemory *h, const char *id, Error **errp)
     create->memory_fd = -1;
     memcpy(create->uuid, h->uuid.data, sizeof(create->uuid));
     pstrcpy(create->name, sizeof(create->name), id);
-    if (!hermit_fill_servers(h, create, who, errp) ||
-        !hermit_read_key(h, create, who, errp)) {
+    addresses = hermit_fill_servers(h, create, who, errp);
+    if (!addresses || !hermit_read_key(h, create, who, errp)) {
         goto out;
     }
 
@@ -238,15 +292,15 @@ int hermit_device_create(HermitMemory *h, const char *id, Error **errp)
         hermit_open_error(who, errno, errp);
         goto out;
     }
-    if (ioctl(fd, HERMIT_CREATE, create) < 0) {
-        ret = errno;
-        if (h->ratio) {
+    err = hermit_create_at(fd, create, addresses);
+    if (err) {
+        if (h->ratio && err == ERANGE) {
             /* The kernel speaks of the limit that came out of it */
             g_autofree char *of = who;
 
             who = g_strdup_printf("%s (local-ratio %g)", of, h->ratio);
         }
-        hermit_kernel_error(who, create->error, ret, errp);
+        hermit_kernel_error(who, create->error, err, errp);
         close(fd);
         goto out;
     }
