@@ -413,7 +413,7 @@ static void answered(struct hermit_tcp_conn *conn, struct slot *s)
 	if (s->type == HERMIT_MSG_PING && !status)
 		conn->used = le64_to_cpu(conn->reply.offset);
 	if (s->type == HERMIT_MSG_END && !status) {
-		conn->ended = true;
+		WRITE_ONCE(conn->ended, true);
 		wake_up(&conn->end_wait);
 	}
 	if (s->sending) {

@@ -569,9 +569,11 @@ static void tcp_close(struct hermit_link *base, bool end)
 	disable_delayed_work_sync(&link->work);
 
 	hermit_tcp_queue_refuse(&link->queue, -ECANCELED);
-	if (end && !(link->up &&
-		     hermit_tcp_conn_end(link->conns[0], END_TIMEOUT)))
-		pr_warn("%s: server %s was not told that the region ends, and keeps its memory\n",
+	if (end && !link->up)
+		pr_warn("%s: server %s cannot be told that the region ends: it keeps its memory until told to forget it\n",
+			link->id.name, link->server);
+	else if (end && !hermit_tcp_conn_end(link->conns[0], END_TIMEOUT))
+		pr_warn("%s: server %s did not confirm that it freed the region's memory\n",
 			link->id.name, link->server);
 	stop_conns(link, &ios);
 	hermit_tcp_complete(&ios, -ECANCELED);
