@@ -125,8 +125,10 @@ static enum damage parse_damage(const char *s)
 	fail("--break %s: give zero, stale, foreign, torn or garbage", s);
 }
 
-enum { SIZE, THREADS, WRITE_RATIO, PATTERN, SECONDS, OPS, NO_FILL, VERIFY, SEED,
-       PORT, DIO, DIO_THREADS, MAKE, BREAK, HELP };
+enum {
+	SIZE, THREADS, WRITE_RATIO, PATTERN, SECONDS, OPS, NO_FILL, VERIFY, SEED,
+	PORT, DIO, DIO_THREADS, MAKE, BREAK, HELP
+};
 
 static const struct option options[] = {
 	{ "size", required_argument, NULL, SIZE },

@@ -13,7 +13,7 @@
 #define HERMIT_HIST_ONE		100000U
 
 static __always_inline unsigned int hermit_hist_bucket(u64 value,
-							unsigned int buckets)
+						       unsigned int buckets)
 {
 	unsigned int i = value ? (unsigned int)ilog2(value) : 0;
 

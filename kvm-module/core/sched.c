@@ -34,14 +34,13 @@
 #define PROBE_LONG_NS	(500 * MSEC_NS)
 #define STEP_SHIFT	10		/* limit / 1024 */
 #define STEP_MIN	32
-/* Turnaround has shrunk if it is 1/8 below the best of late. */
-#define SHRUNK_SHIFT	3
-/* The best of late is forgotten by 1/256 a period: half of it in seconds. */
-#define FORGET_SHIFT	8
-/* One period counts for a quarter: turnarounds are noisy. */
-#define AVERAGE_SHIFT	2
-/* Periods without a new probe after one that hurt. */
-#define HOLD		8
+/*
+ * Of the pages that come back, so many may be early: an early one costs its
+ * fault 10 us, a fault without room hundreds.
+ */
+#define EARLY_FEW_SHIFT		4	/* 1/16: below, the gap grows */
+#define EARLY_MANY_SHIFT	3	/* 1/8: above, it shrinks, ... */
+#define SHRINK_SHIFT		3	/* ... by 1/8 a period */
 
 static u64 lesser(u64 a, u64 b)
 {
@@ -138,50 +137,37 @@ static void tune_high(struct hermit_sched *s, u64 dt,
 	WRITE_ONCE(s->headroom, greater(headroom, HEADROOM_MIN));
 }
 
-/* Has evicting early begun to hurt? Then less of it; else a little more. */
+/* Does evicting early hurt? Then less of it; else a little more. */
 static void probe_low(struct hermit_sched *s, u64 now_ns, u64 limit,
 		      const struct hermit_sched_counters *c)
 {
 	const u64 refaults = grown(c->refaults, s->probed.refaults);
+	const u64 early = grown(c->early, s->probed.early);
 	const u64 dt = now_ns - s->probed_ns;
-	u64 gap = s->gap, best = s->turnaround_best, now;
+	u64 gap = s->gap;
 
 	if (dt < PROBE_NS || (refaults < PROBE_REFAULTS && dt < PROBE_LONG_NS))
 		return;
-	if (c->reclaimed == s->probed.reclaimed && !refaults) {
-		/* Nothing left and nothing came: nothing to learn. */
-		s->probed_ns = now_ns;
-		return;
-	}
-	if (refaults >= PROBE_REFAULTS) {
-		now = div64_u64(grown(c->turnaround_ns,
-				      s->probed.turnaround_ns), refaults);
-		if (s->turnaround_ns)
-			now = s->turnaround_ns - (s->turnaround_ns >> AVERAGE_SHIFT) +
-			      (now >> AVERAGE_SHIFT);
-		best -= best >> FORGET_SHIFT;
-		if (now < best - (best >> SHRUNK_SHIFT)) {
-			gap >>= 1;
-			s->hold = HOLD;
-			best = now;
-		}
-		s->turnaround_best = greater(best, now);
-		s->turnaround_ns = now;
-	}
-	if (s->hold)
-		s->hold--;
-	else
+	if (early > refaults >> EARLY_MANY_SHIFT)
+		gap -= gap >> SHRINK_SHIFT;
+	/* Pages that are not free yet do no harm: first come down to low. */
+	else if (early <= refaults >> EARLY_FEW_SHIFT && s->reached &&
+		 grown(c->reclaimed, s->probed.reclaimed))
 		gap += greater(limit >> STEP_SHIFT, STEP_MIN);
 	WRITE_ONCE(s->gap, lesser(gap, limit >> GAP_SHIFT));
 	s->probed = *c;
 	s->probed_ns = now_ns;
+	s->reached = false;
 }
 
-void hermit_sched_tune(struct hermit_sched *s, u64 now_ns, u64 limit,
+void hermit_sched_tune(struct hermit_sched *s, u64 now_ns, u64 used, u64 limit,
 		       const struct hermit_sched_counters *c)
 {
-	u64 dt;
+	u64 dt, low, high;
 
+	hermit_sched_marks(s, limit, &low, &high);
+	if (used <= low)
+		s->reached = true;
 	/* Clocks of two CPUs may differ by a little. */
 	if (now_ns < s->tuned_ns || now_ns - s->tuned_ns < TICK_NS)
 		return;
@@ -200,6 +186,6 @@ unsigned int hermit_sched_update(struct hermit_sched *s, u64 now_ns, u64 used,
 				 u64 limit, bool running,
 				 const struct hermit_sched_counters *c)
 {
-	hermit_sched_tune(s, now_ns, limit, c);
+	hermit_sched_tune(s, now_ns, used, limit, c);
 	return hermit_sched_wanted(s, used, limit, running);
 }

@@ -22,10 +22,16 @@
  *	charges rises within milliseconds and decays within tenths of a second.
  *
  *  low = high - gap. The gap is room for a burst, paid for with pages that
- *	leave early. It starts at 0 and grows step by step while the average
- *	turnaround (how long evicted pages stay away) does not shrink, is
- *	halved when it does, and grows faster when a fault had to reclaim by
- *	itself.
+ *	leave early. It starts at 0 and grows step by step while evicted pages
+ *	stay away for long enough, shrinks when too many come back early, and
+ *	grows fast when a fault had to reclaim by itself.
+ *
+ * How long a page stays away, its turnaround, is counted in evictions and not
+ * in time: time runs faster in a burst, when everything comes back sooner
+ * whatever the gap is. A page that comes back after fewer evictions than pages
+ * are now kept free would still be there if none were: it left early, and its
+ * fault is what the gap costs. (The generations in REMOTE words number the
+ * evictions.)
  *
  * Nothing here takes a lock or reads a clock. hermit_sched_tune() changes the
  * state and must not run twice at once (callers trylock and skip it);
@@ -41,8 +47,8 @@ struct hermit_sched_counters {
 	u64 charged;		/* pages, for whatever: usage went up by them */
 	u64 reclaimed;		/* pages that the threads gave back */
 	u64 busy_ns;		/* that they took for it, summed over threads */
-	u64 refaults;		/* fetches of pages whose eviction time is known */
-	u64 turnaround_ns;	/* sum of their times away */
+	u64 refaults;		/* fetches of pages that had been evicted */
+	u64 early;		/* of them: after fewer evictions than limit - used */
 	u64 direct;		/* reclaims that a fault had to do by itself */
 };
 
@@ -51,10 +57,8 @@ struct hermit_sched {
 	u64 headroom, gap;	/* pages */
 	u64 charge_rate;	/* pages per second */
 	u64 thread_rate;	/* the same for one reclaim thread */
-	u64 turnaround_ns;	/* average, smoothed; 0: not known */
-	u64 turnaround_best;	/* best of late, slowly forgotten */
 	u64 tuned_ns, probed_ns; /* when that was done last */
-	unsigned int hold;	/* periods without probing */
+	bool reached;		/* usage was down at low since probed_ns */
 	struct hermit_sched_counters tuned, probed;	/* as they were then */
 };
 
@@ -71,11 +75,8 @@ void hermit_sched_marks(const struct hermit_sched *s, u64 limit, u64 *low,
 unsigned int hermit_sched_wanted(const struct hermit_sched *s, u64 used,
 				 u64 limit, bool running);
 
-/*
- * Learn from what was counted. Cheap if called again within a millisecond.
- * @limit bounds the steps of the marks.
- */
-void hermit_sched_tune(struct hermit_sched *s, u64 now_ns, u64 limit,
+/* Learn from what was counted. Cheap if called again within a millisecond. */
+void hermit_sched_tune(struct hermit_sched *s, u64 now_ns, u64 used, u64 limit,
 		       const struct hermit_sched_counters *c);
 
 /* Both, for a caller that has them serialised. */
