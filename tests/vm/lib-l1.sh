@@ -40,7 +40,7 @@ requires() { [ -e "$1" ] || skip "needs $1${2:+: $2}"; }
 
 module() { echo "$MODULES/$1.ko"; }
 
-# load_kvm patched|stock
+# load_kvm patched|stock [PARAMETER-OF-KVM [PARAMETER-OF-VENDOR-MODULE]]
 load_kvm()
 {
 	local vendor=kvm-amd
@@ -49,14 +49,34 @@ load_kvm()
 	[ $vendor = kvm-intel ] || modprobe ccp
 	case $1 in
 	stock)
-		modprobe $vendor ;;
+		modprobe kvm ${2:-}
+		modprobe $vendor ${3:-} ;;
 	patched)
 		requires "$(module kvm)" "run kvm-module/build"
-		insmod "$(module kvm)"
-		insmod "$(module $vendor)" ;;
+		insmod "$(module kvm)" ${2:-}
+		insmod "$(module $vendor)" ${3:-} ;;
 	*)	fail "load_kvm: '$1' is neither patched nor stock" ;;
 	esac
 	[ -c /dev/kvm ] || fail "no /dev/kvm after loading $1 KVM"
+	# see kvm-hold.c; without the userland there is no need to be careful
+	if command -v kvm-hold > /dev/null; then
+		kvm-hold > $W/held &
+		echo $! > $W/kvm-hold
+		wait_for 20 test -s $W/held
+	fi
+}
+
+unload_kvm()
+{
+	local m
+	if [ -e $W/kvm-hold ]; then
+		kill "$(cat $W/kvm-hold)"
+		wait_for 20 gone "$(cat $W/kvm-hold)"
+		rm -f $W/kvm-hold $W/held
+	fi
+	for m in kvm_amd kvm_intel kvm; do
+		[ ! -d /sys/module/$m ] || rmmod $m || fail "rmmod $m refused"
+	done
 }
 
 # hermit.ko, and the hook when KVM is patched
@@ -93,9 +113,7 @@ teardown()
 		stop_memserver "${n%.memserver}"
 	done
 	unload_hermit
-	for n in kvm_amd kvm_intel kvm; do
-		[ ! -d /sys/module/$n ] || rmmod $n || fail "rmmod $n refused"
-	done
+	unload_kvm
 }
 
 # L1's own network, behind the emulator: the machine is 10.0.2.2

@@ -229,6 +229,7 @@ static void create_vcpu(struct minivm *vm, unsigned int i)
 	int size = must(ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0), "KVM_GET_VCPU_MMAP_SIZE");
 
 	v->fd = must(ioctl(vm->fd, KVM_CREATE_VCPU, i), "KVM_CREATE_VCPU");
+	v->stats = must(ioctl(v->fd, KVM_GET_STATS_FD, 0), "KVM_GET_STATS_FD");
 	v->run = must_map(size, MAP_SHARED, v->fd, "a vCPU");
 	v->args = (struct minivm_args *)(vm->low + ARGS(i));
 	minivm_reset(vm, i, false);
@@ -245,6 +246,7 @@ void minivm_create(struct minivm *vm, const struct minivm_config *config)
 
 	vm->kvm = must(open("/dev/kvm", O_RDWR | O_CLOEXEC), "/dev/kvm");
 	vm->fd = must(ioctl(vm->kvm, KVM_CREATE_VM, 0), "KVM_CREATE_VM");
+	vm->stats = must(ioctl(vm->fd, KVM_GET_STATS_FD, 0), "KVM_GET_STATS_FD");
 	if (config->smm && ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_MULTI_ADDRESS_SPACE) < 2)
 		die("--smm: this KVM has one address space only");
 
@@ -272,8 +274,10 @@ void minivm_destroy(struct minivm *vm)
 {
 	for (unsigned int i = 0; i < vm->config.vcpus; i++) {
 		munmap(vm->vcpu[i].run, ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0));
+		close(vm->vcpu[i].stats);
 		close(vm->vcpu[i].fd);
 	}
+	close(vm->stats);
 	close(vm->fd);
 	close(vm->kvm);
 	munmap(vm->pages, vm->config.size);
@@ -400,8 +404,7 @@ void minivm_host_write(struct minivm *vm, uint32_t page)
 
 uint64_t minivm_stat(struct minivm *vm, int vcpu, const char *name)
 {
-	int fd = must(ioctl(vcpu < 0 ? vm->fd : vm->vcpu[vcpu].fd, KVM_GET_STATS_FD, 0),
-		      "KVM_GET_STATS_FD");
+	int fd = vcpu < 0 ? vm->stats : vm->vcpu[vcpu].stats;
 	struct kvm_stats_header h;
 	struct kvm_stats_desc *d;
 	uint64_t value = 0;
@@ -420,7 +423,6 @@ uint64_t minivm_stat(struct minivm *vm, int vcpu, const char *name)
 	if (!found || pread(fd, &value, sizeof(value), h.data_offset + d->offset) != sizeof(value))
 		die("KVM has no statistic '%s'", name);
 	free(d);
-	close(fd);
 	return value;
 }
 

@@ -47,7 +47,7 @@ struct minivm_args {
 };
 
 struct minivm_vcpu {
-	int fd;
+	int fd, stats;		/* asking for the latter waits for KVM_RUN */
 	struct kvm_run *run;
 	struct minivm_args *args;
 	pthread_t thread;
@@ -64,7 +64,7 @@ struct minivm_config {
 
 struct minivm {
 	struct minivm_config config;
-	int kvm, fd, control, memory;
+	int kvm, fd, stats, control, memory;
 	uint32_t npages;
 	uint8_t *low;		/* guest physical 0 */
 	uint8_t *pages;		/* guest physical MINIVM_BASE */

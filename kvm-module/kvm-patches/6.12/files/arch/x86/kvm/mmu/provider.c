@@ -75,7 +75,7 @@ int kvm_mp_faultin_pfn(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 		 * changed since kvm_faultin_pfn() looked: srcu is held.
 		 */
 		fault->mmu_seq = vcpu->kvm->mmu_invalidate_seq;
-		smp_rmb();
+		smp_rmb(); /* as in kvm_faultin_pfn() */
 	}
 
 	switch (r) {
