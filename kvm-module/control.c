@@ -138,6 +138,9 @@ static int control_attach(struct hermit_control *ctl, void __user *arg)
 	struct hermit_region *r;
 	int ret;
 
+	/* It may set the limit of another user's VM. */
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
 	ret = copy_sized(&o, sizeof(o), arg);
 	if (ret)
 		return ret;

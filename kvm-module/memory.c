@@ -230,8 +230,10 @@ static ssize_t memory_read_page(struct hermit_region *r, u64 idx, size_t offset,
 				cond_resched();
 				continue;
 			}
-			if (hermit_word_value(atomic64_read(word)) !=
-			    page_to_pfn(page)) {
+			/* A generation may look like the pfn. */
+			w = atomic64_read(word);
+			if (!hermit_word_has_page(w) ||
+			    hermit_word_value(w) != page_to_pfn(page)) {
 				put_page(page);
 				continue;
 			}

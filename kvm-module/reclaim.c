@@ -254,7 +254,7 @@ void hermit_write_done(struct hermit_io *io)
 	struct hermit_region *r = req->region;
 	struct page *page = io->page;
 	bool failed = io->status;
-	u64 old, new;
+	u64 old, new, next;
 
 	io->page = NULL;
 	if (failed) {
@@ -287,10 +287,13 @@ void hermit_write_done(struct hermit_io *io)
 		hermit_page_free(r, page);
 	}
 	hermit_word_wake(r, req->idx);
+	/*
+	 * A stale copy stayed behind. Only from the very word that this
+	 * completion stored: a page installed since is no discard's to take.
+	 */
 	if (hermit_word_state(new) == HERMIT_ABSENT && (new & HERMIT_W_COPY) &&
-	    !hermit_word_apply(hermit_word(r, req->idx),
-			       HERMIT_EV_DISCARD_BEGIN, 0, &old, &new) &&
-	    hermit_word_state(old) == HERMIT_ABSENT && old != new)
+	    !hermit_word_next(new, HERMIT_EV_DISCARD_BEGIN, 0, 0, &next) &&
+	    atomic64_cmpxchg(hermit_word(r, req->idx), new, next) == new)
 		hermit_discard_copy(r, req->idx, 1);
 out:
 	if (atomic_dec_return(&r->writes) < HERMIT_MAX_WRITES &&

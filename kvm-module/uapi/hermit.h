@@ -7,7 +7,7 @@
  * and fallocate(PUNCH_HOLE | KEEP_SIZE). Closing the control fd ends the
  * region for good; closing the memory fd ends nothing. HERMIT_OPEN makes a
  * control fd a query handle of an existing region: statistics and limit, but
- * it keeps nothing alive. HERMIT_LIST needs neither.
+ * it keeps nothing alive. It needs CAP_SYS_ADMIN. HERMIT_LIST needs neither.
  *
  * Every struct begins with its size. A shorter one than the kernel's is taken
  * with zeros at the end; a longer one must have zeros there (-E2BIG). All
