@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# l1: mem=2G timeout=400 kvm=patched,stock
+# The main job: a guest with a quarter of its memory local writes and reads a
+# pattern {address, version} from four threads. Nothing comes back wrong, the
+# budget holds throughout, the limit moves, a batch is one flush.
+. /src/tests/vm/vm-tests.sh
+SECONDS_OF_LOAD=${HERMIT_ARG_SECONDS:-30}
+load_hermit
+VM_APPEND="job=run -- hermit-guest-load --size 340M --threads 4 --write-ratio 0.5 --seconds $SECONDS_OF_LOAD --verify" \
+	hermit_vm p 512 128 local
+wait_report p 120 '^up'
+sleep 10
+# read so that the flushes' window lies within the batches'
+batches=$(hermit_stat p counters.zap-batches) flushes=$(kvm_stat remote_tlb_flush_requests)
+sample p 10
+flushes=$(($(kvm_stat remote_tlb_flush_requests) - flushes))
+batches=$(($(hermit_stat p counters.zap-batches) - batches))
+note "flush requests $flushes in $batches batches"
+# The limit moves while the load runs, and is reached within 5 s.
+set_limit p 96
+for i in 1 2 3 4 5; do
+	sleep 1
+	set -- $(fields p resident limit)
+	[ "$1" -gt "$2" ] || break
+done
+[ "$1" -le "$2" ] || fail "5 s after lowering the limit to $2 resident is $1"
+set_limit p 128
+sample p $((SECONDS_OF_LOAD + 200))
+n=$(evictions_seen p)
+note "evictions $n in $SECONDS_OF_LOAD s of load, $(report p | tail -n 2 | head -n 1)"
+vm_ok p 60
+[ "$n" -ge ${HERMIT_ARG_EVICTIONS:-20000} ] || fail "only $n evictions: this shows nothing"
+if [ "$KVM_MODE" = patched ]; then
+	# one flush a batch of 32 pages (64 pairs with SMM), and 10 % for others
+	[ $batches -gt 20 ] || fail "only $batches batches while flushes were counted"
+	[ $((flushes * 10)) -le $((batches * 11)) ] || fail "$flushes flush requests for $batches batches"
+fi
+teardown
