@@ -22,7 +22,7 @@
 #define SIZE (256 * MiB)
 #define PAGE 4096
 #define CHUNK (256 * KiB)
-#define DATA_END (SIZE / 2 + 16 * MiB)
+#define DATA (16 * MiB)         /* more than the limit */
 #define NO_MACHINE "-machine none -nodefaults "
 
 static void expect_error(QDict *resp, const char *part)
@@ -376,17 +376,19 @@ static void test_data(void)
 {
     g_autofree uint64_t *chunk = g_malloc(CHUNK);
     g_autofree uint64_t *back = g_malloc(CHUNK);
-    uint64_t addr, limit, most;
+    uint64_t addr, start, end, limit, most;
     g_autofree char *value = NULL;
     QTestState *qts;
-    QDict *info;
+    QDict *info, *counters;
 
     if (device_missing()) {
         return;
     }
     qts = device_start(",reclaim-threads=1");
-    limit = MAX(query_size(qts, "floor"), 16 * MiB);
-    if (limit > SIZE / 2) {
+    limit = MAX(query_size(qts, "floor"), 8 * MiB);
+    start = 1 * MiB;
+    end = start + limit + DATA;
+    if (end > SIZE) {
         g_test_skip("this host has too many CPUs for so little memory");
         qtest_quit(qts);
         return;
@@ -394,24 +396,28 @@ static void test_data(void)
     value = g_strdup_printf("%" PRIu64, limit);
     set_ok(qts, "limit", value);
     most = limit + 32 * PAGE;           /* a batch of the one thread */
-    for (addr = 1 * MiB; addr < DATA_END; addr += CHUNK) {
+    for (addr = start; addr < end; addr += CHUNK) {
         fill(chunk, addr);
         qtest_bufwrite(qts, addr, chunk, CHUNK);
         g_assert_cmpint(query_size(qts, "resident"), <=, most);
     }
-    g_assert_cmpint(query_size(qts, "remote"), >=,
-                    DATA_END - 1 * MiB - most);
-    for (addr = 1 * MiB; addr < DATA_END; addr += CHUNK) {
+    g_assert_cmpint(query_size(qts, "remote"), >=, end - start - most);
+    for (addr = start; addr < end; addr += CHUNK) {
         fill(chunk, addr);
         qtest_bufread(qts, addr, back, CHUNK);
         g_assert(!memcmp(chunk, back, CHUNK));
     }
     info = query(qts);
+    counters = qdict_get_qdict(info, "counters");
     g_assert_cmpint(qdict_get_int(info, "resident-max"), <=, most);
-    g_assert_cmpint(qdict_get_int(qdict_get_qdict(info, "counters"),
-                                  "fetches"), >, 0);
+    g_assert_cmpint(qdict_get_int(counters, "evicted-dirty"), >, 0);
+    g_assert_cmpint(qdict_get_int(counters, "fetches"), >, 0);
     g_assert_cmpint(qdict_get_int(qdict_get_qdict(info, "fault-latency"),
                                   "p50"), >, 0);
+    g_test_message("%" PRId64 " fetches, %" PRId64 " waits for room, stalled "
+                   "for %" PRId64 " ms", qdict_get_int(counters, "fetches"),
+                   qdict_get_int(counters, "room-waits"),
+                   qdict_get_int(counters, "stall-time") / 1000000);
     qobject_unref(info);
     qtest_quit(qts);
 }
