@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# l1: mem=2G timeout=350 kvm=patched
+# After a shutdown, a killed QEMU, and a killed QEMU with its server gone: no
+# page, session or extent is left, and the modules unload.
+. /src/tests/vm/vm-tests.sh
+free_kib() { sync; echo 3 > /proc/sys/vm/drop_caches; echo 1 > /proc/sys/vm/compact_memory; sleep 1; sed -n 's/^MemFree: *\([0-9]*\).*/\1/p' /proc/meminfo; }
+load="job=run -- hermit-guest-load --size 50M --threads 2 --write-ratio 0.5 --seconds"
+run()	# run NAME SECONDS: a guest under load
+{
+	VM_APPEND="$load $2 --verify" hermit_vm "$1" 160 104 tcp:127.0.0.1:7471
+	wait_report "$1" 120 '^up'
+	sleep 5
+}
+load_hermit
+start_memserver m1 tcp:127.0.0.1:7471 --capacity 512M
+run warm 5
+vm_ok warm 150
+before=$(free_kib)
+run quit 300
+stop_vm quit
+run killed 300
+kill_vm killed
+after=$(free_kib)
+note "MemFree $before KiB before, $after KiB after"
+[ $((before - after)) -lt 8192 ] || fail "$((before - after)) KiB were not given back"
+# The server goes first, then QEMU.
+run orphan 300
+kill -9 "$(cat $W/m1.memserver)"
+sleep 2
+kill_vm orphan
+rm -f $W/m1.memserver
+teardown
