@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=3G timeout=900 kvm=patched
+# l1: mem=3G timeout=900 kvm=patched long
 # libvirt as its users know it, unpatched: one element in <metadata> makes a
 # domain's RAM hermit-memory; hermitctl reads and sets without QEMU or libvirt;
 # save, restore and a restart of libvirtd keep the guest's memory right; what

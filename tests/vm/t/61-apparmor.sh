@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=2G timeout=600 kvm=patched append='apparmor=1 security=apparmor'
+# l1: mem=2G timeout=600 kvm=patched append='apparmor=1 security=apparmor' long
 # The AppArmor snippets, enforcing: libvirtd and the domain are confined, the
 # domain starts and its hermit-memory works; without ours it does not.
 . /src/tests/vm/libvirt.sh
