@@ -9,7 +9,7 @@ hermit_vm()
 	[ "$4" = local ] || server=,server=$4
 	shift 4
 	VM_CPUS=2 start_vm "$name" -m "${size}M" -machine q35,memory-backend=ram0 \
-		-object "hermit-memory,id=ram0,size=${size}M,limit=${limit}M$server" "$@"
+		-object "hermit-memory,id=ram0,size=${size}M,limit=${limit}M$server${HERMIT_OBJECT:-}" "$@"
 }
 
 # fields NAME FIELD...: several fields of one query, in one line
