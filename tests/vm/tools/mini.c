@@ -340,6 +340,7 @@ static int park(void)
 
 	start_runner(&r, false);
 	wait_stalled(&r);
+	print("stalled_after_ops", a->count - a->ops);
 	update_memslots(&r);
 	errors += interrupt(&r, "interrupt");
 
@@ -473,6 +474,7 @@ int main(int argc, char **argv)
 	if (cmd->needs_region && config.anonymous)
 		die("%s needs a region, not --anon", cmd->name);
 	config.dirty_log = cmd->run == dirty_log;
+	setvbuf(stdout, NULL, _IOLBF, 0);	/* of what hangs, see how far it came */
 
 	minivm_create(&vm, &config);
 	t = now();
