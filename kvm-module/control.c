@@ -223,6 +223,20 @@ static int control_set_limit(struct hermit_region *r, void __user *arg)
 	return ret;
 }
 
+static int control_set_policy(struct hermit_region *r, void __user *arg)
+{
+	struct hermit_policy p;
+	int ret;
+
+	ret = copy_sized(&p, sizeof(p), arg);
+	if (ret)
+		return ret;
+	ret = hermit_policy_set(r, &p);
+	if (copy_back(arg, &p, sizeof(p), p.size))
+		ret = -EFAULT;
+	return ret;
+}
+
 static int control_get_stats(struct hermit_region *r, void __user *arg)
 {
 	struct hermit_stats *st;
@@ -305,6 +319,8 @@ static long control_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 	if (!r)
 		return -ENXIO;
 	switch (cmd) {
+	case HERMIT_SET_POLICY:
+		return control_set_policy(r, p);
 	case HERMIT_SET_LIMIT:
 		return control_set_limit(r, p);
 	case HERMIT_GET_STATS:

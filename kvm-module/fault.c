@@ -90,6 +90,7 @@ void hermit_req_finish(struct hermit_req *req)
 	struct hermit_region *r = req->region;
 
 	req->status = req->io.status;
+	req->finished = local_clock();
 	smp_store_release(&req->done, true);
 	if (wq_has_sleeper(&req->wq))
 		wake_up_all(&req->wq);
@@ -114,20 +115,24 @@ int hermit_req_submit(struct hermit_region *r, struct hermit_req *req)
 	return 0;
 }
 
-int hermit_req_submit_list(struct hermit_region *r, struct list_head *ios)
+void hermit_req_submit_list(struct hermit_region *r, struct list_head *ios)
 {
-	struct hermit_io *io;
+	struct hermit_io *io, *next;
 
-	rcu_read_lock();
-	if (unlikely(READ_ONCE(r->dead))) {
-		rcu_read_unlock();
-		return -EFAULT;
-	}
 	list_for_each_entry(io, ios, node)
 		atomic_inc(&r->requests);
-	r->link->ops->submit(r->link, ios);
+	rcu_read_lock();
+	if (likely(!READ_ONCE(r->dead))) {
+		r->link->ops->submit(r->link, ios);
+		rcu_read_unlock();
+		return;
+	}
 	rcu_read_unlock();
-	return 0;
+	list_for_each_entry_safe(io, next, ios, node) {
+		list_del_init(&io->node);
+		io->status = -ECANCELED;
+		io->done(io);
+	}
 }
 
 void hermit_fault_account(struct hermit_region *r, u64 since)
@@ -143,7 +148,7 @@ void hermit_fault_account(struct hermit_region *r, u64 since)
  * posted. The page is the word's from then on, or goes back to the pool.
  */
 static bool fault_install(struct hermit_region *r, u64 idx, u64 expected,
-			  struct page *page)
+			  struct page *page, u64 flags)
 {
 	atomic64_t *word = hermit_word(r, idx);
 	u64 new;
@@ -151,7 +156,7 @@ static bool fault_install(struct hermit_region *r, u64 idx, u64 expected,
 	if (!hermit_word_next(expected, HERMIT_EV_INSTALL_READ,
 			      page_to_pfn(page), hermit_stamp_now(), &new)) {
 		hermit_page_publish(r, page, idx);
-		if (atomic64_cmpxchg(word, expected, new) == expected) {
+		if (atomic64_cmpxchg(word, expected, new | flags) == expected) {
 			hermit_count(r, HERMIT_C_LOCAL, 1);
 			hermit_count(r, HERMIT_C_REMOTE, -1);
 			return true;
@@ -162,7 +167,23 @@ static bool fault_install(struct hermit_region *r, u64 idx, u64 expected,
 	return false;
 }
 
-/* Completion of a demand read; task or softirq. */
+/*
+ * A page that is fetched by demand was evicted too early if fewer evictions
+ * than pages are free now have passed since its own: see core/sched.h.
+ */
+static void fault_count_fetch(struct hermit_region *r, u64 w)
+{
+	u64 away = (atomic64_read(&r->generation) - hermit_word_value(w)) &
+		   HERMIT_W_VALUE_MASK;
+	long room = hermit_room(r);
+
+	hermit_count(r, HERMIT_C_FETCHES, 1);
+	hermit_count(r, HERMIT_C_AWAY, away);
+	if (room > 0 && away < room)
+		hermit_count(r, HERMIT_C_EARLY, 1);
+}
+
+/* Completion of a read, by demand or ahead; task or softirq. */
 static void fault_read_done(struct hermit_io *io)
 {
 	struct hermit_req *req = container_of(io, struct hermit_req, io);
@@ -173,8 +194,11 @@ static void fault_read_done(struct hermit_io *io)
 	hermit_count(r, HERMIT_C_INFLIGHT, -1);
 	io->page = NULL;
 	if (!io->status) {
-		fault_install(r, req->idx, req->word, page);
+		fault_install(r, req->idx, req->word, page,
+			      req->prefetch ? HERMIT_W_PREFETCHED : 0);
 		WRITE_ONCE(r->progress, ktime_get_ns());
+		if (!req->prefetch)
+			hermit_wait_done(&r->wait, local_clock() - req->posted);
 	} else {
 		hermit_count(r, HERMIT_C_READ_ERRORS, 1);
 		hermit_page_put(r, page);
@@ -221,13 +245,13 @@ static int fault_fetch_sync(struct hermit_region *r, u64 idx, u64 w)
 	else
 		r->link->ops->submit_one(r->link, &s.io);
 	rcu_read_unlock();
-	hermit_count(r, HERMIT_C_FETCHES, 1);
+	fault_count_fetch(r, w);
 	if (s.io.status || WARN_ON_ONCE(!s.done)) {
 		hermit_count(r, HERMIT_C_READ_ERRORS, 1);
 		hermit_page_put(r, page);
 		return -EIO;
 	}
-	fault_install(r, idx, w, page);
+	fault_install(r, idx, w, page, 0);
 	hermit_fault_account(r, since);
 	return 0;
 }
@@ -258,6 +282,21 @@ static __always_inline bool same_page(u64 a, u64 b)
 	return hermit_word_value(a) == hermit_word_value(b) &&
 	       (hermit_word_state(a) == HERMIT_LOCAL ||
 		hermit_word_state(a) == HERMIT_EVICTING);
+}
+
+/*
+ * The first access to a page that was read ahead. It is fresh from now on; a
+ * lost race loses a hit.
+ */
+static noinline void fault_touch(struct hermit_region *r, atomic64_t *word,
+				 u64 w)
+{
+	u64 new = hermit_word_make(hermit_word_state(w),
+				   w & (HERMIT_W_FLAGS & ~HERMIT_W_PREFETCHED),
+				   hermit_word_value(w), hermit_stamp_now());
+
+	if (atomic64_cmpxchg(word, w, new) == w)
+		hermit_count(r, HERMIT_C_PREFETCH_HITS, 1);
 }
 
 int hermit_fault_get(struct hermit_region *r, u64 idx, unsigned int flags,
@@ -299,6 +338,8 @@ int hermit_fault_get(struct hermit_region *r, u64 idx, unsigned int flags,
 				put_page(page);
 				continue;
 			}
+			if (unlikely(w & HERMIT_W_PREFETCHED))
+				fault_touch(r, word, w);
 			*pagep = page;
 			return 0;
 		case HERMIT_ABSENT:
@@ -345,55 +386,145 @@ static enum hermit_wait_kind fault_no_page(struct hermit_region *r)
 	return hermit_room(r) > 0 ? HERMIT_WAIT_BACKOFF : HERMIT_WAIT_ROOM;
 }
 
+static struct hermit_req *fault_read_alloc(struct hermit_region *r, u64 idx,
+					   u64 word, struct page *page,
+					   gfp_t gfp)
+{
+	struct hermit_req *req = hermit_req_alloc(r, gfp);
+
+	if (!req)
+		return NULL;
+	req->idx = idx;
+	req->word = word;
+	req->posted = local_clock();
+	req->io.op = HERMIT_IO_READ;
+	req->io.page = page;
+	req->io.offset = idx << PAGE_SHIFT;
+	req->io.length = PAGE_SIZE;
+	req->io.done = fault_read_done;
+	return req;
+}
+
 /* Post the read of a REMOTE page. */
 static void fault_post(struct hermit_region *r, u64 idx, atomic64_t *word,
 		       unsigned int flags, struct hermit_waiter *w)
 {
 	struct hermit_req *req;
 	struct page *page;
-	u64 expected = w->word, fetching;
+	u64 expected = w->word, fetching;	/* REMOTE, and its successor */
 
 	page = hermit_page_get(r);
 	if (!page) {
 		w->kind = fault_no_page(r);
 		return;
 	}
-	req = hermit_req_alloc(r, GFP_KERNEL | __GFP_NORETRY);
+	req = fault_read_alloc(r, idx, expected, page,
+			       GFP_KERNEL | __GFP_NORETRY);
 	if (!req) {
 		hermit_page_put(r, page);
 		w->kind = HERMIT_WAIT_BACKOFF;
 		return;
 	}
-	if (flags & HERMIT_FAULT_HOST) {
+	if ((flags & HERMIT_FAULT_HOST) || !READ_ONCE(r->policy.eager) ||
+	    !hermit_trial_on(&r->eager)) {
 		hermit_word_next(expected, HERMIT_EV_FETCH_BEGIN, 0, 0,
 				 &fetching);
 		if (atomic64_cmpxchg(word, expected, fetching) != expected) {
-			hermit_page_put(r, page);
-			hermit_req_put(req);
+			hermit_req_put(req);	/* and its page */
 			w->kind = HERMIT_WAIT_NONE;
 			return;
 		}
-		expected = fetching;
+		req->word = fetching;
 	}
-	req->idx = idx;
-	req->word = expected;
-	req->io.op = HERMIT_IO_READ;
-	req->io.page = page;
-	req->io.offset = idx << PAGE_SHIFT;
-	req->io.length = PAGE_SIZE;
 	req->io.demand = true;
-	req->io.done = fault_read_done;
 	kref_get(&req->ref);		/* the waiter's */
 	w->req = req;
 	w->kind = HERMIT_WAIT_REQ;
 	hermit_count(r, HERMIT_C_INFLIGHT, 1);
-	hermit_count(r, HERMIT_C_FETCHES, 1);
 	if (hermit_req_submit(r, req)) {
 		hermit_count(r, HERMIT_C_INFLIGHT, -1);
-		hermit_page_put(r, page);
 		fault_forget_req(w);
 		hermit_req_put(req);
 		w->kind = HERMIT_WAIT_NONE;
+		return;
+	}
+	w->posted = true;
+	/* On the way: what follows does not need the data. */
+	fault_count_fetch(r, expected);
+	if (READ_ONCE(r->policy.async_io))
+		hermit_pool_top_up(r);
+}
+
+/* Demand faults that follow must find room: so much is not prefetched into. */
+#define PREFETCH_RESERVE	HERMIT_BATCH
+/* Faults of a vCPU between two looks at what became of prefetched pages. */
+#define PREFETCH_JUDGE		16
+
+void hermit_fault_prefetch(struct hermit_region *r, u64 idx,
+			   struct hermit_stream *s)
+{
+	unsigned int n, i, max = READ_ONCE(r->policy.prefetch);
+	long hits, misses;
+	LIST_HEAD(ios);
+	s64 stride;
+
+	if (!max)
+		return;
+	if (++s->faults >= PREFETCH_JUDGE) {
+		/* The region's, not its own: streams share what they earn. */
+		hits = hermit_stat(r, HERMIT_C_PREFETCH_HITS);
+		misses = hermit_stat(r, HERMIT_C_PREFETCH_MISSES);
+		hermit_prefetch_judge(&s->p, max(hits - s->hits, 0L),
+				      max(misses - s->misses, 0L));
+		s->hits = hits;
+		s->misses = misses;
+		s->faults = 0;
+	}
+	n = min(hermit_prefetch_fault(&s->p, idx, r->npages, &stride), max);
+	for (i = 1; i <= n && hermit_room(r) > PREFETCH_RESERVE; i++) {
+		u64 ahead = idx + (s64)i * stride, w, fetching;
+		atomic64_t *word = hermit_word(r, ahead);
+		struct hermit_req *req;
+		struct page *page;
+
+		if (!word)
+			continue;
+		w = atomic64_read(word);
+		/* Joined by demand faults, not raced: it is theirs as well. */
+		if (hermit_word_state(w) != HERMIT_REMOTE ||
+		    hermit_word_next(w, HERMIT_EV_FETCH_BEGIN, 0, 0, &fetching))
+			continue;
+		page = hermit_page_get(r);
+		if (!page)
+			break;
+		req = fault_read_alloc(r, ahead, fetching, page,
+				       GFP_NOWAIT | __GFP_NOWARN);
+		if (!req) {
+			hermit_page_put(r, page);
+			break;
+		}
+		if (atomic64_cmpxchg(word, w, fetching) != w) {
+			hermit_req_put(req);
+			continue;
+		}
+		req->prefetch = true;
+		hermit_count(r, HERMIT_C_INFLIGHT, 1);
+		hermit_count(r, HERMIT_C_PREFETCHES, 1);
+		list_add_tail(&req->io.node, &ios);
+	}
+	if (!list_empty(&ios))
+		hermit_req_submit_list(r, &ios);
+}
+
+u64 hermit_fault_spin(struct hermit_region *r)
+{
+	switch (READ_ONCE(r->policy.wait)) {
+	case HERMIT_POLICY_WAIT_SPIN:
+		return HERMIT_SPIN_MAX_NS;
+	case HERMIT_POLICY_WAIT_PARK:
+		return 0;
+	default:
+		return hermit_wait_budget(&r->wait);
 	}
 }
 
@@ -403,6 +534,7 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 	atomic64_t *word;
 	bool failed = false;
 
+	w->posted = false;
 	if (w->req) {
 		/* Back after a signal: join the read that is out. */
 		if (w->region == r && w->idx == idx &&
@@ -529,6 +661,8 @@ int hermit_fault_wait(struct hermit_waiter *w, unsigned int state, long timeout)
 		__set_current_state(TASK_RUNNING);
 	if (w->kind == HERMIT_WAIT_ROOM)
 		atomic_dec(&r->room_waiters);
+	else if (w->kind == HERMIT_WAIT_REQ && !ret)
+		hermit_wait_parked(&r->wait, local_clock() - w->req->finished);
 	atomic_dec(&r->waiters);
 	hermit_count(r, HERMIT_C_STALL_NS, ktime_get_ns() - begin);
 	return ret;

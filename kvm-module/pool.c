@@ -127,17 +127,17 @@ static void pool_stash(struct hermit_region *r, struct page *page)
 	spin_unlock_bh(&r->pool.lock);
 }
 
-static struct page *pool_refill(struct hermit_region *r)
+/* Take or make up to HERMIT_PCP_REFILL ready pages; returns how many. */
+static long pool_gather(struct hermit_region *r, struct list_head *batch)
 {
-	struct page *page, *next, *first = NULL;
 	struct mem_cgroup *old;
-	LIST_HEAD(batch);
+	struct page *page;
 	long n = 0, charged;
 
 	if (READ_ONCE(r->pool.nr)) {
 		spin_lock_bh(&r->pool.lock);
 		while (n < HERMIT_PCP_REFILL && !list_empty(&r->pool.pages)) {
-			list_move_tail(r->pool.pages.next, &batch);
+			list_move_tail(r->pool.pages.next, batch);
 			n++;
 		}
 		WRITE_ONCE(r->pool.nr, r->pool.nr - n);
@@ -151,21 +151,51 @@ static struct page *pool_refill(struct hermit_region *r)
 			if (!page)
 				break;
 			set_page_private(page, 1);
-			list_add_tail(&page->lru, &batch);
+			list_add_tail(&page->lru, batch);
 		}
 		set_active_memcg(old);
 		if (n < charged)
 			atomic_long_sub(charged - n, &r->used);
 	}
+	return n;
+}
+
+/* One page for the caller, unless @stash, the others for this CPU's pool. */
+static struct page *pool_refill(struct hermit_region *r, bool stash)
+{
+	struct page *page, *next, *first = NULL;
+	struct hermit_pcp *pcp;
+	bool tune = false;
+	LIST_HEAD(batch);
+	long n = pool_gather(r, &batch);
+
 	list_for_each_entry_safe(page, next, &batch, lru) {
 		list_del(&page->lru);
-		if (first)
+		if (first || stash)
 			pool_stash(r, page);
 		else
 			first = page;
 	}
+	hermit_count(r, HERMIT_C_CHARGED, n);
+	pcp = get_cpu_ptr(r->pcp);
+	pcp->charged += n;
+	if (pcp->charged >= HERMIT_SCHED_CHARGES) {
+		pcp->charged = 0;
+		tune = true;
+	}
+	put_cpu_ptr(r->pcp);
+	/* The scheduler works inside the charge (the paper, section 4.2). */
+	if (tune)
+		hermit_tune(r);
 	hermit_reclaim_kick(r);
 	return first;
+}
+
+void hermit_pool_top_up(struct hermit_region *r)
+{
+	/* A CPU that we may leave at once: whichever it is gets the pages. */
+	if (!READ_ONCE(raw_cpu_ptr(r->pcp)->nr))
+		pool_refill(r, true);
 }
 
 struct page *hermit_page_get(struct hermit_region *r)
@@ -176,7 +206,7 @@ struct page *hermit_page_get(struct hermit_region *r)
 	if (pcp->nr)
 		page = pcp->pages[--pcp->nr];
 	put_cpu_ptr(r->pcp);
-	return page ?: pool_refill(r);
+	return page ?: pool_refill(r, false);
 }
 
 /*

@@ -219,25 +219,50 @@ int hermit_provider_get_page(struct hermit_binding *b, unsigned long idx,
 }
 EXPORT_SYMBOL_GPL(hermit_provider_get_page);
 
+/* What KVM keeps for us from one fault of a vCPU to the next. */
+struct provider_vcpu {
+	struct hermit_waiter w;
+	struct hermit_stream stream;
+};
+
+/* True if the read came while we spun for it. */
+static bool provider_spin(struct hermit_region *r, struct hermit_waiter *w)
+{
+	u64 end = hermit_fault_spin(r);
+
+	if (end) {
+		end += local_clock();
+		while (!smp_load_acquire(&w->req->done) && !need_resched() &&
+		       local_clock() < end)
+			cpu_relax();
+	}
+	return smp_load_acquire(&w->req->done);
+}
+
 int hermit_provider_wait_page(struct hermit_binding *b, unsigned long idx,
 			      unsigned int flags, void **wait)
 {
 	struct hermit_region *r = b->region;
-	struct hermit_waiter *w = *wait;
+	struct provider_vcpu *v = *wait;
+	struct hermit_waiter *w;
 
-	if (!w) {
-		w = kzalloc(sizeof(*w), GFP_KERNEL_ACCOUNT);
-		if (!w)
+	if (!v) {
+		v = kzalloc(sizeof(*v), GFP_KERNEL_ACCOUNT);
+		if (!v)
 			return 0;
-		*wait = w;
+		hermit_prefetch_init(&v->stream.p);
+		*wait = v;
 	}
+	w = &v->w;
 	if (w->region != r || w->idx != b->start + idx || !w->since)
 		hermit_count(r, HERMIT_C_FAULTS_GUEST, 1);
 	hermit_fault_prepare(r, b->start + idx, flags, w);
 	if (w->kind == HERMIT_WAIT_NONE)
 		return 0;
 
-	if (w->kind == HERMIT_WAIT_REQ && smp_load_acquire(&w->req->done)) {
+	if (w->posted)
+		hermit_fault_prefetch(r, w->idx, &v->stream);
+	if (w->kind == HERMIT_WAIT_REQ && provider_spin(r, w)) {
 		hermit_count(r, HERMIT_C_SPUN, 1);
 		hermit_fault_account(r, w->since);
 		w->since = 0;
@@ -250,10 +275,11 @@ EXPORT_SYMBOL_GPL(hermit_provider_wait_page);
 
 int hermit_provider_park(void **wait)
 {
-	struct hermit_waiter *w = *wait;
+	struct provider_vcpu *v = *wait;
+	struct hermit_waiter *w = &v->w;
 	int ret;
 
-	if (!w || !w->region)
+	if (!v || !w->region)
 		return 0;
 	hermit_count(w->region, HERMIT_C_PARKED, 1);
 	ret = hermit_fault_wait(w, TASK_INTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT);
@@ -277,7 +303,7 @@ void hermit_provider_drop_wait(void **wait)
 {
 	if (!*wait)
 		return;
-	hermit_fault_drop(*wait);
+	hermit_fault_drop(&((struct provider_vcpu *)*wait)->w);
 	kfree(*wait);
 	*wait = NULL;
 }

@@ -12,6 +12,7 @@
  * HERMIT_MAX_WRITES are out and the server does not answer.
  */
 #include <linux/highmem.h>
+#include <linux/sched/clock.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/vhost_task.h>
 
@@ -27,25 +28,28 @@
 
 struct reclaim_batch {
 	struct hermit_victim v[HERMIT_BATCH];
-	int nr;
+	int nr, max;
 };
 
 /*
- * How many threads should run. Simple on purpose: proportional to how far the
- * room is below a mark of 1/32 of the limit.
+ * How many threads should run: what the scheduler says (core/sched.h), or the
+ * fixed number of the policy, below a mark of 1/32 of the limit.
  */
 static unsigned int reclaim_threads_wanted(struct hermit_region *r)
 {
-	long room = hermit_room(r), mark;
+	unsigned int fixed = READ_ONCE(r->policy.threads);
+	long limit = READ_ONCE(r->limit), room = hermit_room(r);
 
 	if (READ_ONCE(r->dead))
 		return 0;
-	mark = clamp(READ_ONCE(r->limit) / 32, 2L * HERMIT_BATCH, 1024L);
+	if (fixed)
+		return room < clamp(limit / 32, 2L * HERMIT_BATCH, 1024L) ||
+		       atomic_read(&r->room_waiters) ? fixed : 0;
 	if (room <= 0 || atomic_read(&r->room_waiters))
 		return r->nr_reclaimers;
-	if (room >= mark)
-		return 0;
-	return 1 + (mark - room) * (r->nr_reclaimers - 1) / mark;
+	/* More room than the limit: it was lowered since. */
+	return hermit_sched_wanted(&r->sched, max(limit - room, 0L), limit,
+				   READ_ONCE(r->threads_wanted));
 }
 
 void hermit_reclaim_kick(struct hermit_region *r)
@@ -57,11 +61,14 @@ void hermit_reclaim_kick(struct hermit_region *r)
 	 * the tasks: who finds it alive in here may wake them.
 	 */
 	rcu_read_lock();
-	wanted = reclaim_threads_wanted(r);
+	wanted = min(reclaim_threads_wanted(r), r->nr_reclaimers);
 	if (wanted != READ_ONCE(r->threads_wanted))
 		WRITE_ONCE(r->threads_wanted, wanted);
+	/* Against reclaimer_fn(): it sees the room we saw, or we see it idle. */
+	smp_mb();
 	for (i = 0; i < wanted; i++)
-		vhost_task_wake(r->reclaimers[i].task);
+		if (READ_ONCE(r->reclaimers[i].idle))
+			vhost_task_wake(r->reclaimers[i].task);
 	rcu_read_unlock();
 }
 
@@ -96,7 +103,7 @@ static void reclaim_scan_step(struct hermit_region *r, u64 start, bool hard,
 		return;
 	hermit_provider_age(r, idx, n, accessed);
 
-	for (i = 0; i < n && b->nr < HERMIT_BATCH; i++) {
+	for (i = 0; i < n && b->nr < b->max; i++) {
 		atomic64_t *word = hermit_word(r, idx[i]);
 		unsigned int age;
 
@@ -124,7 +131,7 @@ static void reclaim_select(struct hermit_region *r, struct reclaim_batch *b)
 	bool hard = false;
 
 	/* A region of mostly untouched chunks is walked by leaps below. */
-	for (s = 0; s < 3 * steps && b->nr < HERMIT_BATCH; s++) {
+	for (s = 0; s < 3 * steps && b->nr < b->max; s++) {
 		start = (u64)(atomic64_inc_return(&r->hand) % steps) * SCAN_STEP;
 		if (!hermit_word(r, start))
 			continue;
@@ -221,6 +228,8 @@ static bool reclaim_decide(struct hermit_region *r, struct hermit_victim *v,
 		}
 		goto keep;
 	}
+	if (v->word & HERMIT_W_PREFETCHED)
+		hermit_count(r, HERMIT_C_PREFETCH_MISSES, 1);
 	switch (ev) {
 	case HERMIT_EV_EVICT_DROP:
 		hermit_count(r, HERMIT_C_EVICTED_CLEAN, 1);
@@ -305,8 +314,8 @@ out:
 /* One batch. Returns how many pages went, or are on their way. */
 static int reclaim_batch(struct hermit_region *r)
 {
-	struct reclaim_batch b = {};
-	struct hermit_io *io, *next;
+	struct reclaim_batch b = { .max = READ_ONCE(r->policy.batch) };
+	struct hermit_io *io;
 	LIST_HEAD(writes);
 	int i, nr = 0, gone = 0;
 
@@ -320,15 +329,8 @@ static int reclaim_batch(struct hermit_region *r)
 	list_for_each_entry(io, &writes, node)
 		nr++;
 	atomic_add(nr, &r->writes);
-	if (nr && hermit_req_submit_list(r, &writes)) {
-		/* The region ends. */
-		list_for_each_entry_safe(io, next, &writes, node) {
-			list_del_init(&io->node);
-			atomic_inc(&r->requests);
-			io->status = -ECANCELED;
-			io->done(io);
-		}
-	}
+	if (nr)
+		hermit_req_submit_list(r, &writes);
 	up_read(&r->sweep_lock);
 	return gone;
 }
@@ -338,13 +340,23 @@ static bool reclaimer_fn(void *data)
 	struct hermit_reclaimer *t = data;
 	struct hermit_region *r = t->region;
 	unsigned int flags, wanted;
+	u64 begin;
+	int gone;
 
-	/* vhost_task_fn() made us TASK_INTERRUPTIBLE: a kick now is not lost. */
+	/*
+	 * vhost_task_fn() made us TASK_INTERRUPTIBLE, and whoever takes room
+	 * from now on finds us idle: no kick is lost.
+	 */
+	WRITE_ONCE(t->idle, true);
+	smp_mb();
 	wanted = reclaim_threads_wanted(r);
 	if (wanted != READ_ONCE(r->threads_wanted))
 		WRITE_ONCE(r->threads_wanted, wanted);
-	if (t->index >= wanted)
+	if (t->index >= wanted) {
+		hermit_tune(r);
 		return false;
+	}
+	WRITE_ONCE(t->idle, false);
 	__set_current_state(TASK_RUNNING);
 
 	wait_event_interruptible_timeout(r->write_wq,
@@ -354,15 +366,20 @@ static bool reclaimer_fn(void *data)
 		return true;
 
 	flags = memalloc_noreclaim_save();
-	if (reclaim_batch(r) > 0)
-		t->misses = 0;
-	else
-		t->misses++;
+	begin = local_clock();
+	gone = reclaim_batch(r);
 	memalloc_noreclaim_restore(flags);
-
-	/* Nothing to be had: everything is young, pinned, or on the wire. */
-	if (t->misses)
+	if (gone > 0) {
+		t->misses = 0;
+		WRITE_ONCE(t->reclaimed, t->reclaimed + gone);
+		WRITE_ONCE(t->busy_ns, t->busy_ns + local_clock() - begin);
+	} else {
+		/* Everything is young, pinned, or on the wire. */
+		t->misses++;
+		WRITE_ONCE(t->idle, true);
 		schedule_timeout_interruptible(min(t->misses, 5u));
+		WRITE_ONCE(t->idle, false);
+	}
 	cond_resched();
 	return true;
 }

@@ -188,6 +188,7 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 	for (i = 0; i < ARRAY_SIZE(r->word_wq); i++)
 		init_waitqueue_head(&r->word_wq[i]);
 	spin_lock_init(&r->events.lock);
+	hermit_policy_init(r, threads);
 	init_waitqueue_head(&r->events.wq);
 	INIT_DELAYED_WORK(&r->watchdog, hermit_watchdog);
 	memcpy(r->uuid, c->uuid, sizeof(r->uuid));

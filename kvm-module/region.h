@@ -21,6 +21,7 @@
  *	      i_mmap_rwsem, page table locks; kvm->mmu_lock
  *	  region->sweep_lock (rwsem: read by a reclaim batch, write by the
  *		sweep after a server lost its contents)
+ *	region->tune_lock (trylock only)
  *	region->pool.lock, region->events.lock, wait queue locks: leaves
  *
  * A page word is changed only by compare-exchange with a successor that
@@ -38,7 +39,10 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include "core/feedback.h"
 #include "core/pageword.h"
+#include "core/prefetch.h"
+#include "core/sched.h"
 #include "transport.h"
 #include "uapi/hermit.h"
 
@@ -58,7 +62,8 @@
 #define HERMIT_MAX_WRITES	512
 /* A page that a fault brought is no victim for so long (design, section 6). */
 #define HERMIT_FRESH_MS		12
-#define HERMIT_DEFAULT_TIMEOUT_MS 10000
+/* Longer than what networks usually need to find another way. */
+#define HERMIT_DEFAULT_TIMEOUT_MS 60000
 #define HERMIT_EVENTS		64
 
 struct mem_cgroup;
@@ -70,6 +75,7 @@ struct hermit_chunk {
 
 struct hermit_pcp {
 	unsigned int nr;
+	unsigned int charged;		/* since this CPU last tuned the scheduler */
 	struct page *pages[HERMIT_PCP_PAGES];
 };
 
@@ -79,8 +85,12 @@ enum hermit_counter {
 	HERMIT_C_FAULTS_HOST,
 	HERMIT_C_FIRST_TOUCH,
 	HERMIT_C_FETCHES,
+	HERMIT_C_EARLY,			/* of them: see core/sched.h */
+	HERMIT_C_AWAY,			/* evictions since theirs, summed */
+	HERMIT_C_CHARGED,		/* pages that left the room */
 	HERMIT_C_PREFETCHES,
 	HERMIT_C_PREFETCH_HITS,
+	HERMIT_C_PREFETCH_MISSES,
 	HERMIT_C_CONFLICTS,
 	HERMIT_C_READ_ERRORS,
 	HERMIT_C_INSTALLED,
@@ -92,7 +102,6 @@ enum hermit_counter {
 	HERMIT_C_KEPT,
 	HERMIT_C_WRITE_ERRORS,
 	HERMIT_C_DISCARDED,
-	HERMIT_C_DIRECT_RECLAIMS,
 	HERMIT_C_ZAP_BATCHES,
 	HERMIT_C_ZAPPED,
 	HERMIT_C_SCANNED,
@@ -128,6 +137,8 @@ struct hermit_reclaimer {
 	struct vhost_task *task;
 	unsigned int index;
 	unsigned int misses;		/* scans in a row that found too little */
+	bool idle;			/* asleep, or about to look whether to */
+	u64 reclaimed, busy_ns;		/* since its start; it alone writes them */
 };
 
 struct hermit_region {
@@ -172,6 +183,13 @@ struct hermit_region {
 	struct hermit_reclaimer reclaimers[HERMIT_MAX_THREADS];
 	unsigned int nr_reclaimers;
 	unsigned int threads_wanted;
+	struct hermit_policy policy;
+	spinlock_t tune_lock;		/* who feeds back; trylock */
+	struct hermit_sched sched;
+	struct hermit_trial eager;
+	struct hermit_wait wait;	/* of guests' faults; races lose a sample */
+	u64 tuned_fetches, tuned_conflicts, tuned_away;
+	u64 turnaround;			/* evictions between a page's own and its fetch */
 	struct rw_semaphore sweep_lock;
 	atomic64_t hand;		/* the clock's, in pages */
 	atomic_t writes;		/* on the wire */
@@ -184,7 +202,8 @@ struct hermit_region {
 	atomic_t waiters;
 	u64 progress;			/* ns: last time any wait made sense */
 	u64 fault_timeout;		/* ns */
-	bool stalled;
+	bool stalled;			/* the watchdog's, with stall_begun (ns) */
+	u64 stall_begun;
 	struct delayed_work watchdog;
 	u64 stall_since;
 	bool unreachable;		/* LIMIT_UNREACHABLE was said */
@@ -206,7 +225,9 @@ struct hermit_req {
 	u64 word;			/* READ: what the installer must find */
 	u32 nr;				/* DISCARD: pages */
 	bool done;
+	bool prefetch;
 	int status;
+	u64 posted, finished;		/* ns, local_clock() */
 	wait_queue_head_t wq;
 };
 
@@ -319,6 +340,11 @@ void hermit_page_free(struct hermit_region *r, struct page *page);
 bool hermit_page_is_zeroed(struct page *page);
 void hermit_page_publish(struct hermit_region *r, struct page *page, u64 idx);
 long hermit_pool_pages(struct hermit_region *r);
+/*
+ * If this CPU's next page would have to be charged and allocated, do it now:
+ * while a read is on its way (the paper's asynchronous I/O). Task context.
+ */
+void hermit_pool_top_up(struct hermit_region *r);
 /* Pages that can be had without reclaim. */
 long hermit_room(struct hermit_region *r);
 
@@ -340,6 +366,7 @@ struct hermit_waiter {
 	u64 idx;
 	u64 word;
 	u64 since;			/* ns: when this fault first waited */
+	bool posted;			/* prepare posted a read */
 	struct hermit_req *req;		/* a reference */
 };
 
@@ -360,6 +387,19 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 /* Sleep as @state until the wait is over or @timeout jiffies: 0, -EINTR, -ETIME. */
 int hermit_fault_wait(struct hermit_waiter *w, unsigned int state, long timeout);
 void hermit_fault_drop(struct hermit_waiter *w);
+/*
+ * Post what the faults of one vCPU so far make likely to be wanted next, as
+ * far as there is room to spare. After the demand read; does not sleep for I/O.
+ */
+struct hermit_stream {
+	struct hermit_prefetch p;
+	unsigned int faults;		/* since p last heard what became of it all */
+	long hits, misses;		/* the region's, as of then */
+};
+void hermit_fault_prefetch(struct hermit_region *r, u64 idx,
+			   struct hermit_stream *s);
+/* How long a guest's fault should spin for its read, in ns. */
+u64 hermit_fault_spin(struct hermit_region *r);
 /* The fault that began at @since (ns) is over: latency statistics. */
 void hermit_fault_account(struct hermit_region *r, u64 since);
 /*
@@ -375,7 +415,8 @@ int hermit_req_init(void);
 void hermit_req_exit(void);
 /* Submit unless the region has ended: then -EFAULT and nothing happened. */
 int hermit_req_submit(struct hermit_region *r, struct hermit_req *req);
-int hermit_req_submit_list(struct hermit_region *r, struct list_head *ios);
+/* The same for several, which complete with -ECANCELED then. */
+void hermit_req_submit_list(struct hermit_region *r, struct list_head *ios);
 void hermit_req_finish(struct hermit_req *req);
 
 /* unmap.c: take pages out of all page tables */
@@ -394,6 +435,13 @@ struct hermit_victim {
  */
 void hermit_unmap(struct hermit_region *r, struct hermit_victim *v, int n,
 		  bool wait);
+
+/* policy.c: the techniques' switches, and the feedback that works them */
+void hermit_policy_init(struct hermit_region *r, unsigned int threads);
+/* Check and store what p->set names, fill in the rest: 0 or -EINVAL with a message. */
+int hermit_policy_set(struct hermit_region *r, struct hermit_policy *p);
+/* Learn from what was counted. Any task context; skipped if another one does. */
+void hermit_tune(struct hermit_region *r);
 
 /* reclaim.c */
 int hermit_reclaim_start(struct hermit_region *r, unsigned int threads);

@@ -34,6 +34,7 @@ static void stats_fill_server(struct hermit_region *r,
 void hermit_stats_fill(struct hermit_region *r, struct hermit_stats *st)
 {
 	int cpu, i;
+	u64 rate;
 
 	memset(st, 0, sizeof(*st));
 	st->size = sizeof(*st);
@@ -69,11 +70,12 @@ void hermit_stats_fill(struct hermit_region *r, struct hermit_stats *st)
 	st->kept = hermit_stat(r, HERMIT_C_KEPT);
 	st->write_errors = hermit_stat(r, HERMIT_C_WRITE_ERRORS);
 	st->discarded = hermit_stat(r, HERMIT_C_DISCARDED);
-	st->direct_reclaims = hermit_stat(r, HERMIT_C_DIRECT_RECLAIMS);
 	st->zap_batches = hermit_stat(r, HERMIT_C_ZAP_BATCHES);
 	st->zapped = hermit_stat(r, HERMIT_C_ZAPPED);
 	st->scanned = hermit_stat(r, HERMIT_C_SCANNED);
 	st->room_waits = hermit_stat(r, HERMIT_C_ROOM_WAITS);
+	/* What the paper counts: faults that had to wait for reclaim. */
+	st->direct_reclaims = st->room_waits;
 	st->parked = hermit_stat(r, HERMIT_C_PARKED);
 	st->spun = hermit_stat(r, HERMIT_C_SPUN);
 	st->wait_srcu = hermit_stat(r, HERMIT_C_WAIT_KERNEL);
@@ -82,6 +84,17 @@ void hermit_stats_fill(struct hermit_region *r, struct hermit_stats *st)
 	st->threads_now = READ_ONCE(r->threads_wanted);
 	st->threads_max = r->nr_reclaimers;
 	st->bindings = READ_ONCE(r->nr_bindings);
+	hermit_sched_marks(&r->sched, READ_ONCE(r->limit), &st->watermark_low,
+			   &st->watermark_high);
+	rate = READ_ONCE(r->sched.charge_rate);
+	/* What leaves is what comes: evictions pass at the rate of charges. */
+	st->turnaround_ns = rate ? div64_u64(READ_ONCE(r->turnaround) *
+					     NSEC_PER_SEC, rate) : 0;
+	st->prefetch_misses = hermit_stat(r, HERMIT_C_PREFETCH_MISSES);
+	st->refaults_early = hermit_stat(r, HERMIT_C_EARLY);
+	st->eager_pauses = READ_ONCE(r->eager.switches);
+	for (i = 0; i < r->nr_reclaimers; i++)
+		st->reclaim_busy_ns += READ_ONCE(r->reclaimers[i].busy_ns);
 	for_each_possible_cpu(cpu)
 		for (i = 0; i < HERMIT_HIST_BUCKETS; i++)
 			st->fault_hist[i] +=
@@ -126,11 +139,13 @@ void hermit_watchdog(struct work_struct *work)
 	    now - since > r->fault_timeout) {
 		if (!r->stalled) {
 			r->stalled = true;
+			r->stall_begun = since;
 			hermit_event(r, HERMIT_EVENT_STALL_BEGIN, ms, 0);
 		}
 	} else if (r->stalled) {
 		r->stalled = false;
-		hermit_event(r, HERMIT_EVENT_STALL_END, 0, 0);
+		hermit_event(r, HERMIT_EVENT_STALL_END,
+			     div_u64(now - r->stall_begun, NSEC_PER_MSEC), 0);
 	}
 
 	if (used <= limit) {

@@ -73,6 +73,7 @@ enum hermit_state {
 #define HERMIT_W_AGE_SHIFT	9
 #define HERMIT_W_AGE		(3ULL << HERMIT_W_AGE_SHIFT)
 #define HERMIT_W_PREFETCHED	(1ULL << 11)
+#define HERMIT_W_FLAGS		0xff0ULL	/* all of these, and the age */
 #define HERMIT_W_STAMP_SHIFT	12
 #define HERMIT_W_STAMP_BITS	12
 #define HERMIT_W_STAMP_MASK	((1U << HERMIT_W_STAMP_BITS) - 1)

@@ -37,7 +37,7 @@ struct hermit_create {
 	char name[HERMIT_NAME_LEN];	/* for messages: the QEMU object's id */
 	__u32 nr_servers;		/* 0: the local pool */
 	__u32 reclaim_threads;		/* at most; 0: default */
-	__u32 fault_timeout_ms;		/* a stall longer than this is an event; 0: default */
+	__u32 fault_timeout_ms;		/* a stall longer than this is an event; 0: 60 s */
 	__u32 key_len;			/* of the pre-shared key; 0: none */
 	__u8 key[HERMIT_KEY_LEN];
 	/* "tcp:HOST:PORT" with a numeric address, "rdma:..", "local:" */
@@ -151,7 +151,43 @@ struct hermit_stats {
 	__u32 nr_servers;
 	__u32 bindings;
 	struct hermit_server_stats servers[HERMIT_MAX_SERVERS];
-	__u64 reserved[32];
+	/* techniques */
+	__u64 prefetch_misses;		/* prefetched, evicted untouched */
+	__u64 refaults_early;		/* fetched again after fewer evictions than pages are free */
+	__u64 eager_pauses;		/* times that conflicts switched eager fetch off */
+	__u64 reclaim_busy_ns;		/* time in batches, summed over threads */
+	__u64 reserved[28];
+};
+
+/*
+ * What the engine does and does not do, for whoever measures or operates it.
+ * The fields that `set` names change, at once and for what begins from then
+ * on; the policy in force comes back in all of them.
+ */
+#define HERMIT_POLICY_EAGER	(1U << 0)
+#define HERMIT_POLICY_ASYNC_IO	(1U << 1)
+#define HERMIT_POLICY_PREFETCH	(1U << 2)
+#define HERMIT_POLICY_BATCH	(1U << 3)
+#define HERMIT_POLICY_THREADS	(1U << 4)
+#define HERMIT_POLICY_WAIT	(1U << 5)
+#define HERMIT_POLICY_ALL	((1U << 6) - 1)
+
+enum hermit_wait_policy {
+	HERMIT_POLICY_WAIT_AUTO = 0,	/* spin while the server's answers come soon enough */
+	HERMIT_POLICY_WAIT_SPIN = 1,	/* up to 50 us, then park */
+	HERMIT_POLICY_WAIT_PARK = 2,
+};
+
+struct hermit_policy {
+	__u32 size;
+	__u32 set;			/* HERMIT_POLICY_* */
+	__u32 eager;			/* 1: post a read without looking for another's; conflicts pause it */
+	__u32 async_io;			/* 1: charge and allocate the next pages after the post */
+	__u32 prefetch;			/* pages beside one fault, 0 to 32 */
+	__u32 batch;			/* pages that one flush is shared by, 1 to 32 */
+	__u32 threads;			/* 0: by feedback; else so many, whenever there is work */
+	__u32 wait;			/* enum hermit_wait_policy */
+	char error[HERMIT_ERROR_LEN];	/* out */
 };
 
 /* State of each page, a byte each: enum hermit_page_state. */
@@ -173,7 +209,7 @@ enum hermit_page_state {
 enum hermit_event_type {
 	HERMIT_EVENT_SERVER_STATE = 1,	/* arg0: server index, arg1: state */
 	HERMIT_EVENT_STALL_BEGIN = 2,	/* arg0: ms since the first waiter began */
-	HERMIT_EVENT_STALL_END = 3,	/* arg0: ms */
+	HERMIT_EVENT_STALL_END = 3,	/* arg0: ms since then */
 	HERMIT_EVENT_PAGES_LOST = 4,	/* arg0: pages, arg1: the lowest */
 	HERMIT_EVENT_LIMIT_UNREACHABLE = 5, /* arg0: resident, arg1: limit */
 };
@@ -213,5 +249,6 @@ struct hermit_list {
 #define HERMIT_GET_STATS	_IOWR('h', 0x04, struct hermit_stats)
 #define HERMIT_GET_PAGEMAP	_IOW('h', 0x05, struct hermit_pagemap)
 #define HERMIT_LIST		_IOWR('h', 0x06, struct hermit_list)
+#define HERMIT_SET_POLICY	_IOWR('h', 0x07, struct hermit_policy)
 
 #endif /* HERMIT_UAPI_H */

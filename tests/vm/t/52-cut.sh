@@ -19,8 +19,6 @@ answer_ms()
 	qmp "$@" > /dev/null || fail "QMP: $*"
 	echo $((($(date +%s%N) - t) / 1000000))
 }
-# Longer than the cut: after fault-timeout on-stall=stop would pause the guest.
-HERMIT_OBJECT=,fault-timeout=60000
 load_hermit
 start_memserver m1 tcp:127.0.0.1:7471 --capacity 1G
 for traffic in none disk; do

@@ -305,11 +305,32 @@ int hermit_device_create(HermitMemory *h, const char *id, Error **errp)
         goto out;
     }
     h->control_fd = fd;
+    if (!hermit_device_set_policy(h, &h->policy, errp)) {
+        /* The fds end the memory; the caller knows of neither */
+        close(create->memory_fd);
+        close(fd);
+        h->control_fd = -1;
+        goto out;
+    }
     trace_hermit_memory_create(id, create->region_size, create->limit,
                                create->floor);
 out:
     explicit_bzero(create->key, sizeof(create->key));
     return h->control_fd >= 0 ? create->memory_fd : -1;
+}
+
+bool hermit_device_set_policy(HermitMemory *h, struct hermit_policy *p,
+                              Error **errp)
+{
+    p->size = sizeof(*p);
+    if (ioctl(h->control_fd, HERMIT_SET_POLICY, p) < 0) {
+        int err = errno;
+        g_autofree char *who = hermit_describe(h);
+
+        hermit_kernel_error(who, p->error, err, errp);
+        return false;
+    }
+    return true;
 }
 
 bool hermit_device_set_limit(HermitMemory *h, uint64_t limit, Error **errp)

@@ -159,8 +159,8 @@ static bool hermit_may_change(Object *obj, const char *name, Error **errp)
         return true;
     }
     who = hermit_describe(HERMIT_MEMORY(obj));
-    error_setg(errp, "%s: %s cannot be changed any more, only limit and "
-               "local-ratio can", who, name);
+    error_setg(errp, "%s: %s cannot be changed any more, only limit, "
+               "local-ratio and the techniques' switches can", who, name);
     return false;
 }
 
@@ -342,6 +342,123 @@ static int hermit_get_on_stall(Object *obj, Error **errp)
     return HERMIT_MEMORY(obj)->on_stall;
 }
 
+/* The techniques' switches; opaque is the HERMIT_POLICY_* bit */
+static uint32_t *hermit_policy_field(struct hermit_policy *p, uint32_t bit)
+{
+    switch (bit) {
+    case HERMIT_POLICY_EAGER:
+        return &p->eager;
+    case HERMIT_POLICY_ASYNC_IO:
+        return &p->async_io;
+    case HERMIT_POLICY_PREFETCH:
+        return &p->prefetch;
+    case HERMIT_POLICY_BATCH:
+        return &p->batch;
+    case HERMIT_POLICY_THREADS:
+        return &p->threads;
+    case HERMIT_POLICY_WAIT:
+        return &p->wait;
+    default:
+        g_assert_not_reached();
+    }
+}
+
+static void hermit_change_policy(HermitMemory *h, uint32_t bit, uint32_t value,
+                                 Error **errp)
+{
+    struct hermit_policy p = { .set = bit };
+
+    if (h->control_fd < 0) {
+        h->policy.set |= bit;
+        *hermit_policy_field(&h->policy, bit) = value;
+        return;
+    }
+    *hermit_policy_field(&p, bit) = value;
+    hermit_device_set_policy(h, &p, errp);
+}
+
+static uint32_t hermit_policy_value(HermitMemory *h, uint32_t bit, Error **errp)
+{
+    struct hermit_policy p = {};
+
+    if (h->control_fd < 0) {
+        return *hermit_policy_field(&h->policy, bit);
+    }
+    return hermit_device_set_policy(h, &p, errp) ?
+           *hermit_policy_field(&p, bit) : 0;
+}
+
+static void hermit_set_policy_uint(Object *obj, Visitor *v, const char *name,
+                                   void *opaque, Error **errp)
+{
+    uint32_t value;
+
+    if (visit_type_uint32(v, name, &value, errp)) {
+        hermit_change_policy(HERMIT_MEMORY(obj), (uintptr_t)opaque, value,
+                             errp);
+    }
+}
+
+static void hermit_get_policy_uint(Object *obj, Visitor *v, const char *name,
+                                   void *opaque, Error **errp)
+{
+    ERRP_GUARD();
+    uint32_t value = hermit_policy_value(HERMIT_MEMORY(obj),
+                                         (uintptr_t)opaque, errp);
+
+    if (!*errp) {
+        visit_type_uint32(v, name, &value, errp);
+    }
+}
+
+static void hermit_set_policy_bool(Object *obj, Visitor *v, const char *name,
+                                   void *opaque, Error **errp)
+{
+    bool value;
+
+    if (visit_type_bool(v, name, &value, errp)) {
+        hermit_change_policy(HERMIT_MEMORY(obj), (uintptr_t)opaque, value,
+                             errp);
+    }
+}
+
+static void hermit_get_policy_bool(Object *obj, Visitor *v, const char *name,
+                                   void *opaque, Error **errp)
+{
+    ERRP_GUARD();
+    bool value = hermit_policy_value(HERMIT_MEMORY(obj), (uintptr_t)opaque,
+                                     errp);
+
+    if (!*errp) {
+        visit_type_bool(v, name, &value, errp);
+    }
+}
+
+QEMU_BUILD_BUG_ON((int)HERMIT_WAIT_MODE_SPIN != HERMIT_POLICY_WAIT_SPIN);
+QEMU_BUILD_BUG_ON((int)HERMIT_WAIT_MODE_PARK != HERMIT_POLICY_WAIT_PARK);
+
+static void hermit_set_wait(Object *obj, int value, Error **errp)
+{
+    hermit_change_policy(HERMIT_MEMORY(obj), HERMIT_POLICY_WAIT, value, errp);
+}
+
+static int hermit_get_wait(Object *obj, Error **errp)
+{
+    return hermit_policy_value(HERMIT_MEMORY(obj), HERMIT_POLICY_WAIT, errp);
+}
+
+static void hermit_add_switch(ObjectClass *oc, const char *name, bool is_bool,
+                              uint32_t bit, const char *description)
+{
+    object_class_property_add(oc, name, is_bool ? "bool" : "uint32",
+                              is_bool ? hermit_get_policy_bool :
+                                        hermit_get_policy_uint,
+                              is_bool ? hermit_set_policy_bool :
+                                        hermit_set_policy_uint,
+                              NULL, (void *)(uintptr_t)bit);
+    object_class_property_set_description(oc, name, description);
+}
+
 static void hermit_instance_init(Object *obj)
 {
     HermitMemory *h = HERMIT_MEMORY(obj);
@@ -351,6 +468,13 @@ static void hermit_instance_init(Object *obj)
     MEMORY_BACKEND(obj)->merge = false;
     MEMORY_BACKEND(obj)->dump = false;
     h->control_fd = -1;
+    /* What the kernel begins with, for who asks before it is created */
+    h->policy = (struct hermit_policy) {
+        .eager = 1,
+        .async_io = 1,
+        .prefetch = 32,
+        .batch = 32,
+    };
     qemu_uuid_generate(&h->uuid);
 }
 
@@ -418,6 +542,21 @@ static void hermit_class_init(ObjectClass *oc, void *data)
     object_class_property_set_description(oc, "on-stall",
         "What to do when pages do not come or are lost: stop the VM or kill "
         "QEMU (default: stop)");
+    hermit_add_switch(oc, "eager-fetch", true, HERMIT_POLICY_EAGER,
+        "Read a page without looking whether somebody does so already");
+    hermit_add_switch(oc, "async-io", true, HERMIT_POLICY_ASYNC_IO,
+        "Get room for the next page after a read was sent, not before");
+    hermit_add_switch(oc, "prefetch", false, HERMIT_POLICY_PREFETCH,
+        "Most pages to read ahead with one fault, 0 to 32");
+    hermit_add_switch(oc, "batch", false, HERMIT_POLICY_BATCH,
+        "Most pages to take from the guest with one TLB flush, 1 to 32");
+    hermit_add_switch(oc, "fixed-threads", false, HERMIT_POLICY_THREADS,
+        "How many threads give up pages; 0: by feedback");
+    object_class_property_add_enum(oc, "wait", "HermitWaitMode",
+                                   &HermitWaitMode_lookup, hermit_get_wait,
+                                   hermit_set_wait);
+    object_class_property_set_description(oc, "wait",
+        "How virtual CPUs wait for a page: auto, spin or park");
 }
 
 static const TypeInfo hermit_info = {

@@ -34,6 +34,7 @@ struct HermitMemory {
     uint32_t reclaim_threads;
     uint32_t fault_timeout;
     HermitStallAction on_stall;
+    struct hermit_policy policy;    /* what .set names, until then */
 
     int control_fd;             /* -1 until the memory exists */
     bool discard_required;      /* holds ram_block_discard_require() */
@@ -56,6 +57,12 @@ uint64_t hermit_limit(HermitMemory *h);
 int hermit_device_create(HermitMemory *h, const char *id, Error **errp);
 /* Set the limit of existing memory.  Does not wait until it is reached. */
 bool hermit_device_set_limit(HermitMemory *h, uint64_t limit, Error **errp);
+/*
+ * Change what p->set names; the policy in force comes back in *p.  Nothing is
+ * changed by a p->set of 0.
+ */
+bool hermit_device_set_policy(HermitMemory *h, struct hermit_policy *p,
+                              Error **errp);
 bool hermit_device_get_stats(HermitMemory *h, struct hermit_stats *st,
                              Error **errp);
 
