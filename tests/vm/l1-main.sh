@@ -62,6 +62,7 @@ rc=$?
 reason=$(tail -n 1 /out/reason 2>/dev/null)
 case $rc in
 0)  verdict "result ok" ;;
+75) verdict "result reset ${reason:-}" ;;
 77) verdict "result skip ${reason:-no reason given}" ;;
 *)  verdict "result fail ${reason:-exit code $rc}" ;;
 esac

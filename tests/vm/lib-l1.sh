@@ -202,6 +202,7 @@ wait_report()
 		if vm_died "$name"; then
 			grep -Eq "$3" "$W/$name.report" && return
 			save_vm "$name"
+			vm_reset "$name" "before it reported '$3'"
 			fail "guest $name ended (QEMU's exit code $(cat "$W/$name.exit")) before it reported '$3': $(tail -n 1 "$W/$name.qemu")"
 		fi
 		if [ "$(cut -d. -f1 /proc/uptime)" -ge $end ]; then
@@ -210,6 +211,17 @@ wait_report()
 		fi
 		sleep 0.3
 	done
+}
+
+# Ends the test if the guest was reset by a triple fault: QEMU ended well, and
+# the guest's kernel neither powered off nor said why not. See tests/vm/run.
+vm_reset()
+{
+	[ "$(cat "$W/$1.exit")" = 0 ] && [ ! -s "$W/$1.qemu" ] &&
+		! grep -aqE 'Power down|panic|Oops|BUG|Call Trace' "$W/$1.serial" || return 0
+	log "FAIL: guest $1 was reset $2"
+	echo "guest $1 was reset $2" >> /out/reason
+	exit 75
 }
 
 save_vm() { cp "$W/$1".{report,serial,qemu} /out/ 2>/dev/null || true; }

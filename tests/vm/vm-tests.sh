@@ -66,6 +66,6 @@ set_limit() { qmp "$1" "{\"execute\":\"qom-set\",\"arguments\":{\"path\":\"/obje
 vm_ok()
 {
 	wait_report "$1" "$2" '^exit'
-	report "$1" | grep -q '^exit 0$' || fail "guest $1: $(report "$1" | tail -n 3 | tr '\n' ' ')"
+	report "$1" | grep -q '^exit 0$' || { save_vm "$1"; fail "guest $1: $(report "$1" | tail -n 3 | tr '\n' ' ')"; }
 	wait_vm_end "$1" 60
 }

@@ -24,7 +24,7 @@ start_memserver m1 tcp:127.0.0.1:7471 --capacity 1G
 for traffic in none disk; do
 	case $traffic in
 	none) set -- ;;
-	disk)	hermit-guest-load --make $W/disk 8M || fail "cannot make the pattern disk"
+	disk)	hermit-guest-load --make $W/disk --size 8M || fail "cannot make the pattern disk"
 		set -- -drive "file=$W/disk,format=raw,if=none,id=d,cache=none,aio=threads" -device virtio-blk-pci,drive=d \
 			-netdev user,id=n -device virtio-net-pci,netdev=n,romfile= ;;
 	esac

@@ -8,21 +8,22 @@ load_hermit
 load="hermit-guest-load --size 120M --threads 2 --write-ratio 0.5 --seconds 20 --verify"
 # One: 120 MiB and the kernel in 64 MiB local and 48 MiB remote do not fit.
 start_memserver m1 tcp:127.0.0.1:7471 --capacity 48M --overcommit
-VM_APPEND="job=run -- $load" hermit_vm one 192 64 tcp:127.0.0.1:7471
+VM_APPEND="job=run -- $load" hermit_vm one 224 64 tcp:127.0.0.1:7471
 wait_report one 120 '^up'
 full() { [ "$(hermit_stat "$1" servers.0.state)" = full ] || [ "$(hermit_stat "$1" counters.write-errors)" -gt 0 ]; }
 wait_for 90 full one
 sleep 3
 check_budget one
 note "one: $(fields one counters.write-errors servers.0.used resident)"
-set_limit one 160		# room at home instead
+set_limit one 192		# room at home instead
 vm_ok one 150
 stop_memserver m1
 
-# Two share a server that holds what either needs, not both.
-start_memserver m2 tcp:127.0.0.1:7472 --capacity 128M --overcommit
+# Two share a server that holds what either needs, not both: the later one
+# finds it full, and goes on when the earlier one is gone.
+start_memserver m2 tcp:127.0.0.1:7472 --capacity 190M --overcommit
 for n in a b; do
-	VM_APPEND="job=run -- $load" hermit_vm $n 192 64 tcp:127.0.0.1:7472
+	VM_APPEND="job=run -- $load" hermit_vm $n 224 64 tcp:127.0.0.1:7472
 done
 wait_report a 120 '^up'
 wait_report b 120 '^up'

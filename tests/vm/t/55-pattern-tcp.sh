@@ -5,7 +5,7 @@
 . /src/tests/vm/vm-tests.sh
 load_hermit
 start_memserver m1 tcp:127.0.0.1:7471 --capacity 1G
-hermit-guest-load --make $W/disk 8M || fail "cannot make the pattern disk"
+hermit-guest-load --make $W/disk --size 8M || fail "cannot make the pattern disk"
 modprobe tun && modprobe vhost_net || fail "no vhost-net in this kernel"
 VM_APPEND="job=run -- hermit-guest-load --size 90M --threads 4 --write-ratio 0.5 --seconds 20 --verify --dio /dev/vda --dio-threads 1" \
 	hermit_vm p 192 64 tcp:127.0.0.1:7471 \
