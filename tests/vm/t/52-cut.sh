@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=2G timeout=500 kvm=patched long
+# l1: mem=2G timeout=500 kvm=patched
 # The link to the server is cut for 20 s under load and given back. The guest
 # stalls and goes on, nothing is wrong afterwards, and meanwhile QMP answers
 # and stop and cont work: with an idle QEMU, and with disk and network traffic.

@@ -21,7 +21,7 @@ stop_memserver m1
 
 # Two share a server that holds what either needs, not both: the later one
 # finds it full, and goes on when the earlier one is gone.
-start_memserver m2 tcp:127.0.0.1:7472 --capacity 190M --overcommit
+start_memserver m2 tcp:127.0.0.1:7472 --capacity 230M --overcommit
 for n in a b; do
 	VM_APPEND="job=run -- $load" hermit_vm $n 224 64 tcp:127.0.0.1:7472
 done
