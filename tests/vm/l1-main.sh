@@ -60,9 +60,13 @@ cd /run
 bash /src/tests/vm/l1-test.sh > /out/log 2>&1 < /dev/null
 rc=$?
 reason=$(tail -n 1 /out/reason 2>/dev/null)
+# see tests/vm/run: a failure that began with the reset of a guest
+if [ $rc != 0 ] && [ -e /out/reset ]; then
+	verdict "result reset $(cat /out/reset): ${reason:-exit code $rc}"
+	power_off
+fi
 case $rc in
 0)  verdict "result ok" ;;
-75) verdict "result reset ${reason:-}" ;;
 77) verdict "result skip ${reason:-no reason given}" ;;
 *)  verdict "result fail ${reason:-exit code $rc}" ;;
 esac

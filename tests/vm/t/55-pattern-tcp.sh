@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=2G timeout=400 kvm=patched,stock
+# l1: mem=2G timeout=400 kvm=patched
 # The same over TCP, with a disk that is read with O_DIRECT into the guest's
 # pages (QEMU pins them) and traffic through vhost-net while they come and go.
 . /src/tests/vm/vm-tests.sh
