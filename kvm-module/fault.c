@@ -53,6 +53,14 @@ void hermit_req_exit(void)
 	kmem_cache_destroy(req_cache);
 }
 
+/* The clocks of two CPUs differ a little: never below 0. */
+static u64 ns_since(u64 then)
+{
+	u64 now = local_clock();
+
+	return now > then ? now - then : 0;
+}
+
 /* One reference, the wire's. */
 struct hermit_req *hermit_req_alloc(struct hermit_region *r, gfp_t gfp)
 {
@@ -137,7 +145,7 @@ void hermit_req_submit_list(struct hermit_region *r, struct list_head *ios)
 
 void hermit_fault_account(struct hermit_region *r, u64 since)
 {
-	u64 ns = local_clock() - since;
+	u64 ns = ns_since(since);
 
 	this_cpu_inc(r->stats->hist[min_t(unsigned int, ns ? ilog2(ns) : 0,
 					  HERMIT_HIST_BUCKETS - 1)]);
@@ -198,7 +206,7 @@ static void fault_read_done(struct hermit_io *io)
 			      req->prefetch ? HERMIT_W_PREFETCHED : 0);
 		WRITE_ONCE(r->progress, ktime_get_ns());
 		if (!req->prefetch)
-			hermit_wait_done(&r->wait, local_clock() - req->posted);
+			hermit_wait_done(&r->wait, ns_since(req->posted));
 	} else {
 		hermit_count(r, HERMIT_C_READ_ERRORS, 1);
 		hermit_page_put(r, page);
@@ -662,7 +670,7 @@ int hermit_fault_wait(struct hermit_waiter *w, unsigned int state, long timeout)
 	if (w->kind == HERMIT_WAIT_ROOM)
 		atomic_dec(&r->room_waiters);
 	else if (w->kind == HERMIT_WAIT_REQ && !ret)
-		hermit_wait_parked(&r->wait, local_clock() - w->req->finished);
+		hermit_wait_parked(&r->wait, ns_since(w->req->finished));
 	atomic_dec(&r->waiters);
 	hermit_count(r, HERMIT_C_STALL_NS, ktime_get_ns() - begin);
 	return ret;
