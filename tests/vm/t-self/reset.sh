@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # l1: mem=1G timeout=120 kvm=stock
 # expect: FAIL reset: guest g was reset
-# A guest that ends by a triple fault: told apart, tried once more, failed.
+# A guest that ends by a triple fault: told apart, and failed.
 start_vm g -m 128M
 wait_report g 60 '^ready'
 rm -f "$W/g.quit"

@@ -10,7 +10,7 @@ value() { awk -v n="$1" '$1 == n { print $2 }' "$2"; }
 check_mode()
 {
 	local mode=$1
-	[ "$mode" = npt0 ] || start_vm "$mode" -m 128M
+	[ "$mode$EMULATED" = npt01 ] || start_vm "$mode" -m 128M
 	load_hermit
 	mini --size 32 --limit 8 --vcpus 2 --ops 15000 --rounds 2 --smm stress > "/out/$mode" 2> /out/err ||
 		fail "$mode: $(tail -n 1 /out/err)"
@@ -28,7 +28,7 @@ check_mode()
 	*) fail "$mode: prefault: $rc $(tail -n 1 /out/err)" ;;
 	esac
 	note "$mode: $(value evicted "/out/$mode") evictions, $(value evicted_clean "/out/$mode") of them clean"
-	[ "$mode" = npt0 ] || wait_report "$mode" 120 '^up'
+	[ "$mode$EMULATED" = npt01 ] || wait_report "$mode" 120 '^up'
 	teardown
 }
 
