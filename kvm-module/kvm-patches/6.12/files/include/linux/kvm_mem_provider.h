@@ -133,6 +133,17 @@ static inline gfn_t kvm_mp_gfn(const struct kvm_mp_page *p)
 	return p->binding->base_gfn + p->idx;
 }
 
+/* How many of @n pages, from the first on, follow each other in one slot. */
+static inline int kvm_mp_run(const struct kvm_mp_page *p, int n)
+{
+	int run = 1;
+
+	while (run < n && p[run].binding == p->binding &&
+	       p[run].idx == p->idx + run)
+		run++;
+	return run;
+}
+
 int kvm_mp_prepare_slot(struct kvm *kvm, const struct kvm_memory_slot *old,
 			struct kvm_memory_slot *new);
 void kvm_mp_unbind(struct kvm_memory_slot *slot);
