@@ -72,50 +72,46 @@ void hermit_reclaim_kick(struct hermit_region *r)
 	rcu_read_unlock();
 }
 
-static bool word_fresh(u64 w)
+static bool word_fresh(u64 w, unsigned int now)
 {
-	unsigned int age = (hermit_stamp_now() - hermit_word_stamp(w)) &
-			   HERMIT_W_STAMP_MASK;
+	unsigned int age = (now - hermit_word_stamp(w)) & HERMIT_W_STAMP_MASK;
 
 	return age < HERMIT_FRESH_MS / 4 + 1;
 }
 
 /*
  * One step of the clock: of SCAN_STEP adjacent pages, make those EVICTING that
- * were not accessed lately. Each page gets one more turn for each visit in
- * which it was found accessed.
+ * were not accessed since the last visit (second chance: looking clears the
+ * accessed bit). A further turn would cost each eviction another look.
  */
 static void reclaim_scan_step(struct hermit_region *r, u64 start, bool hard,
 			      struct reclaim_batch *b)
 {
 	DECLARE_BITMAP(accessed, SCAN_STEP) = {};
+	unsigned int now = hermit_stamp_now();
+	/* SCAN_STEP divides the pages of a chunk: one look-up for all. */
+	atomic64_t *words = hermit_word(r, start);
+	int end = min_t(u64, SCAN_STEP, r->npages - start);
 	u64 idx[SCAN_STEP], w, old, new;
 	int n = 0, i;
 
-	for (i = 0; i < SCAN_STEP && start + i < r->npages; i++) {
-		w = atomic64_read(hermit_word(r, start + i));
-		if (hermit_word_state(w) == HERMIT_LOCAL &&
-		    !(w & HERMIT_W_INFLIGHT) && !word_fresh(w))
+	BUILD_BUG_ON(HERMIT_CHUNK_PAGES % SCAN_STEP);
+	for (i = 0; i < end; i++) {
+		w = atomic64_read(&words[i]);
+		if ((w & (HERMIT_W_STATE | HERMIT_W_INFLIGHT)) == HERMIT_LOCAL &&
+		    !word_fresh(w, now))
 			idx[n++] = start + i;
 	}
-	hermit_count(r, HERMIT_C_SCANNED, i);
+	hermit_count(r, HERMIT_C_SCANNED, end);
 	if (!n)
 		return;
 	hermit_provider_age(r, idx, n, accessed);
 
 	for (i = 0; i < n && b->nr < b->max; i++) {
-		atomic64_t *word = hermit_word(r, idx[i]);
-		unsigned int age;
-
-		w = atomic64_read(word);
-		age = hermit_word_age(w);
-		if (!hard && (test_bit(i, accessed) || age)) {
-			age = test_bit(i, accessed) ? 1 : age - 1;
-			/* A lost race loses a hint. */
-			atomic64_cmpxchg(word, w, hermit_word_set_age(w, age));
+		if (!hard && test_bit(i, accessed))
 			continue;
-		}
-		if (hermit_word_apply(word, HERMIT_EV_EVICT_BEGIN, 0, &old, &new))
+		if (hermit_word_apply(hermit_word(r, idx[i]),
+				      HERMIT_EV_EVICT_BEGIN, 0, &old, &new))
 			continue;
 		b->v[b->nr++] = (struct hermit_victim) {
 			.idx = idx[i],
