@@ -215,6 +215,7 @@ static int control_set_limit(struct hermit_region *r, void __user *arg)
 		WRITE_ONCE(r->used_max, 0);
 		WRITE_ONCE(r->limit, l.limit >> PAGE_SHIFT);
 		/* More room, or work to do. */
+		hermit_pool_shrink(r);
 		wake_up_all(&r->room_wq);
 		hermit_reclaim_kick(r);
 	}

@@ -93,7 +93,7 @@ void hermit_tune(struct hermit_region *r)
 {
 	struct hermit_sched_counters c = {};
 	long limit = READ_ONCE(r->limit);
-	u64 conflicts, away, fetched;
+	u64 conflicts, away, fetched, low, high;
 	unsigned int i;
 
 	if (!spin_trylock(&r->tune_lock))
@@ -108,6 +108,11 @@ void hermit_tune(struct hermit_region *r)
 	}
 	hermit_sched_tune(&r->sched, local_clock(),
 			  max(limit - hermit_room(r), 0L), limit, &c);
+	/* The threads stop at low, each after the batch it is at. */
+	hermit_sched_marks(&r->sched, limit, &low, &high);
+	WRITE_ONCE(r->pool.max,
+		   max_t(long, HERMIT_POOL_SHARED,
+			 limit - low + HERMIT_BATCH * r->nr_reclaimers));
 
 	conflicts = hermit_stat(r, HERMIT_C_CONFLICTS);
 	away = hermit_stat(r, HERMIT_C_AWAY);

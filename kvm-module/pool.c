@@ -27,7 +27,7 @@
 int hermit_pool_init(struct hermit_region *r)
 {
 	spin_lock_init(&r->pool.lock);
-	INIT_LIST_HEAD(&r->pool.pages);
+	r->pool.max = HERMIT_POOL_SHARED;
 	init_waitqueue_head(&r->room_wq);
 	r->pcp = alloc_percpu(struct hermit_pcp);
 	return r->pcp ? 0 : -ENOMEM;
@@ -66,6 +66,25 @@ void hermit_page_free(struct hermit_region *r, struct page *page)
 	page_release(r, page);
 }
 
+/* The shared pool; under its lock. The pages are ours alone. */
+static void pool_push(struct hermit_region *r, struct page *page)
+{
+	page->lru.next = (struct list_head *)r->pool.first;
+	r->pool.first = page;
+	WRITE_ONCE(r->pool.nr, r->pool.nr + 1);
+}
+
+static struct page *pool_pop(struct hermit_region *r)
+{
+	struct page *page = r->pool.first;
+
+	if (!page)
+		return NULL;
+	r->pool.first = (struct page *)page->lru.next;
+	WRITE_ONCE(r->pool.nr, r->pool.nr - 1);
+	return page;
+}
+
 void hermit_page_put(struct hermit_region *r, struct page *page)
 {
 	bool pooled = false;
@@ -76,9 +95,8 @@ void hermit_page_put(struct hermit_region *r, struct page *page)
 		if (PageDirty(page))
 			ClearPageDirty(page);
 		spin_lock_bh(&r->pool.lock);
-		if (r->pool.nr < HERMIT_POOL_SHARED) {
-			list_add(&page->lru, &r->pool.pages);
-			WRITE_ONCE(r->pool.nr, r->pool.nr + 1);
+		if (r->pool.nr < READ_ONCE(r->pool.max)) {
+			pool_push(r, page);
 			pooled = true;
 		}
 		spin_unlock_bh(&r->pool.lock);
@@ -122,36 +140,30 @@ static void pool_stash(struct hermit_region *r, struct page *page)
 		return;
 
 	spin_lock_bh(&r->pool.lock);
-	list_add(&page->lru, &r->pool.pages);
-	WRITE_ONCE(r->pool.nr, r->pool.nr + 1);
+	pool_push(r, page);
 	spin_unlock_bh(&r->pool.lock);
 }
 
 /* Take or make up to HERMIT_PCP_REFILL ready pages; returns how many. */
-static long pool_gather(struct hermit_region *r, struct list_head *batch)
+static long pool_gather(struct hermit_region *r, struct page **batch)
 {
 	struct mem_cgroup *old;
-	struct page *page;
 	long n = 0, charged;
 
 	if (READ_ONCE(r->pool.nr)) {
 		spin_lock_bh(&r->pool.lock);
-		while (n < HERMIT_PCP_REFILL && !list_empty(&r->pool.pages)) {
-			list_move_tail(r->pool.pages.next, batch);
+		while (n < HERMIT_PCP_REFILL && (batch[n] = pool_pop(r)))
 			n++;
-		}
-		WRITE_ONCE(r->pool.nr, r->pool.nr - n);
 		spin_unlock_bh(&r->pool.lock);
 	}
 	if (!n) {
 		charged = pool_charge(r, HERMIT_PCP_REFILL);
 		old = set_active_memcg(r->memcg);
 		for (; n < charged; n++) {
-			page = alloc_page(HERMIT_PAGE_GFP);
-			if (!page)
+			batch[n] = alloc_page(HERMIT_PAGE_GFP);
+			if (!batch[n])
 				break;
-			set_page_private(page, 1);
-			list_add_tail(&page->lru, batch);
+			set_page_private(batch[n], 1);
 		}
 		set_active_memcg(old);
 		if (n < charged)
@@ -163,19 +175,15 @@ static long pool_gather(struct hermit_region *r, struct list_head *batch)
 /* One page for the caller, unless @stash, the others for this CPU's pool. */
 static struct page *pool_refill(struct hermit_region *r, bool stash)
 {
-	struct page *page, *next, *first = NULL;
+	struct page *batch[HERMIT_PCP_REFILL], *first = NULL;
+	long n = pool_gather(r, batch), i = 0;
 	struct hermit_pcp *pcp;
 	bool tune = false;
-	LIST_HEAD(batch);
-	long n = pool_gather(r, &batch);
 
-	list_for_each_entry_safe(page, next, &batch, lru) {
-		list_del(&page->lru);
-		if (first || stash)
-			pool_stash(r, page);
-		else
-			first = page;
-	}
+	if (n && !stash)
+		first = batch[i++];
+	for (; i < n; i++)
+		pool_stash(r, batch[i]);
 	hermit_count(r, HERMIT_C_CHARGED, n);
 	pcp = get_cpu_ptr(r->pcp);
 	pcp->charged += n;
@@ -220,6 +228,21 @@ void hermit_page_publish(struct hermit_region *r, struct page *page, u64 idx)
 	set_page_private(page, 0);
 }
 
+void hermit_pool_shrink(struct hermit_region *r)
+{
+	struct page *page;
+
+	while (atomic_long_read(&r->used) > READ_ONCE(r->limit)) {
+		spin_lock_bh(&r->pool.lock);
+		page = pool_pop(r);
+		spin_unlock_bh(&r->pool.lock);
+		if (!page)
+			break;
+		page_release(r, page);
+		cond_resched();
+	}
+}
+
 long hermit_room(struct hermit_region *r)
 {
 	return READ_ONCE(r->limit) - atomic_long_read(&r->used) +
@@ -240,7 +263,7 @@ long hermit_pool_pages(struct hermit_region *r)
 /* Nobody takes or gives pages any more. */
 void hermit_pool_destroy(struct hermit_region *r)
 {
-	struct page *page, *next;
+	struct page *page;
 	int cpu;
 
 	if (!r->pcp)
@@ -251,10 +274,8 @@ void hermit_pool_destroy(struct hermit_region *r)
 		while (pcp->nr)
 			page_release(r, pcp->pages[--pcp->nr]);
 	}
-	list_for_each_entry_safe(page, next, &r->pool.pages, lru) {
-		list_del(&page->lru);
+	while ((page = pool_pop(r)))
 		page_release(r, page);
-	}
 	free_percpu(r->pcp);
 	r->pcp = NULL;
 }

@@ -56,7 +56,7 @@
 /* One CPU's ready pages, and how many a refill brings (a shared lock each). */
 #define HERMIT_PCP_PAGES	16
 #define HERMIT_PCP_REFILL	8
-/* Ready pages that reclaim leaves in the shared pool; more go to the system. */
+/* Ready pages that reclaim leaves in the shared pool, at least; see pool.max. */
 #define HERMIT_POOL_SHARED	128
 /* Writes on the wire, at most; beyond it reclaim waits for the server. */
 #define HERMIT_MAX_WRITES	512
@@ -162,8 +162,13 @@ struct hermit_region {
 	long used_max;
 	struct {
 		spinlock_t lock;	/* _bh: completions free pages */
-		struct list_head pages;	/* by page->lru */
+		struct page *first;	/* the next one in page->lru.next */
 		long nr;
+		/*
+		 * Beyond it pages go to the system: what the scheduler wants
+		 * free, lest pages pass the page allocator on every round.
+		 */
+		long max;
 	} pool;
 	struct hermit_pcp __percpu *pcp;
 	wait_queue_head_t room_wq;
@@ -247,7 +252,8 @@ static inline atomic64_t *hermit_word(struct hermit_region *r, u64 idx)
 
 static inline unsigned int hermit_stamp_now(void)
 {
-	return jiffies_to_msecs(jiffies) >> 2;
+	/* Not jiffies_to_msecs(): this is in the fault path, and in a scan. */
+	return (u64)jiffies * MSEC_PER_SEC / HZ >> 2;
 }
 
 static inline struct page *hermit_word_page(u64 w)
@@ -345,6 +351,8 @@ long hermit_pool_pages(struct hermit_region *r);
  * while a read is on its way (the paper's asynchronous I/O). Task context.
  */
 void hermit_pool_top_up(struct hermit_region *r);
+/* The limit was lowered: give free pages to the system down to it. */
+void hermit_pool_shrink(struct hermit_region *r);
 /* Pages that can be had without reclaim. */
 long hermit_room(struct hermit_region *r);
 
