@@ -4,7 +4,11 @@
 # of which a quarter fit, in order, so every access faults and evicts. Hermit's
 # local pool through the EPT hook and through vm_ops->fault, and Linux swap on
 # a RAM disk (brd, page-cluster 0) under the same guest program.
-SIZE=${HERMIT_ARG_SIZE:-48} LIMIT=${HERMIT_ARG_LIMIT:-12}
+#
+# With less local memory pages would go round within the 12 ms for which a page
+# just brought is no victim (an instruction is a nanosecond here), and reclaim
+# would look in vain at most of them.
+SIZE=${HERMIT_ARG_SIZE:-192} LIMIT=${HERMIT_ARG_LIMIT:-48}
 result() { sed "s/^/$1 /" "/out/$1.txt" | grep -E ' (first_touch|fault_read|fault_write|hot_read) ' | while read -r line; do note "$line"; done; }
 
 load_hermit
