@@ -25,6 +25,7 @@ void hermit_policy_init(struct hermit_region *r, unsigned int threads)
 		.batch = HERMIT_BATCH,
 		.threads = 0,
 		.wait = HERMIT_POLICY_WAIT_AUTO,
+		.weight = HERMIT_SHARE_WEIGHT,
 	};
 }
 
@@ -35,16 +36,18 @@ struct policy_field {
 	const char *name;
 };
 
-#define FIELD(b, f, lo, hi) \
-	{ HERMIT_POLICY_##b, offsetof(struct hermit_policy, f), lo, hi, #f }
+/* @option: what the error message calls it, as in QEMU's properties. */
+#define FIELD(b, f, option, lo, hi) \
+	{ HERMIT_POLICY_##b, offsetof(struct hermit_policy, f), lo, hi, option }
 
 static const struct policy_field fields[] = {
-	FIELD(EAGER, eager, 0, 1),
-	FIELD(ASYNC_IO, async_io, 0, 1),
-	FIELD(PREFETCH, prefetch, 0, HERMIT_PREFETCH_MAX),
-	FIELD(BATCH, batch, 1, HERMIT_BATCH),
-	FIELD(THREADS, threads, 0, HERMIT_MAX_THREADS),
-	FIELD(WAIT, wait, 0, HERMIT_POLICY_WAIT_PARK),
+	FIELD(EAGER, eager, "eager-fetch", 0, 1),
+	FIELD(ASYNC_IO, async_io, "async-io", 0, 1),
+	FIELD(PREFETCH, prefetch, "prefetch", 0, HERMIT_PREFETCH_MAX),
+	FIELD(BATCH, batch, "batch", 1, HERMIT_BATCH),
+	FIELD(THREADS, threads, "fixed-threads", 0, HERMIT_MAX_THREADS),
+	FIELD(WAIT, wait, "wait", 0, HERMIT_POLICY_WAIT_PARK),
+	FIELD(WEIGHT, weight, "reclaim-weight", 1, 10000),
 };
 
 static u32 *field_of(struct hermit_policy *p, const struct policy_field *f)

@@ -361,10 +361,12 @@ static bool reclaimer_fn(void *data)
 	if (atomic_read(&r->writes) >= HERMIT_MAX_WRITES || READ_ONCE(r->dead))
 		return true;
 
+	hermit_turn_begin(r);
 	flags = memalloc_noreclaim_save();
 	begin = local_clock();
 	gone = reclaim_batch(r);
 	memalloc_noreclaim_restore(flags);
+	hermit_turn_end(r, gone);
 	if (gone > 0) {
 		t->misses = 0;
 		WRITE_ONCE(t->reclaimed, t->reclaimed + gone);

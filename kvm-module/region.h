@@ -24,6 +24,10 @@
  *	region->tune_lock (trylock only)
  *	region->pool.lock, region->events.lock, wait queue locks: leaves
  *
+ * A batch of reclaim holds a turn (turn.c), outside of all of these. Turns are
+ * few and shared by all regions: nothing in a batch may wait for a server, or
+ * for another region's batch.
+ *
  * A page word is changed only by compare-exchange with a successor that
  * hermit_word_next() gave; that is what makes each transition atomic. No
  * lock is held for it.
@@ -43,6 +47,7 @@
 #include "core/pageword.h"
 #include "core/prefetch.h"
 #include "core/sched.h"
+#include "core/share.h"
 #include "transport.h"
 #include "uapi/hermit.h"
 
@@ -106,6 +111,7 @@ enum hermit_counter {
 	HERMIT_C_ZAPPED,
 	HERMIT_C_SCANNED,
 	HERMIT_C_ROOM_WAITS,
+	HERMIT_C_TURN_WAITS,
 	HERMIT_C_PARKED,
 	HERMIT_C_SPUN,
 	HERMIT_C_WAIT_KERNEL,
@@ -191,6 +197,7 @@ struct hermit_region {
 	struct hermit_policy policy;
 	spinlock_t tune_lock;		/* who feeds back; trylock */
 	struct hermit_sched sched;
+	struct hermit_share share;	/* turn_lock */
 	struct hermit_trial eager;
 	struct hermit_wait wait;	/* of guests' faults; races lose a sample */
 	u64 tuned_fetches, tuned_conflicts, tuned_away;
@@ -326,6 +333,10 @@ static inline void hermit_region_put(struct hermit_region *r)
 /* memory.c: the memory fd */
 extern const struct vm_operations_struct hermit_vm_ops;
 struct file *hermit_memory_create(struct hermit_region *r);
+
+/* turn.c: the host's cap on batches, shared by weight. Task context. */
+void hermit_turn_begin(struct hermit_region *r);
+void hermit_turn_end(struct hermit_region *r, unsigned int pages);
 
 /* pool.c: pages and the budget */
 int hermit_pool_init(struct hermit_region *r);

@@ -74,6 +74,7 @@ void hermit_stats_fill(struct hermit_region *r, struct hermit_stats *st)
 	st->zapped = hermit_stat(r, HERMIT_C_ZAPPED);
 	st->scanned = hermit_stat(r, HERMIT_C_SCANNED);
 	st->room_waits = hermit_stat(r, HERMIT_C_ROOM_WAITS);
+	st->reclaim_turn_waits = hermit_stat(r, HERMIT_C_TURN_WAITS);
 	/* What the paper counts: faults that had to wait for reclaim. */
 	st->direct_reclaims = st->room_waits;
 	st->parked = hermit_stat(r, HERMIT_C_PARKED);

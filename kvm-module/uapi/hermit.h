@@ -156,7 +156,8 @@ struct hermit_stats {
 	__u64 refaults_early;		/* fetched again after fewer evictions than pages are free */
 	__u64 eager_pauses;		/* times that conflicts switched eager fetch off */
 	__u64 reclaim_busy_ns;		/* time in batches, summed over threads */
-	__u64 reserved[28];
+	__u64 reclaim_turn_waits;	/* batches that waited for those of other VMs */
+	__u64 reserved[27];
 };
 
 /*
@@ -170,7 +171,8 @@ struct hermit_stats {
 #define HERMIT_POLICY_BATCH	(1U << 3)
 #define HERMIT_POLICY_THREADS	(1U << 4)
 #define HERMIT_POLICY_WAIT	(1U << 5)
-#define HERMIT_POLICY_ALL	((1U << 6) - 1)
+#define HERMIT_POLICY_WEIGHT	(1U << 6)
+#define HERMIT_POLICY_ALL	((1U << 7) - 1)
 
 enum hermit_wait_policy {
 	HERMIT_POLICY_WAIT_AUTO = 0,	/* spin while the server's answers come soon enough */
@@ -187,6 +189,8 @@ struct hermit_policy {
 	__u32 batch;			/* pages that one flush is shared by, 1 to 32 */
 	__u32 threads;			/* 0: by feedback; else so many, whenever there is work */
 	__u32 wait;			/* enum hermit_wait_policy */
+	__u32 weight;			/* share of the host's reclaim, 1 to 10000; 100 is usual */
+	__u32 reserved[3];
 	char error[HERMIT_ERROR_LEN];	/* out */
 };
 

@@ -4,8 +4,6 @@
 # pin pages of a region a quarter of which may be local, and every byte comes
 # back; nothing is left afterwards.
 load_hermit
-# compaction drains the per-CPU lists, which MemFree leaves out
-free_kib() { sync; echo 3 > /proc/sys/vm/drop_caches; echo 1 > /proc/sys/vm/compact_memory; sleep 1; sed -n 's/^MemFree: *\([0-9]*\).*/\1/p' /proc/meminfo; }
 region-stress --size 64 --limit 16 --threads 4 --ops 5000 --dio /run/w/dio --flip || fail "warm-up run"
 before=$(free_kib)
 region-stress --size 64 --limit 16 --threads 4 --ops 25000 --seed 2 > /out/plain || fail "plain run: $(cat /out/plain)"
@@ -14,6 +12,14 @@ cat /out/plain /out/dio
 note "$(sed 's/ clean.*//' /out/plain)"
 after=$(free_kib)
 [ $((before - after)) -lt 4096 ] || fail "$((before - after)) KiB not given back"
+# Two at once, and one batch at a time on the whole host.
+echo 1 > /sys/module/hermit/parameters/reclaim_max
+region-stress --size 32 --limit 8 --threads 2 --ops 15000 --seed 4 > /out/first &
+region-stress --size 32 --limit 8 --threads 2 --ops 15000 --seed 5 > /out/second || fail "second of two: $(cat /out/second)"
+wait $! || fail "first of two: $(cat /out/first)"
+waits=$(cat /out/first /out/second | sed 's/.*turn_waits=//' | awk "{ n += \$1 } END { print n }")
+note "two regions, one batch at a time: $waits waits for a turn"
+[ "$waits" -gt 0 ] || fail "no batch ever waited for another: reclaim_max has no effect"
 ! region-stress --server bogus:1 2> /out/err || fail "unknown scheme accepted"
 grep -q 'no such transport' /out/err || fail "unknown scheme: $(cat /out/err)"
 ! region-stress --limit 0 2> /out/err || fail "limit 0 accepted"

@@ -266,12 +266,12 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	evictions = st.evicted_clean + st.evicted_dirty + st.evicted_zero;
-	printf("stress failures=%lu evictions=%lu clean=%llu dirty=%llu zero=%llu fetches=%llu conflicts=%llu rescued=%llu pinned=%llu kept=%llu room_waits=%llu faults_host=%llu resident=%llu max=%llu limit=%llu local=%llu pool=%llu remote=%llu read_errors=%llu write_errors=%llu discarded=%llu metadata=%llu\n",
+	printf("stress failures=%lu evictions=%lu clean=%llu dirty=%llu zero=%llu fetches=%llu conflicts=%llu rescued=%llu pinned=%llu kept=%llu room_waits=%llu faults_host=%llu resident=%llu max=%llu limit=%llu local=%llu pool=%llu remote=%llu read_errors=%llu write_errors=%llu discarded=%llu metadata=%llu turn_waits=%llu\n",
 	       atomic_load(&failures), evictions, st.evicted_clean, st.evicted_dirty,
 	       st.evicted_zero, st.fetches, st.conflicts, st.rescued, st.pinned, st.kept,
 	       st.room_waits, st.faults_host, st.resident, st.resident_max,
 	       st.limit / PAGE, st.local, st.pool, st.remote, st.read_errors,
-	       st.write_errors, st.discarded, st.metadata_bytes);
+	       st.write_errors, st.discarded, st.metadata_bytes, st.reclaim_turn_waits);
 	if (st.resident > st.limit / PAGE) {
 		fprintf(stderr, "resident %llu above the limit of %llu pages\n",
 			st.resident, st.limit / PAGE);

@@ -82,6 +82,7 @@ static HermitMemoryCounters *hermit_counters(const struct hermit_stats *st)
     c->zapped = st->zapped;
     c->scanned = st->scanned;
     c->room_waits = st->room_waits;
+    c->turn_waits = st->reclaim_turn_waits;
     c->parked = st->parked;
     c->spun = st->spun;
     c->waits_in_kvm = st->wait_srcu;

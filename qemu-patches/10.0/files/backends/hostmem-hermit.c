@@ -358,6 +358,8 @@ static uint32_t *hermit_policy_field(struct hermit_policy *p, uint32_t bit)
         return &p->threads;
     case HERMIT_POLICY_WAIT:
         return &p->wait;
+    case HERMIT_POLICY_WEIGHT:
+        return &p->weight;
     default:
         g_assert_not_reached();
     }
@@ -474,6 +476,7 @@ static void hermit_instance_init(Object *obj)
         .async_io = 1,
         .prefetch = 32,
         .batch = 32,
+        .weight = 100,
     };
     qemu_uuid_generate(&h->uuid);
 }
@@ -552,6 +555,8 @@ static void hermit_class_init(ObjectClass *oc, void *data)
         "Most pages to take from the guest with one TLB flush, 1 to 32");
     hermit_add_switch(oc, "fixed-threads", false, HERMIT_POLICY_THREADS,
         "How many threads give up pages; 0: by feedback");
+    hermit_add_switch(oc, "reclaim-weight", false, HERMIT_POLICY_WEIGHT,
+        "Share of the host's reclaim among VMs, 1 to 10000 (default: 100)");
     object_class_property_add_enum(oc, "wait", "HermitWaitMode",
                                    &HermitWaitMode_lookup, hermit_get_wait,
                                    hermit_set_wait);

@@ -475,6 +475,14 @@ static void test_kernel_refusals(void)
                 "-object hermit-memory,id=ram0,size=256M,"
                 "reclaim-threads=100000",
                 "hermit-memory 'ram0': reclaim-threads 100000");
+    /* known to the kernel only, after the object has its memory */
+    expect_exit("-m 256M -machine q35,memory-backend=ram0 "
+                "-object hermit-memory,id=ram0,size=256M,batch=99",
+                "hermit-memory 'ram0': batch 99: must be from 1 to 32");
+    expect_exit("-m 256M -machine q35,memory-backend=ram0 "
+                "-object hermit-memory,id=ram0,size=256M,"
+                "reclaim-threads=2,fixed-threads=3",
+                "hermit-memory 'ram0': fixed-threads 3: must be from 0 to 2");
 }
 
 /* Postcopy needs userfaultfd; write tracking too */
