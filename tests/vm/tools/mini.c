@@ -14,6 +14,8 @@
  *			takes signals and keeps nobody from updating memslots
  *	bench		ticks of the TSC per page and thread (instructions, under
  *			-icount)
+ *	burst		bursts of random writes with pauses: how many faults had
+ *			to wait for room, with --threads reclaim threads
  *
  * Prints "NAME VALUE" lines. Exit status: 0 all is well, 1 it is not, 2 the
  * test could not be made, 77 this KVM can't.
@@ -37,7 +39,7 @@ static struct minivm_config config = {
 	.size = 64UL << 20, .limit = 16UL << 20, .vcpus = 1,
 };
 static uint32_t ops = 100000, seed = 1, rounds = 1;
-static unsigned int hosts;
+static unsigned int hosts, threads;
 static pid_t server_pid;
 static struct minivm vm;
 
@@ -452,6 +454,54 @@ static int bench(void)
 	return 0;
 }
 
+/* --- burst ----------------------------------------------------------------- */
+
+static void set_threads(uint32_t n)
+{
+	struct hermit_policy p = {
+		.size = sizeof(p), .set = HERMIT_POLICY_THREADS, .threads = n,
+	};
+
+	if (ioctl(vm.control, HERMIT_SET_POLICY, &p))
+		die("--threads %u: %s", n, p.error);
+}
+
+/*
+ * All vCPUs touch @ops pages each, at random, then nobody does anything for as
+ * long as that took: half of the CPUs' time is idle if there are as many CPUs
+ * as vCPUs. The second half of the bursts is measured, when feedback has
+ * learned.
+ */
+static int burst(void)
+{
+	unsigned long errors = 0;
+	struct hermit_stats st;
+	uint64_t waits = 0, evicted = 0, faults = 0;
+	double t, busy = 0;
+
+	set_threads(threads);
+	for (uint32_t i = 0; i < rounds; i++) {
+		if (i == rounds / 2) {
+			minivm_region_stats(&vm, &st);
+			waits = st.room_waits;
+			evicted = evictions();
+			faults = st.fetches;
+			busy = 0;
+		}
+		t = now();
+		errors += minivm_run_all(&vm, config.vcpus, ops, seed + i, 1, false);
+		t = now() - t;
+		busy += t;
+		usleep(t * 1000000);
+	}
+	minivm_region_stats(&vm, &st);
+	printf("burst threads %u direct-reclaims %llu fetches %llu evictions %lu ms-per-burst %.1f threads-now %u\n",
+	       threads, st.room_waits - waits, st.fetches - faults,
+	       evictions() - evicted, busy * 1000 / (rounds - rounds / 2),
+	       st.threads_now);
+	return errors != 0;
+}
+
 /* --- main ------------------------------------------------------------------ */
 
 static const struct command {
@@ -464,6 +514,7 @@ static const struct command {
 	{ "prefault", prefault, true },
 	{ "park", park, true },
 	{ "bench", bench, false },
+	{ "burst", burst, true },
 };
 
 static const struct option options[] = {
@@ -476,6 +527,7 @@ static const struct option options[] = {
 	{ "rounds", required_argument, NULL, 'r' },
 	{ "seed", required_argument, NULL, 'x' },
 	{ "pause", required_argument, NULL, 'p' },
+	{ "threads", required_argument, NULL, 't' },	/* for burst; 0: by feedback */
 	{ "anon", no_argument, NULL, 'a' },		/* no region: for comparison */
 	{ "smm", no_argument, NULL, 'm' },		/* every other round in SMM */
 	{ NULL, 0, NULL, 0 },
@@ -496,6 +548,7 @@ static void parse_options(int argc, char **argv)
 		case 'r': rounds = strtoul(optarg, NULL, 0); break;
 		case 'x': seed = strtoul(optarg, NULL, 0); break;
 		case 'p': server_pid = atoi(optarg); break;
+		case 't': threads = atoi(optarg); break;
 		case 'a': config.anonymous = true; break;
 		case 'm': config.smm = true; break;
 		default: exit(2);
@@ -520,7 +573,7 @@ int main(int argc, char **argv)
 		if (optind == argc - 1 && !strcmp(argv[optind], commands[i].name))
 			cmd = &commands[i];
 	if (!cmd)
-		die("which one: stress, dirty-log, prefault, park or bench?");
+		die("which one: stress, dirty-log, prefault, park, bench or burst?");
 	if (cmd->needs_region && config.anonymous)
 		die("%s needs a region, not --anon", cmd->name);
 	config.dirty_log = cmd->run == dirty_log;
