@@ -130,18 +130,23 @@ config_listen (HermitConfig *config, char **texts, GError **error)
 {
   for (; texts && *texts; texts++)
     {
+      gboolean rdma = g_str_has_prefix (*texts, "rdma:");
       HermitAddress address;
 
-      if (!g_str_has_prefix (*texts, "tcp:"))
-        return invalid (error, "--listen: '%s' is not tcp:ADDR:PORT", *texts);
-      if (!hermit_address_parse (*texts + strlen ("tcp:"), &address, error))
+      if (!rdma && !g_str_has_prefix (*texts, "tcp:"))
+        return invalid (error,
+                        "--listen: '%s' is not tcp:ADDR:PORT or "
+                        "rdma:ADDR:PORT",
+                        *texts);
+      if (!hermit_address_parse (strchr (*texts, ':') + 1, &address, error))
         {
           g_prefix_error (error, "--listen: ");
           return FALSE;
         }
-      g_array_append_val (config->listen, address);
+      g_array_append_val (rdma ? config->listen_rdma : config->listen,
+                          address);
     }
-  if (!config->listen->len)
+  if (!config->listen->len && !config->listen_rdma->len)
     return invalid (error, "--listen is missing: tcp:ADDR:PORT");
   return TRUE;
 }
@@ -191,7 +196,7 @@ hermit_config_new (int *argc, char ***argv, GError **error)
   const GOptionEntry entries[] = {
     { "listen", 'l', 0, G_OPTION_ARG_STRING_ARRAY, &listen,
       "Serve clients there; may be repeated. Port 0 takes a free one",
-      "tcp:ADDR:PORT" },
+      "tcp:ADDR:PORT|rdma:ADDR:PORT" },
     { "capacity", 'c', 0, G_OPTION_ARG_STRING, &capacity,
       "Memory to lend, in all", "SIZE" },
     { "key-file", 'k', 0, G_OPTION_ARG_FILENAME, &config->key_file,
@@ -212,6 +217,7 @@ hermit_config_new (int *argc, char ***argv, GError **error)
   };
 
   config->listen = g_array_new (FALSE, FALSE, sizeof (HermitAddress));
+  config->listen_rdma = g_array_new (FALSE, FALSE, sizeof (HermitAddress));
   context = g_option_context_new ("[COMMAND..] - lend memory to virtual "
                                   "machines on other hosts");
   g_option_context_add_main_entries (context, entries, NULL);
@@ -248,6 +254,7 @@ hermit_config_free (HermitConfig *config)
   if (!config)
     return;
   g_array_unref (config->listen);
+  g_array_unref (config->listen_rdma);
   g_free (config->key_file);
   g_free (config->control);
   g_free (config->metrics);

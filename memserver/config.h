@@ -13,7 +13,8 @@ typedef struct
 
 typedef struct
 {
-  GArray *listen; /* of HermitAddress */
+  GArray *listen;      /* of HermitAddress */
+  GArray *listen_rdma; /* the same */
   guint64 capacity;
   guint64 min_free;
   gboolean overcommit;

@@ -34,7 +34,9 @@
 struct HermitConn
 {
   HermitServer *server;
-  int fd;
+  int fd; /* -1: it has ops */
+  const HermitConnOps *ops;
+  gpointer io;
   char *peer;
   gint stop;              /* HermitStop, atomic */
   HermitSession *session; /* while attached */
@@ -83,6 +85,11 @@ hermit_conn_stop (HermitConn *conn, HermitStop how)
   while (was < (gint)how
          && !g_atomic_int_compare_and_exchange (&conn->stop, was, how))
     was = g_atomic_int_get (&conn->stop);
+  if (conn->ops)
+    {
+      conn->ops->stop (conn->io, how);
+      return;
+    }
   /* Wakes the thread; data already queued may still come out of recv(). */
   shutdown (conn->fd, how == HERMIT_STOP_FENCE ? SHUT_RDWR : SHUT_RD);
 }
@@ -110,9 +117,10 @@ hermit_conns_drain (HermitConns *conns)
   g_mutex_unlock (&conns->lock);
 }
 
-/* NULL, and @fd closed, if too many strangers are at the door. */
+/* NULL, and @fd or @io gone, if too many strangers are at the door. */
 static HermitConn *
-conn_new (HermitServer *server, int fd, const char *peer)
+conn_new (HermitServer *server, int fd, const HermitConnOps *ops, gpointer io,
+          const char *peer)
 {
   HermitConns *conns = server->conns;
   HermitConn *conn = NULL;
@@ -123,6 +131,8 @@ conn_new (HermitServer *server, int fd, const char *peer)
       conn = g_new0 (HermitConn, 1);
       conn->server = server;
       conn->fd = fd;
+      conn->ops = ops;
+      conn->io = io;
       conn->peer = g_strdup (peer);
       g_ptr_array_add (conns->all, conn);
       conns->handshakes++;
@@ -132,7 +142,10 @@ conn_new (HermitServer *server, int fd, const char *peer)
     {
       g_warning ("%s: connection closed: %d others have not said who they are",
                  peer, HANDSHAKES_MAX);
-      close (fd);
+      if (ops)
+        ops->free (io);
+      else
+        close (fd);
     }
   return conn;
 }
@@ -144,7 +157,11 @@ conn_free (HermitConn *conn)
 
   g_mutex_lock (&conns->lock);
   g_ptr_array_remove_fast (conns->all, conn);
-  close (conn->fd);
+  /* Under the lock, for those who stop what they find in the set. */
+  if (conn->ops)
+    conn->ops->free (conn->io);
+  else
+    close (conn->fd);
   g_cond_broadcast (&conns->gone);
   g_mutex_unlock (&conns->lock);
   g_free (conn->peer);
@@ -182,6 +199,20 @@ conn_set_options (HermitConn *conn)
   conn_set_option (conn, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
   conn_set_option (conn, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
   conn_set_option (conn, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS);
+}
+
+static ssize_t
+conn_io_receive (HermitConn *conn, void *to, gsize length, gint64 deadline)
+{
+  return conn->ops ? conn->ops->receive (conn->io, to, length, deadline)
+                   : hermit_io_receive (conn->fd, to, length, deadline);
+}
+
+static gboolean
+conn_io_send (HermitConn *conn, const void *data, gsize length)
+{
+  return conn->ops ? conn->ops->send (conn->io, data, length)
+                   : hermit_io_send (conn->fd, data, length);
 }
 
 /* Let the peer read what was sent before close() resets the connection. */
@@ -224,7 +255,7 @@ conn_refuse (HermitConn *conn, guint32 code, const char *format, ...)
                     sizeof (frame.refuse));
   frame.refuse.code = cpu_to_le32 (code);
   g_strlcpy (frame.refuse.text, why, sizeof (frame.refuse.text));
-  hermit_io_send (conn->fd, &frame, sizeof (frame));
+  conn_io_send (conn, &frame, sizeof (frame));
   atomic_fetch_add (&conn->server->refusals[code], 1);
   return FALSE;
 }
@@ -240,7 +271,7 @@ conn_send_frame (HermitConn *conn, guint8 type, const void *payload,
   hermit_wire_fill (&hdr, type, 0, 0, 0, length);
   memcpy (frame, &hdr, sizeof (hdr));
   memcpy (frame + sizeof (hdr), payload, length);
-  return hermit_io_send (conn->fd, frame, sizeof (hdr) + length);
+  return conn_io_send (conn, frame, sizeof (hdr) + length);
 }
 
 static gboolean
@@ -251,7 +282,7 @@ conn_receive (HermitConn *conn, void *to, gsize length, gint64 deadline,
 
   while (length)
     {
-      ssize_t n = hermit_io_receive (conn->fd, at, length, deadline);
+      ssize_t n = conn_io_receive (conn, at, length, deadline);
 
       if (n <= 0 && g_atomic_int_get (&conn->stop) != HERMIT_STOP_NONE)
         return conn_refuse (conn, HERMIT_REFUSE_DRAINING,
@@ -477,14 +508,20 @@ conn_main (gpointer data)
   guint64 caps = 0;
   gboolean ok;
 
-  conn_set_options (conn);
+  if (!conn->ops)
+    conn_set_options (conn);
   ok = conn_handshake (conn, &caps);
   conn_handshake_over (conn);
-  if (ok)
+  if (ok && conn->ops)
+    conn->ops->serve (conn->io, conn, conn->session);
+  else if (ok)
     conn_serve (conn, caps);
+  if (conn->ops)
+    conn->ops->leave (conn->io);
   if (conn->session)
     hermit_session_detach (conn->session, conn);
-  conn_linger (conn);
+  if (!conn->ops)
+    conn_linger (conn);
   conn_free (conn);
   return NULL;
 }
@@ -492,16 +529,17 @@ conn_main (gpointer data)
 void
 hermit_conn_run (HermitServer *server, int fd, const char *peer)
 {
-  HermitConn *conn = conn_new (server, fd, peer);
+  HermitConn *conn = conn_new (server, fd, NULL, NULL, peer);
 
   if (conn)
     conn_main (conn);
 }
 
-void
-hermit_conn_start (HermitServer *server, int fd, const char *peer)
+static void
+conn_start (HermitServer *server, int fd, const HermitConnOps *ops,
+            gpointer io, const char *peer)
 {
-  HermitConn *conn = conn_new (server, fd, peer);
+  HermitConn *conn = conn_new (server, fd, ops, io, peer);
   g_autoptr (GError) error = NULL;
   GThread *thread;
 
@@ -516,4 +554,17 @@ hermit_conn_start (HermitServer *server, int fd, const char *peer)
   g_warning ("%s: connection closed: %s", peer, error->message);
   conn_handshake_over (conn);
   conn_free (conn);
+}
+
+void
+hermit_conn_start (HermitServer *server, int fd, const char *peer)
+{
+  conn_start (server, fd, NULL, NULL, peer);
+}
+
+void
+hermit_conn_start_with (HermitServer *server, const HermitConnOps *ops,
+                        gpointer io, const char *peer)
+{
+  conn_start (server, -1, ops, io, peer);
 }

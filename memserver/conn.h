@@ -2,15 +2,18 @@
 #ifndef HERMIT_CONN_H
 #define HERMIT_CONN_H
 /*
- * A connection: a socket and the thread that serves it, from HELLO to its
- * end. The thread owns the socket; others may only stop it.
+ * A connection: a socket, or what else carries frames, and the thread that
+ * serves it, from HELLO to its end. The thread owns it; others may only stop
+ * it.
  */
 #include <glib.h>
+#include <sys/types.h>
 
 #include "server.h"
 
 typedef struct HermitConn HermitConn;
 typedef struct HermitConns HermitConns;
+typedef struct HermitSession HermitSession;
 
 typedef enum
 {
@@ -27,6 +30,28 @@ void hermit_conn_start (HermitServer *server, int fd, const char *peer);
 
 /* The same in the caller's thread; returns at the connection's end. */
 void hermit_conn_run (HermitServer *server, int fd, const char *peer);
+
+/*
+ * What a connection that is no socket does itself. All but stop are called by
+ * the connection's thread.
+ */
+typedef struct
+{
+  /* As hermit_io_receive() and hermit_io_send(). */
+  ssize_t (*receive) (gpointer io, void *to, gsize length, gint64 deadline);
+  gboolean (*send) (gpointer io, const void *data, gsize length);
+  /* Any thread: no more requests; with FENCE end all that is going on. */
+  void (*stop) (gpointer io, HermitStop how);
+  /* Answer requests until the end, which may be END, or the stop. */
+  void (*serve) (gpointer io, HermitConn *conn, HermitSession *session);
+  /* When this returned, nothing touches the session's region any more. */
+  void (*leave) (gpointer io);
+  void (*free) (gpointer io);
+} HermitConnOps;
+
+/* As hermit_conn_start(); @io is now owned by the callee. */
+void hermit_conn_start_with (HermitServer *server, const HermitConnOps *ops,
+                             gpointer io, const char *peer);
 
 /*
  * Any thread, as long as the connection is known to exist: it is attached to

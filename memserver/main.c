@@ -13,6 +13,7 @@
 #include "conn.h"
 #include "control.h"
 #include "listener.h"
+#include "rdma_listener.h"
 #include "server.h"
 #include "session.h"
 #include "store.h"
@@ -53,7 +54,8 @@ on_signal (gpointer data)
 /* Everything that is listened on; FALSE with what there was until then. */
 static gboolean
 listen_all (const HermitConfig *config, HermitServer *server,
-            HermitControl *control, GPtrArray *listeners, GError **error)
+            HermitControl *control, GPtrArray *listeners, GPtrArray *rdma,
+            GError **error)
 {
   for (guint i = 0; i < config->listen->len; i++)
     {
@@ -66,6 +68,18 @@ listen_all (const HermitConfig *config, HermitServer *server,
         return FALSE;
       g_ptr_array_add (listeners, listener);
       printf ("listening on tcp:%s\n", hermit_listener_name (listener));
+    }
+  for (guint i = 0; i < config->listen_rdma->len; i++)
+    {
+      HermitRdmaListener *listener
+          = hermit_rdma_listener_new (&g_array_index (config->listen_rdma,
+                                                      HermitAddress, i),
+                                      server, error);
+
+      if (!listener)
+        return FALSE;
+      g_ptr_array_add (rdma, listener);
+      printf ("listening on rdma:%s\n", hermit_rdma_listener_name (listener));
     }
   if (config->control)
     {
@@ -101,6 +115,8 @@ serve (const HermitConfig *config, GError **error)
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   g_autoptr (GPtrArray) listeners
       = g_ptr_array_new_with_free_func ((GDestroyNotify)hermit_listener_free);
+  g_autoptr (GPtrArray) rdma = g_ptr_array_new_with_free_func (
+      (GDestroyNotify)hermit_rdma_listener_free);
   g_autofree char *capacity = NULL;
   HermitServer server = { .key = NULL };
   HermitControl *control;
@@ -125,7 +141,7 @@ serve (const HermitConfig *config, GError **error)
   g_message ("lending %s%s, %s", capacity,
              config->overcommit ? ", overcommitted" : "",
              key ? "to clients with the key" : "to anybody: there is no key");
-  ok = listen_all (config, &server, control, listeners, error);
+  ok = listen_all (config, &server, control, listeners, rdma, error);
   if (ok)
     {
       g_main_loop_run (loop);
@@ -133,6 +149,7 @@ serve (const HermitConfig *config, GError **error)
     }
 
   g_ptr_array_set_size (listeners, 0);
+  g_ptr_array_set_size (rdma, 0);
   hermit_control_free (control);
   hermit_conns_drain (server.conns);
   hermit_sessions_free (server.sessions);

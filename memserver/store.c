@@ -396,6 +396,53 @@ hermit_region_discard (HermitRegion *region, guint64 offset, guint64 length)
   return HERMIT_WIRE_OK;
 }
 
+guint8
+hermit_region_lend (HermitRegion *region, guint64 offset, void **memory,
+                    guint64 *length)
+{
+  static const guint8 zeros[PAGE];
+  guint64 i = offset / HERMIT_EXTENT_SIZE;
+  guint64 bytes = extent_bytes (region, i);
+  Extent *extent = &region->extents[i];
+  const char *lacking = NULL;
+  gboolean fresh, ok = TRUE;
+
+  g_mutex_lock (region_lock (region, i));
+  fresh = !extent->backed;
+  if (fresh)
+    lacking = extent_back (region, i);
+  for (guint64 at = offset; ok && !lacking && at < offset + bytes; at += PAGE)
+    {
+      guint64 *word = &extent->stored[STORED_WORD (at)];
+
+      if (*word & STORED_BIT (at))
+        continue;
+      /* What was discarded may still be there. */
+      if (!fresh)
+        ok = hermit_guard_copy (region->base + at, zeros, PAGE);
+      if (!ok)
+        break;
+      *word |= STORED_BIT (at);
+      extent->pages++;
+      atomic_fetch_add (&region->stored, PAGE);
+    }
+  g_mutex_unlock (region_lock (region, i));
+
+  region_note_memory (region, lacking);
+  if (lacking)
+    return HERMIT_WIRE_ENOSPC;
+  if (!ok)
+    {
+      g_warning ("%s: the extent at 0x%" G_GINT64_MODIFIER
+                 "x cannot be written",
+                 region->label, offset);
+      return HERMIT_WIRE_EIO;
+    }
+  *memory = region->base + offset;
+  *length = bytes;
+  return HERMIT_WIRE_OK;
+}
+
 guint64
 hermit_region_size (HermitRegion *region)
 {

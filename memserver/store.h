@@ -59,6 +59,15 @@ guint8 hermit_region_write (HermitRegion *region, guint64 offset,
 guint8 hermit_region_discard (HermitRegion *region, guint64 offset,
                               guint64 length);
 
+/*
+ * Lend the memory of the extent at @offset, a multiple of HERMIT_EXTENT_SIZE,
+ * to somebody who writes without asking: all its pages count as stored from
+ * now on, those that were not are zeros. It stays where it is until the extent
+ * is discarded. Returns an enum hermit_wire_status, with *@memory and *@length.
+ */
+guint8 hermit_region_lend (HermitRegion *region, guint64 offset,
+                           void **memory, guint64 *length);
+
 guint64 hermit_region_size (HermitRegion *region);
 /* Bytes of the pages that are stored, and of the extents that hold them. */
 guint64 hermit_region_stored (HermitRegion *region);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef HERMIT_RDMA_CONN_H
+#define HERMIT_RDMA_CONN_H
+/*
+ * The RDMA side of a session: its control connection, which is a HermitConn,
+ * and the data connections and registrations of its epoch. wire/rdma.h has the
+ * protocol.
+ *
+ *   HermitConn thread:  control connection - GRANT, RELEASE, PING, END
+ *   nobody:             data connections   - READ, WRITE, by the device
+ */
+#include <glib.h>
+#include <rdma/rdma_cma.h>
+
+#include "conn.h"
+#include "wire/rdma.h"
+
+typedef struct HermitRdmaConn HermitRdmaConn;
+
+/* Control connections that data connections may join. Reference-counted. */
+typedef struct HermitRdmaJoins HermitRdmaJoins;
+
+HermitRdmaJoins *hermit_rdma_joins_new (void);
+HermitRdmaJoins *hermit_rdma_joins_ref (HermitRdmaJoins *joins);
+void hermit_rdma_joins_unref (HermitRdmaJoins *joins);
+
+/*
+ * Accept the control connection that @id asks for; its events have been
+ * acknowledged. The connection owns @id now, also on failure.
+ */
+HermitRdmaConn *hermit_rdma_conn_new (struct rdma_cm_id *id,
+                                      HermitRdmaJoins *joins, GError **error);
+extern const HermitConnOps hermit_rdma_conn_ops;
+
+/*
+ * Accept the data connection that @id asks for with @token. On success it
+ * belongs to the session. Otherwise the code to refuse it with, and *@why.
+ */
+guint32 hermit_rdma_joins_accept (
+    HermitRdmaJoins *joins, struct rdma_cm_id *id,
+    const guint8 token[HERMIT_RDMA_TOKEN_LEN], char **why);
+
+#endif /* HERMIT_RDMA_CONN_H */
