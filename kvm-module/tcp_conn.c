@@ -33,7 +33,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
-#include "tcp_auth.h"
+#include "handshake.h"
 #include "tcp_conn.h"
 #include "tcp_queue.h"
 #include "tcp_sock.h"
@@ -579,7 +579,7 @@ void hermit_tcp_conn_destroy(struct hermit_tcp_conn *conn)
 
 void hermit_tcp_conn_start(struct hermit_tcp_conn *conn, struct socket *sock,
 			   unsigned int lists,
-			   const struct hermit_tcp_session *session)
+			   const struct hermit_session *session)
 {
 	unsigned int i;
 

@@ -19,7 +19,7 @@ struct delayed_work;
 struct hermit_server_stats;
 struct hermit_tcp_conn;
 struct hermit_tcp_queue;
-struct hermit_tcp_session;
+struct hermit_session;
 struct socket;
 struct workqueue_struct;
 
@@ -45,7 +45,7 @@ void hermit_tcp_conn_destroy(struct hermit_tcp_conn *conn);
  */
 void hermit_tcp_conn_start(struct hermit_tcp_conn *conn, struct socket *sock,
 			   unsigned int lists,
-			   const struct hermit_tcp_session *session);
+			   const struct hermit_session *session);
 
 /*
  * Close the socket and stop the threads; without a socket, nothing. Requests

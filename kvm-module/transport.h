@@ -118,6 +118,15 @@ struct hermit_transport_ops {
 	void (*close)(struct hermit_link *link, bool end);
 };
 
+struct net;
+struct sockaddr_storage;
+
+/* "A.B.C.D:PORT" or "[IPV6]:PORT" as an address in @net; -EINVAL: none. */
+int hermit_link_parse_address(struct net *net, const char *address,
+			      struct sockaddr_storage *addr);
+#define HERMIT_NOT_AN_ADDRESS \
+	"not an address: give A.B.C.D:PORT or [IPV6]:PORT, in numbers"
+
 /* Registry, in transport.c. Process context. */
 int hermit_transport_register(const struct hermit_transport_ops *ops);
 void hermit_transport_unregister(const struct hermit_transport_ops *ops);
@@ -131,5 +140,6 @@ void hermit_link_close(struct hermit_link *link, bool end);
 
 extern const struct hermit_transport_ops hermit_transport_local;
 extern const struct hermit_transport_ops hermit_transport_tcp;
+extern const struct hermit_transport_ops hermit_transport_rdma; /* hermit-rdma.ko's */
 
 #endif /* HERMIT_TRANSPORT_H */

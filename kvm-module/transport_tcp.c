@@ -12,7 +12,7 @@
  *		  └─socket─┘	      └─socket─┘	tcp_sock.c
  *
  *	work item: is each connection well? else stop all of them, and
- *	connect anew with back-off: tcp_auth.c, and then start them again
+ *	connect anew with back-off: handshake.c, and then start them again
  *
  * Reads and writes have connections of their own, so that a read that a vCPU
  * waits for is never behind a batch of pages in a socket's buffer. A link with
@@ -47,10 +47,7 @@
 #define pr_fmt(fmt) "hermit: " fmt
 
 #include <linux/err.h>
-#include <linux/in.h>
-#include <linux/inet.h>
 #include <linux/jiffies.h>
-#include <linux/kstrtox.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -61,7 +58,7 @@
 #include <linux/workqueue.h>
 #include <net/net_namespace.h>
 
-#include "tcp_auth.h"
+#include "handshake.h"
 #include "tcp_conn.h"
 #include "tcp_queue.h"
 #include "tcp_sock.h"
@@ -94,7 +91,7 @@ MODULE_PARM_DESC(tcp_deadline_ms,
 struct hermit_tcp_link {
 	struct hermit_link base;	/* first: ops */
 	struct hermit_tcp_queue queue;
-	struct hermit_tcp_identity id;
+	struct hermit_identity id;
 	struct net *net;		/* the creator's; held */
 	struct sockaddr_storage addr;
 	char server[HERMIT_SERVER_LEN];	/* "tcp:ADDRESS", for messages */
@@ -125,39 +122,6 @@ struct hermit_tcp_link {
 static struct hermit_tcp_link *to_tcp(struct hermit_link *link)
 {
 	return container_of(link, struct hermit_tcp_link, base);
-}
-
-/* --- address --------------------------------------------------------------- */
-
-/* "A.B.C.D:PORT" or "[v6]:PORT" */
-static int parse_address(struct hermit_tcp_link *link, const char *address)
-{
-	struct sockaddr_in *in = (struct sockaddr_in *)&link->addr;
-	char host[HERMIT_SERVER_LEN], *port;
-	int family = AF_INET, ret;
-	char *start = host;
-	u16 n;
-
-	if (strscpy(host, address) < 0)
-		return -EINVAL;
-	port = strrchr(host, ':');
-	if (!port)
-		return -EINVAL;
-	*port++ = '\0';
-	if (host[0] == '[') {
-		if (port - host < 3 || port[-2] != ']')
-			return -EINVAL;
-		port[-2] = '\0';
-		start++;
-		family = AF_INET6;
-	}
-	if (kstrtou16(port, 10, &n) || !n)
-		return -EINVAL;
-	ret = inet_pton_with_scope(link->net, family, start, NULL, &link->addr);
-	if (ret)
-		return ret;
-	in->sin_port = htons(n);	/* at the same place in a v6 address */
-	return 0;
 }
 
 /* --- connecting ------------------------------------------------------------ */
@@ -202,9 +166,46 @@ static void say_connect(struct hermit_tcp_link *link, int err)
 	}
 }
 
+struct tcp_channel {
+	struct hermit_channel base;
+	struct socket *sock;
+};
+
+static int channel_send(struct hermit_channel *ch, const void *buf, size_t len)
+{
+	struct tcp_channel *tcp = container_of(ch, struct tcp_channel, base);
+
+	return hermit_tcp_sock_send(tcp->sock, buf, len);
+}
+
+static int channel_recv(struct hermit_channel *ch, void *buf, size_t len,
+			long timeout)
+{
+	struct tcp_channel *tcp = container_of(ch, struct tcp_channel, base);
+
+	hermit_tcp_sock_set_timeout(tcp->sock, timeout);
+	return hermit_tcp_sock_recv(tcp->sock, buf, len);
+}
+
+static int shake_hands(struct hermit_tcp_link *link, struct socket *sock,
+		       u64 epoch, struct hermit_session *session)
+{
+	struct tcp_channel ch = {
+		.base = { .send = channel_send, .recv = channel_recv },
+		.sock = sock,
+	};
+	int ret;
+
+	hermit_tcp_sock_set_timeout(sock, HANDSHAKE_TIMEOUT);
+	ret = hermit_handshake(&ch.base, &link->id, epoch, HANDSHAKE_TIMEOUT,
+			       session, link->why);
+	hermit_tcp_sock_set_timeout(sock, MAX_SCHEDULE_TIMEOUT);
+	return ret;
+}
+
 /* A connected socket that shook hands; with @epoch 0 in a new epoch. */
 static struct socket *open_one(struct hermit_tcp_link *link, u64 epoch,
-			       struct hermit_tcp_session *session)
+			       struct hermit_session *session)
 {
 	struct socket *sock;
 	int ret;
@@ -222,9 +223,7 @@ static struct socket *open_one(struct hermit_tcp_link *link, u64 epoch,
 			say_connect(link, ret);
 	}
 	if (!ret)
-		ret = hermit_tcp_handshake(sock, &link->id, epoch,
-					   HANDSHAKE_TIMEOUT, session,
-					   link->why);
+		ret = shake_hands(link, sock, epoch, session);
 	set_opening(link, NULL);
 	if (ret) {
 		hermit_tcp_sock_release(sock);
@@ -247,7 +246,7 @@ static unsigned int lists_of(unsigned int index, unsigned int nr)
  * errno, with link->why.
  */
 static int open_epoch(struct hermit_tcp_link *link, struct socket **socks,
-		      struct hermit_tcp_session *session)
+		      struct hermit_session *session)
 {
 	unsigned int nr, i;
 	int ret;
@@ -260,7 +259,7 @@ static int open_epoch(struct hermit_tcp_link *link, struct socket **socks,
 	if (session->caps & HERMIT_CAP_MULTICONN)
 		nr = min(link->nr_conns, session->max_connections);
 	for (i = 1; i < nr; i++) {
-		struct hermit_tcp_session joined;
+		struct hermit_session joined;
 
 		socks[i] = open_one(link, session->epoch, &joined);
 		if (IS_ERR(socks[i])) {
@@ -279,7 +278,7 @@ err_release:
 /* The fence is complete: post what is queued in the new epoch. */
 static void start_conns(struct hermit_tcp_link *link, struct socket **socks,
 			unsigned int nr,
-			const struct hermit_tcp_session *session)
+			const struct hermit_session *session)
 {
 	unsigned int i;
 
@@ -349,7 +348,7 @@ static void reconnect(struct hermit_tcp_link *link)
 {
 	u64 down_since = link->since;
 	struct socket *socks[MAX_CONNECTIONS];
-	struct hermit_tcp_session session;
+	struct hermit_session session;
 	unsigned int noreclaim;
 	int ret;
 
@@ -359,7 +358,7 @@ static void reconnect(struct hermit_tcp_link *link)
 	memalloc_noreclaim_restore(noreclaim);
 
 	if (ret < 0) {
-		bool refused = hermit_tcp_refused_for_good(ret);
+		bool refused = hermit_refused_for_good(ret);
 
 		if (refused && link->state != HERMIT_SERVER_FAILED)
 			pr_err("%s: server %s: %s; trying again each second\n",
@@ -456,7 +455,7 @@ static struct hermit_link *tcp_connect(const struct hermit_link_params *params)
 	unsigned int nr = clamp(READ_ONCE(tcp_connections), 1U,
 				MAX_CONNECTIONS);
 	struct socket *socks[MAX_CONNECTIONS];
-	struct hermit_tcp_session session;
+	struct hermit_session session;
 	struct hermit_tcp_link *link;
 	int ret;
 
@@ -480,13 +479,13 @@ static struct hermit_link *tcp_connect(const struct hermit_link_params *params)
 	memcpy(link->id.uuid, params->uuid, sizeof(link->id.uuid));
 	link->id.region_size = params->region_size;
 
-	ret = parse_address(link, params->address);
+	ret = hermit_link_parse_address(link->net, params->address,
+					&link->addr);
 	if (ret) {
-		strscpy(link->why,
-			"not an address: give A.B.C.D:PORT or [IPV6]:PORT, in numbers");
+		strscpy(link->why, HERMIT_NOT_AN_ADDRESS);
 		goto err_link;
 	}
-	ret = hermit_tcp_identity_init(&link->id, params->key, params->key_len);
+	ret = hermit_identity_init(&link->id, params->key, params->key_len);
 	if (ret) {
 		snprintf(link->why, sizeof(link->why),
 			 "cannot use the key: no hmac(sha256) in this kernel? (error %d)",
@@ -516,7 +515,7 @@ err_conns:
 err_wq:
 	destroy_workqueue(link->wq);
 err_identity:
-	hermit_tcp_identity_destroy(&link->id);
+	hermit_identity_destroy(&link->id);
 err_link:
 	snprintf(params->error, HERMIT_ERROR_LEN, "server %s: %s",
 		 link->server, link->why);
@@ -581,7 +580,7 @@ static void tcp_close(struct hermit_link *base, bool end)
 	for (i = 0; i < link->nr_conns; i++)
 		hermit_tcp_conn_destroy(link->conns[i]);
 	destroy_workqueue(link->wq);
-	hermit_tcp_identity_destroy(&link->id);
+	hermit_identity_destroy(&link->id);
 	put_net(link->net);
 	kfree(link);
 }

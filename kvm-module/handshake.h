@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#ifndef HERMIT_TCP_AUTH_H
-#define HERMIT_TCP_AUTH_H
+#ifndef HERMIT_HANDSHAKE_H
+#define HERMIT_HANDSHAKE_H
 /*
  * The handshake that begins every connection (wire/wire.h says what is sent),
  * seen from the client: who it is, and that both sides know the same key.
@@ -9,10 +9,9 @@
 #include <linux/types.h>
 
 struct crypto_shash;
-struct socket;
 
 /* Who connects: the same for every connection of a link. */
-struct hermit_tcp_identity {
+struct hermit_identity {
 	u8 uuid[16];
 	u8 client_id[16];
 	u64 region_size;
@@ -21,7 +20,7 @@ struct hermit_tcp_identity {
 };
 
 /* What the server granted, checked. */
-struct hermit_tcp_session {
+struct hermit_session {
 	u64 incarnation;
 	u64 epoch;
 	u64 used;
@@ -30,13 +29,25 @@ struct hermit_tcp_session {
 	u32 max_inflight;		/* at least 1 */
 };
 
+/*
+ * What carries the frames: a socket, or an RDMA connection. Both move exactly
+ * @len bytes and return 0 or a negative errno, of which these mean something:
+ * -EAGAIN after @timeout jiffies; -EPIPE or -ECONNRESET if the other side
+ * closed; -EINTR, -ERESTARTSYS.
+ */
+struct hermit_channel {
+	int (*send)(struct hermit_channel *ch, const void *buf, size_t len);
+	int (*recv)(struct hermit_channel *ch, void *buf, size_t len,
+		    long timeout);
+};
+
 /* Draw the client id, and take the key if @key_len is not 0. */
-int hermit_tcp_identity_init(struct hermit_tcp_identity *id, const u8 *key,
-			     u32 key_len);
-void hermit_tcp_identity_destroy(struct hermit_tcp_identity *id);
+int hermit_identity_init(struct hermit_identity *id, const u8 *key,
+			 u32 key_len);
+void hermit_identity_destroy(struct hermit_identity *id);
 
 /*
- * Shake hands on a connected socket within @timeout jiffies: with @epoch 0
+ * Shake hands on a connected @channel within @timeout jiffies: with @epoch 0
  * open a new epoch, else join @epoch. When it returns 0 the server has fenced
  * every older epoch of the region. Otherwise @why (HERMIT_ERROR_LEN) says what
  * was wrong, and the errno what to do:
@@ -49,12 +60,17 @@ void hermit_tcp_identity_destroy(struct hermit_tcp_identity *id);
  *		new epoch may be granted later
  *	other	the connection failed
  */
-int hermit_tcp_handshake(struct socket *sock,
-			 const struct hermit_tcp_identity *id, u64 epoch,
-			 long timeout, struct hermit_tcp_session *session,
-			 char *why);
+int hermit_handshake(struct hermit_channel *channel,
+		     const struct hermit_identity *id, u64 epoch,
+		     long timeout, struct hermit_session *session,
+		     char *why);
+
+struct hermit_wire_refuse;
+
+/* The sentence and the errno for @refuse; its text is made printable. */
+int hermit_refused(struct hermit_wire_refuse *refuse, char *why);
 
 /* True if @err, of the handshake, is not worth trying again soon. */
-bool hermit_tcp_refused_for_good(int err);
+bool hermit_refused_for_good(int err);
 
-#endif /* HERMIT_TCP_AUTH_H */
+#endif /* HERMIT_HANDSHAKE_H */

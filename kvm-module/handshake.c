@@ -8,8 +8,7 @@
 #include <linux/random.h>
 #include <linux/slab.h>
 
-#include "tcp_auth.h"
-#include "tcp_sock.h"
+#include "handshake.h"
 #include "uapi/hermit.h"
 #include "wire/wire.h"
 
@@ -17,7 +16,7 @@
 
 /* Everything one handshake sends and gets. */
 struct handshake {
-	struct socket *sock;
+	struct hermit_channel *ch;
 	unsigned long deadline;		/* jiffies */
 	char *why;
 	struct hermit_wire_hdr hdr;
@@ -28,8 +27,8 @@ struct handshake {
 	struct hermit_wire_refuse refuse;
 };
 
-int hermit_tcp_identity_init(struct hermit_tcp_identity *id, const u8 *key,
-			     u32 key_len)
+int hermit_identity_init(struct hermit_identity *id, const u8 *key,
+			 u32 key_len)
 {
 	int ret;
 
@@ -48,11 +47,11 @@ int hermit_tcp_identity_init(struct hermit_tcp_identity *id, const u8 *key,
 	}
 	ret = crypto_shash_setkey(id->hmac, key, key_len);
 	if (ret)
-		hermit_tcp_identity_destroy(id);
+		hermit_identity_destroy(id);
 	return ret;
 }
 
-void hermit_tcp_identity_destroy(struct hermit_tcp_identity *id)
+void hermit_identity_destroy(struct hermit_identity *id)
 {
 	crypto_free_shash(id->hmac);	/* NULL is fine; the key is wiped */
 	id->hmac = NULL;
@@ -122,8 +121,7 @@ static int receive(struct handshake *h, void *buf, size_t len)
 	long left = h->deadline - jiffies;
 
 	/* 1: take what is there already, wait no more. */
-	hermit_tcp_sock_set_timeout(h->sock, max(left, 1L));
-	return hermit_tcp_sock_recv(h->sock, buf, len);
+	return h->ch->recv(h->ch, buf, len, max(left, 1L));
 }
 
 static int send(struct handshake *h, u8 type, const void *payload, u32 len)
@@ -131,9 +129,9 @@ static int send(struct handshake *h, u8 type, const void *payload, u32 len)
 	int ret;
 
 	hermit_wire_fill(&h->hdr, type, 0, 0, 0, len);
-	ret = hermit_tcp_sock_send(h->sock, &h->hdr, sizeof(h->hdr));
+	ret = h->ch->send(h->ch, &h->hdr, sizeof(h->hdr));
 	if (!ret)
-		ret = hermit_tcp_sock_send(h->sock, payload, len);
+		ret = h->ch->send(h->ch, payload, len);
 	/*
 	 * A server that refuses at once and closes may make a later send fail:
 	 * look for its sentence first.
@@ -157,14 +155,14 @@ static void make_printable(char *text)
 	*to = '\0';
 }
 
-static int refused(struct handshake *h)
+int hermit_refused(struct hermit_wire_refuse *refuse, char *why)
 {
-	u32 code = le32_to_cpu(h->refuse.code);
+	u32 code = le32_to_cpu(refuse->code);
 
-	h->refuse.text[sizeof(h->refuse.text) - 1] = '\0';
-	make_printable(h->refuse.text);
-	snprintf(h->why, HERMIT_ERROR_LEN, "it refuses us (%s): %s",
-		 hermit_wire_refusal_name(code), h->refuse.text);
+	refuse->text[sizeof(refuse->text) - 1] = '\0';
+	make_printable(refuse->text);
+	snprintf(why, HERMIT_ERROR_LEN, "it refuses us (%s): %s",
+		 hermit_wire_refusal_name(code), refuse->text);
 
 	switch (code) {
 	case HERMIT_REFUSE_VERSION:
@@ -205,7 +203,7 @@ static int expect(struct handshake *h, u8 type, void *payload, u32 len)
 	ret = receive(h, payload, len);
 	if (ret)
 		return say_io(h, ret);
-	return type == HERMIT_MSG_REFUSE ? refused(h) : 0;
+	return type == HERMIT_MSG_REFUSE ? hermit_refused(&h->refuse, h->why) : 0;
 }
 
 /* Check that the server knows our key, and make the proof that we know it. */
@@ -236,8 +234,8 @@ static int prove(struct handshake *h, struct crypto_shash *hmac)
 	return ret;
 }
 
-static int shake(struct handshake *h, const struct hermit_tcp_identity *id,
-		 u64 epoch, struct hermit_tcp_session *session)
+static int shake(struct handshake *h, const struct hermit_identity *id,
+		 u64 epoch, struct hermit_session *session)
 {
 	struct hermit_wire_hello *hello = &h->hello;
 	int ret;
@@ -292,10 +290,10 @@ static int shake(struct handshake *h, const struct hermit_tcp_identity *id,
 	return 0;
 }
 
-int hermit_tcp_handshake(struct socket *sock,
-			 const struct hermit_tcp_identity *id, u64 epoch,
-			 long timeout, struct hermit_tcp_session *session,
-			 char *why)
+int hermit_handshake(struct hermit_channel *channel,
+		     const struct hermit_identity *id, u64 epoch,
+		     long timeout, struct hermit_session *session,
+		     char *why)
 {
 	struct handshake *h;
 	int ret;
@@ -305,17 +303,15 @@ int hermit_tcp_handshake(struct socket *sock,
 		strscpy(why, "out of memory", HERMIT_ERROR_LEN);
 		return -ENOMEM;
 	}
-	h->sock = sock;
+	h->ch = channel;
 	h->why = why;
 	h->deadline = jiffies + timeout;
-	hermit_tcp_sock_set_timeout(sock, timeout);
 	ret = shake(h, id, epoch, session);
-	hermit_tcp_sock_set_timeout(sock, MAX_SCHEDULE_TIMEOUT);
 	kfree_sensitive(h);
 	return ret;
 }
 
-bool hermit_tcp_refused_for_good(int err)
+bool hermit_refused_for_good(int err)
 {
 	switch (err) {
 	case -EKEYREJECTED:
