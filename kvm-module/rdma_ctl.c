@@ -281,11 +281,10 @@ int hermit_rdma_ctl_open(struct hermit_rdma_ctl *ctl,
 	if (ret)
 		return ret;
 	dev = ctl->cm.id->device;
-	if (rdma_protocol_iwarp(dev, ctl->cm.id->port_num) ||
-	    !(dev->attrs.kernel_cap_flags & IBK_LOCAL_DMA_LKEY)) {
-		/* Both would need a registration for every page. */
+	if (rdma_protocol_iwarp(dev, ctl->cm.id->port_num)) {
+		/* A READ's target would need a registration the peer may use. */
 		snprintf(env->why, HERMIT_ERROR_LEN,
-			 "the RDMA device %s is iWARP, or has no local DMA key: use InfiniBand or RoCE",
+			 "the RDMA device %s is iWARP: use InfiniBand or RoCE",
 			 dev_name(&dev->dev));
 		ret = -EOPNOTSUPP;
 		goto err_close;

@@ -381,6 +381,8 @@ conn_handshake (HermitConn *conn, guint64 *caps)
       conn->session = NULL;
       return conn_refuse (conn, code, "%s (region %s)", text, uuid);
     }
+  if (conn->ops)
+    conn->ops->attached (conn->io);
   return conn_send_frame (conn, HERMIT_MSG_WELCOME, &welcome,
                           sizeof (welcome));
 }

@@ -42,6 +42,8 @@ typedef struct
   gboolean (*send) (gpointer io, const void *data, gsize length);
   /* Any thread: no more requests; with FENCE end all that is going on. */
   void (*stop) (gpointer io, HermitStop how);
+  /* The client has its session, and is about to be told. */
+  void (*attached) (gpointer io);
   /* Answer requests until the end, which may be END, or the stop. */
   void (*serve) (gpointer io, HermitConn *conn, HermitSession *session);
   /* When this returned, nothing touches the session's region any more. */

@@ -660,16 +660,22 @@ conn_receive_request (HermitRdmaConn *conn, HermitSession *session,
   return TRUE;
 }
 
+/* From here data connections may join: the client does not wait for us. */
+static void
+conn_attached (gpointer io)
+{
+  HermitRdmaConn *conn = io;
+
+  g_mutex_lock (&conn->joins->lock);
+  g_hash_table_insert (conn->joins->table, conn->token, conn);
+  g_mutex_unlock (&conn->joins->lock);
+}
+
 static void
 conn_serve (gpointer io, HermitConn *base, HermitSession *session)
 {
   HermitRdmaConn *conn = io;
   struct hermit_wire_hdr hdr;
-
-  /* From here data connections may join. */
-  g_mutex_lock (&conn->joins->lock);
-  g_hash_table_insert (conn->joins->table, conn->token, conn);
-  g_mutex_unlock (&conn->joins->lock);
 
   while (g_atomic_int_get (&conn->stop) == HERMIT_STOP_NONE)
     if (!conn_receive_request (conn, session, &hdr)
@@ -691,6 +697,7 @@ const HermitConnOps hermit_rdma_conn_ops = {
   .receive = conn_receive,
   .send = conn_send,
   .stop = conn_stop,
+  .attached = conn_attached,
   .serve = conn_serve,
   .leave = conn_leave,
   .free = conn_free,

@@ -136,6 +136,11 @@ start_memserver()
 	requires /hermit/build/userland/bin/hermit-memserver "build the userland"
 	hermit-memserver --listen "$address" "$@" > "$W/$name.server.log" 2>&1 &
 	echo $! > "$W/$name.memserver"
+	case $address in
+	rdma:*)
+		wait_for 20 grep -q '^listening on rdma:' "$W/$name.server.log"
+		return ;;
+	esac
 	# listening shows as state 0A in /proc/net/tcp
 	wait_for 20 grep -q ":$(printf %04X "$port") .* 0A " /proc/net/tcp /proc/net/tcp6
 }

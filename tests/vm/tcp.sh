@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# For the tests of the tcp transport: two clients in hermit-tcp-test.ko, whose
+# For the tests of a transport: two clients in hermit-tcp-test.ko, whose
 # head says what `ctl` and `status` know. Client 0 is meant if none is named.
+SCHEME=tcp
 ADDR=127.0.0.1:7471
 CLIENTS=/sys/kernel/debug/hermit_tcp_test
 PARAMS=/sys/module/hermit_tcp_test/parameters
@@ -34,7 +35,7 @@ refused()
 	fi
 	log "connect $*: $(stat error)"
 	case $(stat error) in
-	"server tcp:$1: "*"$text"*) ;;
+	"server $SCHEME:$1: "*"$text"*) ;;
 	*) fail "connect $* said '$(stat error)', not '$text'" ;;
 	esac
 }

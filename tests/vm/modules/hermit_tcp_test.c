@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Drive links of the tcp transport without a region, KVM or a guest.
+ * Drive links of a transport without a region, KVM or a guest: of tcp, which is
+ * compiled in; or, as hermit-rdma-test.ko, of rdma in hermit-rdma.ko.
  *
- * /sys/kernel/debug/hermit_tcp_test/{0,1}/ are two clients. `ctl` takes one
+ * /sys/kernel/debug/hermit_tcp_test/{0,1}/ are two clients (hermit_rdma_test). `ctl` takes one
  * command at a time, and the write fails with the command's errno:
  *
  *	connect ADDRESS UUID MIB [KEY]	a region of MIB; UUID is a number
@@ -17,7 +18,13 @@
  * the server lost is known exactly, too: an acknowledgment that came before
  * contents_lost() began was of the old incarnation, any later one of the new.
  */
-#define pr_fmt(fmt) "hermit_tcp_test: " fmt
+#define pr_fmt(fmt) TEST_NAME ": " fmt
+
+#ifdef HERMIT_TEST_RDMA
+#define TEST_NAME "hermit_rdma_test"
+#else
+#define TEST_NAME "hermit_tcp_test"
+#endif
 
 #include <linux/completion.h>
 #include <linux/debugfs.h>
@@ -446,11 +453,38 @@ static const struct hermit_link_user_ops user_ops = {
 	.contents_lost = on_contents_lost,
 };
 
+#ifdef HERMIT_TEST_RDMA
+static struct hermit_link *open_link(struct hermit_link_params *params,
+				     const char *address)
+{
+	char server[HERMIT_SERVER_LEN + sizeof("rdma:")];
+
+	snprintf(server, sizeof(server), "rdma:%s", address);
+	return hermit_link_open(server, params);
+}
+
+static void close_link(struct hermit_link *link, bool end)
+{
+	hermit_link_close(link, end);
+}
+#else
+static struct hermit_link *open_link(struct hermit_link_params *params,
+				     const char *address)
+{
+	params->address = address;
+	return hermit_transport_tcp.connect(params);
+}
+
+static void close_link(struct hermit_link *link, bool end)
+{
+	link->ops->close(link, end);
+}
+#endif
+
 static int cmd_connect(struct client *c, const char *address, u64 uuid,
 		       unsigned int mib, const char *key)
 {
 	struct hermit_link_params params = {
-		.address = address,
 		.name = "test",
 		.region_size = (u64)mib << 20,
 		.key = (const u8 *)key,
@@ -474,7 +508,7 @@ static int cmd_connect(struct client *c, const char *address, u64 uuid,
 	c->latency_ns = 0;
 	memset(c->counters, 0, sizeof(c->counters));
 	memset(c->states, 0, sizeof(c->states));
-	link = hermit_transport_tcp.connect(&params);
+	link = open_link(&params, address);
 	if (IS_ERR(link)) {
 		pr_info("connect: %s\n", c->error);
 		vfree(c->records);
@@ -490,7 +524,7 @@ static int cmd_close(struct client *c, bool end)
 	if (!c->link)
 		return -ENOTCONN;
 	stop_submitting(c);
-	c->link->ops->close(c->link, end);
+	close_link(c->link, end);
 	c->link = NULL;
 	/* Every io is completed: the workers cannot be waiting any more. */
 	wait_event(c->idle, !atomic_read(&c->running));
@@ -608,7 +642,7 @@ static int __init test_init(void)
 	char name[4];
 	unsigned int i;
 
-	dir = debugfs_create_dir("hermit_tcp_test", NULL);
+	dir = debugfs_create_dir(TEST_NAME, NULL);
 	for (i = 0; i < CLIENTS; i++) {
 		struct client *c = &clients[i];
 		struct dentry *d;
@@ -636,5 +670,5 @@ static void __exit test_exit(void)
 
 module_init(test_init);
 module_exit(test_exit);
-MODULE_DESCRIPTION("Drives the tcp transport of hermit.ko for tests");
+MODULE_DESCRIPTION("Drives a transport of hermit.ko for tests");
 MODULE_LICENSE("GPL");
