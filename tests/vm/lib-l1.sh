@@ -134,7 +134,8 @@ start_memserver()
 	local name=$1 address=$2 port=${2##*:}
 	shift 2
 	requires /hermit/build/userland/bin/hermit-memserver "build the userland"
-	hermit-memserver --listen "$address" "$@" > "$W/$name.server.log" 2>&1 &
+	# MEMSERVER_AS: a command that runs it, as somebody else or with limits
+	${MEMSERVER_AS:-} hermit-memserver --listen "$address" "$@" > "$W/$name.server.log" 2>&1 &
 	echo $! > "$W/$name.memserver"
 	case $address in
 	rdma:*)

@@ -1,28 +1,51 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# For the tests of the rdma transport: as tcp.sh, with soft-RoCE on a dummy
-# interface, which both ends share: packets to itself go through the device.
+# For the tests of the rdma transport: as tcp.sh, with soft-RoCE.
 . /src/tests/vm/tcp.sh
 SCHEME=rdma
 ADDR=10.9.0.1:7471
 CLIENTS=/sys/kernel/debug/hermit_rdma_test
 PARAMS=/sys/module/hermit_rdma/parameters
 
-# setup_rxe: 10.9.0.1 and fd09::1, with an RDMA device
+# setup_rxe: two ends of a cable in one machine, an RDMA device each:
+#
+#   10.9.0.2, fd09::2   w0 ─── w1   10.9.0.1, fd09::1
+#   hermit-rdma.ko     rxe0     rxe1     hermit-memserver
+#
+# What goes to an address of our own takes the cable only if the rules say so:
+# the local table counts for what comes in, and after ours for what goes out.
 setup_rxe()
 {
-	local m
-	for m in dummy rdma_rxe ib_uverbs rdma_ucm; do
+	local m i
+	for m in veth rdma_rxe ib_uverbs rdma_ucm; do
 		modprobe $m || skip "no module $m in this kernel"
 	done
 	ip link set lo up
-	ip link add d0 type dummy
-	ip addr add 10.9.0.1/24 dev d0
-	ip addr add fd09::1/64 dev d0 nodad
-	ip link set d0 up
-	rdma link add rxe0 type rxe netdev d0
-	wait_for 20 rxe_ready
+	ip link add w0 type veth peer name w1
+	for i in 0 1; do
+		echo 0 > /proc/sys/net/ipv4/conf/w$i/rp_filter
+		echo 1 > /proc/sys/net/ipv4/conf/w$i/accept_local
+		ip addr add 10.9.0.$((2 - i))/32 dev w$i
+		ip addr add fd09::$((2 - i))/128 dev w$i nodad
+		ip link set w$i up
+	done
+	echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter
+	for i in -4 -6; do
+		ip $i rule add pref 10 iif w0 lookup local
+		ip $i rule add pref 10 iif w1 lookup local
+		ip $i rule add pref 20 lookup 100
+		ip $i rule add pref 30 lookup local
+		ip $i rule del pref 0
+	done
+	ip route add 10.9.0.1 dev w0 src 10.9.0.2 table 100
+	ip route add 10.9.0.2 dev w1 src 10.9.0.1 table 100
+	ip -6 route add fd09::1 dev w0 src fd09::2 table 100
+	ip -6 route add fd09::2 dev w1 src fd09::1 table 100
+	for i in 0 1; do
+		rdma link add rxe$i type rxe netdev w$i
+		wait_for 20 rxe_ready $i
+	done
 }
-rxe_ready() { rdma link show rxe0/1 | grep -q 'state ACTIVE'; }
+rxe_ready() { rdma link show rxe$1/1 | grep -q 'state ACTIVE'; }
 
 load_rdma()
 {
@@ -44,10 +67,33 @@ load_rdma_test()
 
 unload_rdma_test() { rmmod hermit_rdma_test || fail "hermit_rdma_test does not unload"; }
 
-# both ways, as if the cable was pulled
-cut_rdma() { ip link set d0 down; }
-mend_rdma()
+server_is() { [ "$(hermit_stat $1 servers.0.state)" = $2 ]; }
+
+# Drop all packets, in both directions, as if the cable was cut.
+cut_rdma()
 {
-	ip link set d0 up
-	ip addr add fd09::1/64 dev d0 nodad 2>/dev/null || true
+	nft -f - <<-'END'
+		table netdev cut {
+			chain w0 { type filter hook ingress device w0 priority 0; policy drop; }
+			chain w1 { type filter hook ingress device w1 priority 0; policy drop; }
+		}
+	END
 }
+mend_rdma() { nft delete table netdev cut; }
+
+# A failed test leaves where everybody stands.
+rdma_debug()
+{
+	local rc=$? t
+	[ $rc != 0 ] && [ $rc != 77 ] || return $rc
+	cp $W/*.server.log /out/ 2>/dev/null || true
+	for t in /proc/[0-9]*/task/*; do
+		case $(cat "$t/comm") in
+		hermit*|conn|kworker*hermit*) echo "$t $(cat "$t/comm")"; cat "$t/stack" ;;
+		esac
+	done > /out/stacks 2>/dev/null
+	{ rdma resource show; rdma resource show qp; ip -s addr; ip rule; ip route show table all; ip neigh; } > /out/rdma 2>&1
+	cat $CLIENTS/0/status > /out/status 2>/dev/null
+	return $rc
+}
+trap rdma_debug EXIT

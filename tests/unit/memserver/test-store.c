@@ -425,6 +425,61 @@ test_threads (void)
   hermit_store_free (store);
 }
 
+/*
+ * An extent that is lent is backed, counts as stored, has what was stored and
+ * zeros where there was nothing; what the borrower writes is read like any.
+ */
+static void
+test_lend (void)
+{
+  HermitStore *store = hermit_store_new (2 * EXTENT, TRUE, 0);
+  HermitRegion *region = region_new (store, 3 * EXTENT - PAGE);
+  guint64 length;
+  void *memory, *again;
+
+  write_page (region, PAGE, 1);
+  write_page (region, 2 * PAGE, 1);
+  g_assert_cmpint (hermit_region_discard (region, 2 * PAGE, PAGE), ==,
+                   HERMIT_WIRE_OK);
+  g_assert_cmpint (hermit_region_lend (region, 0, &memory, &length), ==,
+                   HERMIT_WIRE_OK);
+  g_assert_cmpint (length, ==, EXTENT);
+  g_assert_cmpint (hermit_region_stored (region), ==, EXTENT);
+  g_assert_true (page_is ((guint8 *)memory + PAGE, 1, PAGE, 1));
+  g_assert_true (page_is_zero ((guint8 *)memory + 2 * PAGE));
+  expect_page (region, 0, 0);
+  fill_page ((guint8 *)memory + 3 * PAGE, 1, 3 * PAGE, 7);
+  expect_page (region, 3 * PAGE, 7);
+  g_assert_cmpint (hermit_region_lend (region, 0, &again, &length), ==,
+                   HERMIT_WIRE_OK);
+  g_assert_true (again == memory);
+  expect_page (region, 3 * PAGE, 7);
+
+  /* The last one is short; and then the capacity is used up. */
+  g_assert_cmpint (
+      hermit_region_lend (region, 2 * EXTENT, &memory, &length), ==,
+      HERMIT_WIRE_OK);
+  g_assert_cmpint (length, ==, EXTENT - PAGE);
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "*refused*");
+  g_assert_cmpint (hermit_region_lend (region, EXTENT, &memory, &length), ==,
+                   HERMIT_WIRE_ENOSPC);
+  g_test_assert_expected_messages ();
+  expect_usage (store, 2 * EXTENT - PAGE, 2 * EXTENT - PAGE);
+
+  g_assert_cmpint (hermit_region_discard (region, 0, EXTENT), ==,
+                   HERMIT_WIRE_OK);
+  g_assert_cmpint (hermit_region_stored (region), ==, EXTENT - PAGE);
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, "*again*");
+  g_assert_cmpint (hermit_region_lend (region, EXTENT, &memory, &length), ==,
+                   HERMIT_WIRE_OK);
+  g_test_assert_expected_messages ();
+  g_assert_true (page_is_zero (memory));
+
+  hermit_region_free (region);
+  expect_usage (store, 0, 0);
+  hermit_store_free (store);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -434,6 +489,7 @@ main (int argc, char **argv)
   g_test_add_func ("/store/reserve", test_reserve);
   g_test_add_func ("/store/overcommit", test_overcommit);
   g_test_add_func ("/store/host-full", test_host_full);
+  g_test_add_func ("/store/lend", test_lend);
   g_test_add_func ("/store/min-free", test_min_free);
   g_test_add_func ("/store/sigbus", test_sigbus);
   g_test_add_func ("/store/threads", test_threads);

@@ -70,8 +70,16 @@ ctl wait
 client 1 wait
 right 0
 right 1
-ctl latency 300
-note rdma-read-us $(($(stat latency_ns) / 1000))
+# Each of these reads goes over the wire, and the server does not wake up for
+# any: what it does is answer a ping each second.
+switches() { cat /proc/$(cat $W/m1.memserver)/task/*/status | awk '/ctxt_switches/ { n += $2 } END { print n }'; }
+n=$(switches)
+before=$(stat link_reads)
+ctl latency 2000
+[ $(($(stat link_reads) - before)) = 2000 ] || fail "$(($(stat link_reads) - before)) reads of 2000"
+n=$(($(switches) - n))
+note rdma-read-us $(($(stat latency_ns) / 1000)), server woken $n times for 2000 reads
+[ $n -lt 500 ] || fail "the server was woken $n times for 2000 reads"
 ctl end
 client 1 end
 
@@ -96,6 +104,22 @@ stat_above nospc 0 || fail "16M held all of it"
 stat_above told_full 0 || fail "FULL was not told"
 ctl end
 stop_memserver m3
+
+# Nobody, who may lock enough memory for the devices; and who may not.
+MEMSERVER_AS="setpriv --reuid=65534 --regid=65534 --clear-groups prlimit --memlock=128M" \
+	start_memserver m4 rdma:$ADDR --capacity 256M
+load "server without root" $ADDR
+stop_memserver m4
+MEMSERVER_AS="setpriv --reuid=65534 --regid=65534 --clear-groups prlimit --memlock=128K" \
+	start_memserver m5 rdma:$ADDR --capacity 256M
+ctl connect $ADDR 5 64 || fail "without locked memory: $(stat error)"
+ctl load 2 200
+ctl wait
+right
+stat_above nospc 0 || fail "memory was registered beyond the limit"
+grep -q 'raise the limit of locked memory' $W/m5.server.log || fail "the server's log does not say what to do: $(tail -n 2 $W/m5.server.log)"
+ctl end
+stop_memserver m5
 
 refused "connection refused" $ADDR 1 64
 refused "no route" 203.0.113.1:7471 1 64

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# l1: mem=2G timeout=500 kvm=patched,stock
+# The main job over RDMA: a guest with a third of its memory local writes and
+# reads a pattern from four threads, while the link is cut and mended. Nothing
+# comes back wrong, and the memory server is asked for no page.
+. /src/tests/vm/vm-tests.sh
+. /src/tests/vm/rdma.sh
+SECONDS_OF_LOAD=${HERMIT_ARG_SECONDS:-40}
+setup_rxe
+load_hermit
+load_rdma
+echo 2000 > $PARAMS/rdma_deadline_ms
+start_memserver m1 rdma:$ADDR --capacity 1G --metrics 127.0.0.1:9000
+VM_APPEND="job=run -- hermit-guest-load --size 90M --threads 4 --write-ratio 0.5 --seconds $SECONDS_OF_LOAD --verify" \
+	hermit_vm p 192 64 rdma:$ADDR
+wait_report p 120 '^up'
+sample p 10
+cut_rdma
+wait_for 30 server_is p reconnecting
+sleep 3
+mend_rdma
+wait_for 30 server_is p up
+sample p $((SECONDS_OF_LOAD + 200))
+curl -s http://127.0.0.1:9000/metrics > /out/metrics
+note "evictions $(evictions_seen p), $(report p | tail -n 2 | head -n 1)"
+vm_ok p 60
+[ "$(evictions_seen p)" -ge ${HERMIT_ARG_EVICTIONS:-2000} ] || fail "only $(evictions_seen p) evictions: this shows nothing"
+wait_for 10 grep -q 'ended by its client' $W/m1.server.log
+teardown
