@@ -26,6 +26,8 @@ struct hermit_rdma_env {
 	bool abort;			/* close() wants every wait to end */
 	bool deaf;			/* waits are not for signals to end */
 	char *why;			/* HERMIT_ERROR_LEN: of a failure */
+	/* Is a data connection? Asked during calls; NULL: there is none. */
+	bool (*in_trouble)(struct hermit_rdma_env *env);
 	/* A connection is lost: any context but interrupts. */
 	void (*kick)(struct hermit_rdma_env *env);
 };

@@ -14,6 +14,7 @@
 #define BUFFERS_LEN	(BUFFERS * HERMIT_RDMA_MESSAGE)
 /* The server's device acknowledges a message in this time, or is gone. */
 #define SEND_TIMEOUT	(2 * HZ)
+#define LOOK_INTERVAL	((long)HZ / 8)
 
 static void lose(struct hermit_rdma_ctl *ctl)
 {
@@ -77,28 +78,52 @@ static bool is_over(const struct hermit_rdma_ctl *ctl)
 	       (!ctl->calling && READ_ONCE(ctl->cm.env->abort));
 }
 
-/* Until @condition, or there is no more sense in waiting: 0, or an errno. */
-#define ctl_wait(ctl, condition, timeout) ({				\
-	struct hermit_rdma_env *_env = (ctl)->cm.env;			\
-	long _left = 0;							\
-	int _ret;							\
-									\
-	if (_env->deaf)							\
-		wait_event_timeout(_env->wait, (condition) ||		\
-				   is_over(ctl), timeout);		\
-	else								\
-		_left = wait_event_interruptible_timeout(_env->wait,	\
-				(condition) || is_over(ctl), timeout);	\
-	if (condition)							\
-		_ret = 0;						\
-	else if (_left < 0)						\
-		_ret = _left;						\
-	else if (READ_ONCE((ctl)->cm.lost))				\
-		_ret = -ECONNRESET;					\
-	else								\
-		_ret = READ_ONCE(_env->abort) ? -EINTR : -EAGAIN;	\
-	_ret;								\
-})
+static bool is_sent(const struct hermit_rdma_ctl *ctl)
+{
+	return !READ_ONCE(ctl->sending);
+}
+
+static bool has_bytes(const struct hermit_rdma_ctl *ctl)
+{
+	return READ_ONCE(ctl->count);
+}
+
+/*
+ * Until @ready, or there is no more sense in waiting: 0, or an errno. Whoever
+ * makes a call is who looks after the data connections, too: their deadline is
+ * shorter than that of a call.
+ */
+static int ctl_wait(struct hermit_rdma_ctl *ctl,
+		    bool (*ready)(const struct hermit_rdma_ctl *ctl),
+		    long timeout)
+{
+	struct hermit_rdma_env *env = ctl->cm.env;
+	unsigned long end = jiffies + timeout;
+	long ret = 0;
+
+	for (;;) {
+		long slice = clamp((long)(end - jiffies), 1L, LOOK_INTERVAL);
+
+		if (env->deaf)
+			wait_event_timeout(env->wait,
+					   ready(ctl) || is_over(ctl), slice);
+		else
+			ret = wait_event_interruptible_timeout(env->wait,
+					ready(ctl) || is_over(ctl), slice);
+		if (ready(ctl))
+			return 0;
+		if (ret < 0)
+			return ret;
+		if (READ_ONCE(ctl->cm.lost))
+			return -ECONNRESET;
+		if (is_over(ctl))
+			return -EINTR;
+		if (ctl->calling && env->in_trouble && env->in_trouble(env))
+			return -ECONNRESET;
+		if (time_after_eq(jiffies, end))
+			return -EAGAIN;
+	}
+}
 
 static int ctl_send(struct hermit_channel *ch, const void *buf, size_t len)
 {
@@ -132,7 +157,7 @@ static int ctl_send(struct hermit_channel *ch, const void *buf, size_t len)
 		WRITE_ONCE(ctl->sending, false);
 		return ret;
 	}
-	return ctl_wait(ctl, !READ_ONCE(ctl->sending), SEND_TIMEOUT);
+	return ctl_wait(ctl, is_sent, SEND_TIMEOUT);
 }
 
 /* What there is of the first message, at most @len bytes. */
@@ -178,7 +203,7 @@ static int ctl_recv(struct hermit_channel *ch, void *buf, size_t len,
 	int ret;
 
 	while (len) {
-		ret = ctl_wait(ctl, READ_ONCE(ctl->count), timeout);
+		ret = ctl_wait(ctl, has_bytes, timeout);
 		if (ret)
 			return ret;
 		ret = take_bytes(ctl, buf, len);

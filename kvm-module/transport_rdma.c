@@ -384,22 +384,44 @@ static int talk(struct hermit_rdma_link *link)
 	return ret;
 }
 
-/* True if every connection is well. */
-static bool check_connections(struct hermit_rdma_link *link, u64 deadline_ns)
+static void check_data(struct hermit_rdma_link *link,
+		       struct hermit_rdma_data_check *check)
 {
-	struct hermit_rdma_data_check check = {};
+	u64 deadline_ns = (u64)max(READ_ONCE(rdma_deadline_ms),
+				   DEADLINE_MIN_MS) * NSEC_PER_MSEC;
 	unsigned int i;
 
-	if (READ_ONCE(link->ctl.cm.lost))
+	memset(check, 0, sizeof(*check));
+	for (i = 0; !check->broken && i < link->nr_open; i++)
+		hermit_rdma_data_check(link->data[i], deadline_ns, check);
+}
+
+static bool in_trouble(struct hermit_rdma_env *env)
+{
+	struct hermit_rdma_data_check check;
+
+	check_data(container_of(env, struct hermit_rdma_link, env), &check);
+	return check.broken;
+}
+
+/* True if every connection is well. */
+static bool check_connections(struct hermit_rdma_link *link)
+{
+	struct hermit_rdma_data_check check;
+	int error = 0;
+
+	check_data(link, &check);
+	if (!check.broken && !READ_ONCE(link->ctl.cm.lost)) {
+		error = talk(link);
+		/* It may have ended for that. */
+		if (error)
+			check_data(link, &check);
+	}
+	if (!check.broken && READ_ONCE(link->ctl.cm.lost))
 		check.broken = "the server closed the connection";
-	for (i = 0; !check.broken && i < link->nr_open; i++)
-		hermit_rdma_data_check(link->data[i], deadline_ns, &check);
-	if (!check.broken) {
-		check.error = talk(link);
-		if (check.error)
-			check.broken = READ_ONCE(link->ctl.cm.lost) ?
-				"the server closed the connection" :
-				"no answer to a control request";
+	if (!check.broken && error) {
+		check.broken = "no answer to a control request";
+		check.error = error;
 	}
 	if (check.broken) {
 		if (!READ_ONCE(link->env.abort))
@@ -424,7 +446,7 @@ static void link_work(struct work_struct *work)
 
 	if (!link->up)
 		reconnect(link);
-	else if (!check_connections(link, (u64)deadline_ms * NSEC_PER_MSEC))
+	else if (!check_connections(link))
 		disconnect(link);
 
 	if (link->up)
@@ -481,6 +503,7 @@ static void link_init(struct hermit_rdma_link *link,
 	link->env.addr = &link->addr;
 	link->env.why = link->why;
 	link->env.kick = kick_env;
+	link->env.in_trouble = in_trouble;
 	init_waitqueue_head(&link->env.wait);
 	INIT_DELAYED_WORK(&link->work, link_work);
 	snprintf(link->server, sizeof(link->server), "rdma:%s",
@@ -622,6 +645,7 @@ static void rdma_close(struct hermit_link *base, bool end)
 
 	/* Whoever closes may be dying of a signal: the server has to know. */
 	link->env.deaf = true;
+	link->env.in_trouble = NULL;
 	if (end && !link->up)
 		pr_warn("%s: server %s cannot be told that the region ends: it keeps its memory until told to forget it\n",
 			link->id.name, link->server);

@@ -11,6 +11,7 @@
 #include "rdma_conn.h"
 
 #define BACKLOG 128
+#define RETRY_S 1
 
 struct HermitRdmaListener
 {
@@ -19,6 +20,8 @@ struct HermitRdmaListener
   struct rdma_event_channel *events;
   struct rdma_cm_id *id;
   guint source;
+  guint retry; /* the device is gone, and looked for */
+  HermitAddress address;
   char *name;
 };
 
@@ -89,6 +92,55 @@ listener_request (HermitRdmaListener *listener, struct rdma_cm_id *id,
     g_warning ("%s: %s", peer, error->message);
 }
 
+/* FALSE with errno. */
+static gboolean
+listener_listen (HermitRdmaListener *listener)
+{
+  int code;
+
+  if (rdma_create_id (listener->events, &listener->id, NULL, RDMA_PS_TCP))
+    {
+      listener->id = NULL;
+      return FALSE;
+    }
+  if (rdma_bind_addr (listener->id, (struct sockaddr *)&listener->address.addr)
+          == 0
+      && rdma_listen (listener->id, BACKLOG) == 0)
+    return TRUE;
+  code = errno;
+  rdma_destroy_id (listener->id);
+  listener->id = NULL;
+  errno = code;
+  return FALSE;
+}
+
+static gboolean
+listener_retry (gpointer data)
+{
+  HermitRdmaListener *listener = data;
+
+  if (!listener_listen (listener))
+    return G_SOURCE_CONTINUE;
+  g_message ("rdma:%s: listening again", listener->name);
+  listener->retry = 0;
+  return G_SOURCE_REMOVE;
+}
+
+/* Sessions keep their memory: it is not the device's. */
+static void
+listener_lose_device (HermitRdmaListener *listener)
+{
+  g_warning ("rdma:%s: the RDMA device was removed; listening again when one "
+             "has this address",
+             listener->name);
+  if (listener->id)
+    rdma_destroy_id (listener->id);
+  listener->id = NULL;
+  if (!listener->retry)
+    listener->retry
+        = g_timeout_add_seconds (RETRY_S, listener_retry, listener);
+}
+
 static gboolean
 listener_ready (int fd G_GNUC_UNUSED, GIOCondition condition G_GNUC_UNUSED,
                 gpointer data)
@@ -114,10 +166,8 @@ listener_ready (int fd G_GNUC_UNUSED, GIOCondition condition G_GNUC_UNUSED,
 
       if (type == RDMA_CM_EVENT_CONNECT_REQUEST)
         listener_request (listener, id, request, len);
-      else if (type == RDMA_CM_EVENT_DEVICE_REMOVAL)
-        g_warning ("%s: the RDMA device was removed; start the server again "
-                   "when it is back",
-                   listener->name);
+      else if (type == RDMA_CM_EVENT_DEVICE_REMOVAL && id == listener->id)
+        listener_lose_device (listener);
     }
   return G_SOURCE_CONTINUE;
 }
@@ -144,18 +194,16 @@ hermit_rdma_listener_new (const HermitAddress *address, HermitServer *server,
                           GError **error)
 {
   HermitRdmaListener *listener = g_new0 (HermitRdmaListener, 1);
-  HermitAddress bound = *address;
-  struct sockaddr *addr = (struct sockaddr *)&bound.addr;
+  struct sockaddr_in *in = (struct sockaddr_in *)&listener->address.addr;
 
   listener->server = server;
+  listener->address = *address;
   listener->joins = hermit_rdma_joins_new ();
   listener->name = hermit_address_text (address);
   listener->events = rdma_create_event_channel ();
   if (!listener->events
       || fcntl (listener->events->fd, F_SETFL, O_NONBLOCK) < 0
-      || rdma_create_id (listener->events, &listener->id, NULL, RDMA_PS_TCP)
-      || rdma_bind_addr (listener->id, addr)
-      || rdma_listen (listener->id, BACKLOG))
+      || !listener_listen (listener))
     {
       int code = errno;
 
@@ -166,9 +214,9 @@ hermit_rdma_listener_new (const HermitAddress *address, HermitServer *server,
       return NULL;
     }
   /* At the same place in a v6 address. */
-  ((struct sockaddr_in *)addr)->sin_port = rdma_get_src_port (listener->id);
+  in->sin_port = rdma_get_src_port (listener->id);
   g_free (listener->name);
-  listener->name = hermit_address_text (&bound);
+  listener->name = hermit_address_text (&listener->address);
   listener->source = g_unix_fd_add (listener->events->fd, G_IO_IN,
                                     listener_ready, listener);
   return listener;
@@ -181,6 +229,8 @@ hermit_rdma_listener_free (HermitRdmaListener *listener)
     return;
   if (listener->source)
     g_source_remove (listener->source);
+  if (listener->retry)
+    g_source_remove (listener->retry);
   if (listener->id)
     rdma_destroy_id (listener->id);
   if (listener->events)
