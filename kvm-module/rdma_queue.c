@@ -485,6 +485,20 @@ void hermit_rdma_queue_grant_done(struct hermit_rdma_queue *q, u64 first,
 	}
 }
 
+static void extent_spare(struct hermit_rdma_queue *q,
+			 struct hermit_rdma_extent *e)
+{
+	if (e->state != EXTENT_GRANTED || e->nr_stored || e->outstanding)
+		return;
+	e->release = true;
+	extent_try_release(q, e);
+}
+
+void hermit_rdma_queue_spare(struct hermit_rdma_queue *q)
+{
+	for_extents(q, extent_spare);
+}
+
 bool hermit_rdma_queue_release_next(struct hermit_rdma_queue *q, u64 *extent)
 {
 	struct hermit_rdma_extent *e;

@@ -100,6 +100,9 @@ void hermit_rdma_queue_grant_done(struct hermit_rdma_queue *q, u64 first,
 				  const struct hermit_wire_grant *grants,
 				  int error);
 
+/* The server has no memory left: release what was granted and is not used. */
+void hermit_rdma_queue_spare(struct hermit_rdma_queue *q);
+
 /* The same for an extent to be released. */
 bool hermit_rdma_queue_release_next(struct hermit_rdma_queue *q, u64 *extent);
 void hermit_rdma_queue_release_done(struct hermit_rdma_queue *q, u64 extent);

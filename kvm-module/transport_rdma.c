@@ -323,8 +323,12 @@ static int grant(struct hermit_rdma_link *link)
 	struct hermit_wire_hdr reply;
 	unsigned int asked, n = 0;
 	u64 first;
-	int ret, error = 0;
+	bool full = false;
+	int ret, error;
 
+	/* Not ahead of need when there is not enough for the need. */
+	if (hermit_rdma_queue_full(&link->queue))
+		max = 1;
 	while (!READ_ONCE(link->env.abort) &&
 	       (asked = hermit_rdma_queue_grant_next(&link->queue, max,
 						     &first))) {
@@ -336,6 +340,7 @@ static int grant(struct hermit_rdma_link *link)
 		if (ret)
 			return ret;
 		n = 0;
+		error = 0;
 		if (reply.status == HERMIT_WIRE_ENOSPC)
 			error = -ENOSPC;
 		else if (reply.status)
@@ -344,8 +349,11 @@ static int grant(struct hermit_rdma_link *link)
 			n = le32_to_cpu(reply.length) / sizeof(grants[0]);
 		hermit_rdma_queue_grant_done(&link->queue, first, asked, n,
 					     grants, error);
+		full |= error == -ENOSPC;
 		pump_all(link);
 	}
+	if (full)
+		hermit_rdma_queue_spare(&link->queue);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "fuzz.h"
+#include "wire/rdma.h"
 #include "wire/wire.h"
 
 struct input
@@ -55,6 +56,47 @@ check_request (const struct hermit_wire_hdr *hdr, uint64_t size)
     }
   require (offset % HERMIT_WIRE_PAGE == 0);
   require (offset < size && extent <= size - offset);
+}
+
+static void
+check_rdma_control (const struct hermit_wire_hdr *hdr, uint64_t size)
+{
+  uint64_t offset = le64_to_cpu (hdr->offset);
+  uint32_t extent = le32_to_cpu (hdr->extent);
+  const char *why = NULL;
+
+  if (hermit_wire_check_rdma_control (hdr, size, &why))
+    {
+      require (why != NULL);
+      return;
+    }
+  require (hdr->length == 0);
+  if (hdr->type == HERMIT_MSG_PING || hdr->type == HERMIT_MSG_END)
+    {
+      require (offset == 0 && extent == 0);
+      return;
+    }
+  require (hdr->type == HERMIT_MSG_GRANT || hdr->type == HERMIT_MSG_RELEASE);
+  require (extent > 0 && extent <= HERMIT_RDMA_GRANT_MAX * HERMIT_RDMA_EXTENT);
+  /* Each extent named begins in the region. */
+  for (; extent; extent -= HERMIT_RDMA_EXTENT, offset += HERMIT_RDMA_EXTENT)
+    require (offset % HERMIT_RDMA_EXTENT == 0 && offset < size);
+}
+
+static void
+check_rdma_reply (const struct hermit_wire_hdr *hdr)
+{
+  uint32_t length = le32_to_cpu (hdr->length);
+  const char *why = NULL;
+
+  if (hermit_wire_check_rdma_reply (hdr, &why))
+    {
+      require (why != NULL);
+      return;
+    }
+  require (hdr->type & HERMIT_MSG_REPLY);
+  require (length % sizeof (struct hermit_wire_grant) == 0);
+  require (length <= HERMIT_RDMA_GRANT_MAX * sizeof (struct hermit_wire_grant));
 }
 
 static void
@@ -115,7 +157,9 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   memset (&input, 0, sizeof (input));
   memcpy (&input, data, size < sizeof (input) ? size : sizeof (input));
   check_request (&input.hdr, le64_to_cpu (input.region_size));
+  check_rdma_control (&input.hdr, le64_to_cpu (input.region_size));
   check_reply (&input.hdr);
+  check_rdma_reply (&input.hdr);
   check_handshake (&input.hdr);
   check_hello (&input.hello);
   return 0;
@@ -134,6 +178,8 @@ fuzz_seed (unsigned int i, uint8_t *data)
     { HERMIT_MSG_WRITE, 1 << 20, 0, 4096 },
     { HERMIT_MSG_DISCARD, 0, 1 << 20, 0 },
     { HERMIT_MSG_PING, 0, 0, 0 },
+    { HERMIT_MSG_GRANT, 0, HERMIT_RDMA_EXTENT, 0 },
+    { HERMIT_MSG_GRANT | HERMIT_MSG_REPLY, 0, HERMIT_RDMA_EXTENT, 16 },
     { HERMIT_MSG_READ | HERMIT_MSG_REPLY, 4096, 4096, 4096 },
     { HERMIT_MSG_WRITE | HERMIT_MSG_REPLY, 4096, 0, 0 },
     { HERMIT_MSG_HELLO, 0, 0, sizeof (struct hermit_wire_hello) },
