@@ -86,9 +86,11 @@ MODULE_PARM_DESC(rdma_deadline_ms,
 #define AUTO_DATA		16
 #define HANDSHAKE_TIMEOUT	(5 * HZ)
 #define END_TIMEOUT		(2 * HZ)
-/* A grant allocates, clears and pins memory: it takes longer than a page. */
-#define CALL_DEADLINES		4
-#define CALL_MIN_MS		2000
+/*
+ * A server's process may stand still while its device goes on, and a grant
+ * allocates, clears and pins memory: this is not the deadline of a page.
+ */
+#define CALL_TIMEOUT		(5 * HZ)
 #define PING_INTERVAL		HZ
 #define BACKOFF_MIN_MS		50
 #define BACKOFF_MAX_MS		1000
@@ -308,11 +310,8 @@ static void pump_all(struct hermit_rdma_link *link)
 static int call(struct hermit_rdma_link *link, u8 type, u64 offset, u32 extent,
 		struct hermit_wire_hdr *reply, void *payload, size_t max)
 {
-	unsigned int ms = max_t(unsigned int, CALL_MIN_MS,
-				CALL_DEADLINES * READ_ONCE(rdma_deadline_ms));
-
 	return hermit_rdma_ctl_call(&link->ctl, type, offset, extent,
-				    msecs_to_jiffies(ms), reply, payload, max);
+				    CALL_TIMEOUT, reply, payload, max);
 }
 
 static int grant(struct hermit_rdma_link *link)

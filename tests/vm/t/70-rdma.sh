@@ -106,11 +106,11 @@ ctl end
 stop_memserver m3
 
 # Nobody, who may lock enough memory for the devices; and who may not.
-MEMSERVER_AS="setpriv --reuid=65534 --regid=65534 --clear-groups prlimit --memlock=134217728" \
+MEMSERVER_AS="prlimit --memlock=134217728 setpriv --reuid=65534 --regid=65534 --clear-groups" \
 	start_memserver m4 rdma:$ADDR --capacity 256M
 load "server without root" $ADDR
 stop_memserver m4
-MEMSERVER_AS="setpriv --reuid=65534 --regid=65534 --clear-groups prlimit --memlock=131072" \
+MEMSERVER_AS="prlimit --memlock=131072 setpriv --reuid=65534 --regid=65534 --clear-groups" \
 	start_memserver m5 rdma:$ADDR --capacity 256M
 ctl connect $ADDR 5 64 || fail "without locked memory: $(stat error)"
 ctl load 2 200
