@@ -13,7 +13,8 @@
  *			(page faults under kvm->srcu, from inside another
  *			socket's sendmsg; reclaim). Never sleeps, never fails:
  *			every io is completed by its done(), perhaps before
- *			submit() returns.
+ *			submit() returns. A synchronous transport asks for
+ *			task context with softirqs on.
  *	poll()		optional; any number at once, not sleeping.
  *	stats()		any number at once.
  *	close()		may sleep; after the last submit(). Tells the server

@@ -190,12 +190,27 @@ bytes (guint64 pages)
 }
 
 static json_t *
+pool_to_json (const struct hermit_server_stats *s)
+{
+  double stored = s->pool_pages * HERMIT_PAGE_SIZE;
+
+  return json_pack ("{s:o, s:o, s:o, s:o, s:f, s:o, s:o}", "stored",
+                    bytes (s->pool_pages), "same-filled", bytes (s->pool_same),
+                    "incompressible", bytes (s->pool_raw), "compressed",
+                    integer (s->pool_bytes), "ratio",
+                    s->bytes_used ? stored / s->bytes_used : 0.0,
+                    "compress-time", integer (s->compress_ns),
+                    "decompress-time", integer (s->decompress_ns));
+}
+
+static json_t *
 server_to_json (const struct hermit_server_stats *s)
 {
   g_autofree char *address
       = g_strndup (s->address, strnlen (s->address, sizeof (s->address)));
+  json_t *j;
 
-  return json_pack (
+  j = json_pack (
       "{s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
       "address", address, "state", hermit_server_state_name (s->state),
       "connections", (int)s->connections, "epoch", integer (s->epoch),
@@ -204,6 +219,9 @@ server_to_json (const struct hermit_server_stats *s)
       integer (s->discards), "errors", integer (s->errors), "reconnects",
       integer (s->reconnects), "in-flight", integer (s->inflight),
       "round-trip", integer (s->rtt_ns));
+  if (g_str_has_prefix (address, "local:"))
+    json_object_set_new (j, "local-pool", pool_to_json (s));
+  return j;
 }
 
 json_t *

@@ -40,7 +40,10 @@ struct hermit_create {
 	__u32 fault_timeout_ms;		/* a stall longer than this is an event; 0: 60 s */
 	__u32 key_len;			/* of the pre-shared key; 0: none */
 	__u8 key[HERMIT_KEY_LEN];
-	/* "tcp:HOST:PORT" with a numeric address, "rdma:..", "local:" */
+	/*
+	 * "tcp:HOST:PORT" with a numeric address, "rdma:..", or a pool on this
+	 * host, "local:[lz4|lzo-rle|zstd|plain][:MAX]": "local:" is lz4
+	 */
 	char servers[HERMIT_MAX_SERVERS][HERMIT_SERVER_LEN];
 	char error[HERMIT_ERROR_LEN];	/* out, with any failure */
 	__s32 memory_fd;		/* out */
@@ -89,10 +92,17 @@ struct hermit_server_stats {
 	__u64 discards;
 	__u64 errors;
 	__u64 reconnects;
-	__u64 bytes_used;		/* as the server last said; local: bytes held */
+	__u64 bytes_used;		/* as the server last said; local: host memory it takes */
 	__u64 rtt_ns;			/* smoothed time of a read, post to completion */
 	__u64 inflight;
-	__u64 reserved[8];
+	/* "local:" only: what the pool holds, and what that cost so far */
+	__u64 pool_pages;		/* stored; same and raw are among them */
+	__u64 pool_same;		/* kept as the one word that fills them */
+	__u64 pool_raw;			/* incompressible, or plain copies */
+	__u64 pool_bytes;		/* what the pages are stored as, without gaps and tables */
+	__u64 compress_ns;
+	__u64 decompress_ns;
+	__u64 reserved[2];
 };
 
 struct hermit_stats {

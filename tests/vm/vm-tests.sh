@@ -2,7 +2,8 @@
 # Shared by the tests that run a guest on hermit memory (5x): sourced in L1.
 
 # hermit_vm NAME SIZE-MIB LIMIT-MIB SERVER ARGS...: a 2-CPU guest whose RAM is
-# one hermit-memory object ram0; SERVER local is the local pool
+# one hermit-memory object ram0; SERVER local is the default, a
+# compressed pool on this host
 hermit_vm()
 {
 	local name=$1 size=$2 limit=$3 server=

@@ -2,8 +2,8 @@
 # l1: mem=1G icount timeout=900 kvm=patched
 # What a fault and an eviction cost in instructions: one vCPU goes over pages
 # of which a quarter fit, in order, so every access faults and evicts. Hermit's
-# local pool through the EPT hook and through vm_ops->fault, and Linux swap on
-# a RAM disk (brd, page-cluster 0) under the same guest program.
+# local pool of plain copies through the EPT hook and through vm_ops->fault, and
+# Linux swap on a RAM disk (brd, page-cluster 0) under the same guest program.
 #
 # With less local memory pages would go round within the 12 ms for which a page
 # just brought is no victim (an instruction is a nanosecond here), and reclaim
@@ -12,13 +12,13 @@ SIZE=${HERMIT_ARG_SIZE:-192} LIMIT=${HERMIT_ARG_LIMIT:-48}
 result() { sed "s/^/$1 /" "/out/$1.txt" | grep -E ' (first_touch|fault_read|fault_write|hot_read) ' | while read -r line; do note "$line"; done; }
 
 load_hermit
-mini --size $SIZE --limit $LIMIT --rounds 2 bench > /out/hook.txt
+mini --server local:plain --size $SIZE --limit $LIMIT --rounds 2 bench > /out/hook.txt
 result hook
 unload_hermit
 
 # the same module, the stock way: as if KVM had no hook
 insmod "$(module hermit)"
-mini --size $SIZE --limit $LIMIT --rounds 2 bench > /out/host-fault.txt
+mini --server local:plain --size $SIZE --limit $LIMIT --rounds 2 bench > /out/host-fault.txt
 result host-fault
 unload_hermit
 

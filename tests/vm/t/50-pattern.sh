@@ -7,7 +7,7 @@
 SECONDS_OF_LOAD=${HERMIT_ARG_SECONDS:-30}
 load_hermit
 VM_APPEND="job=run -- hermit-guest-load --size 340M --threads 4 --write-ratio 0.5 --seconds $SECONDS_OF_LOAD --verify" \
-	hermit_vm p 512 128 local
+	hermit_vm p 512 128 local:plain
 wait_report p 120 '^up'
 sleep 10
 # read so that the flushes' window lies within the batches'

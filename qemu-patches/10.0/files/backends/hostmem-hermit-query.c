@@ -104,7 +104,23 @@ static HermitMemoryReclaim *hermit_reclaim(const struct hermit_stats *st,
     return r;
 }
 
-static HermitServerInfoList *hermit_servers(const struct hermit_stats *st)
+static HermitLocalPoolInfo *hermit_local_pool(
+    const struct hermit_server_stats *s, uint64_t page)
+{
+    HermitLocalPoolInfo *p = g_new0(HermitLocalPoolInfo, 1);
+
+    p->stored = s->pool_pages * page;
+    p->same_filled = s->pool_same * page;
+    p->incompressible = s->pool_raw * page;
+    p->compressed = s->pool_bytes;
+    p->ratio = s->bytes_used ? (double)p->stored / s->bytes_used : 0;
+    p->compress_time = s->compress_ns;
+    p->decompress_time = s->decompress_ns;
+    return p;
+}
+
+static HermitServerInfoList *hermit_servers(const struct hermit_stats *st,
+                                            uint64_t page)
 {
     HermitServerInfoList *list = NULL, **tail = &list;
     unsigned i;
@@ -128,6 +144,9 @@ static HermitServerInfoList *hermit_servers(const struct hermit_stats *st)
         info->reconnects = s->reconnects;
         info->in_flight = s->inflight;
         info->round_trip = s->rtt_ns;
+        if (strstart(info->address, "local:", NULL)) {
+            info->local_pool = hermit_local_pool(s, page);
+        }
         QAPI_LIST_APPEND(tail, info);
     }
     return list;
@@ -163,7 +182,7 @@ static HermitMemoryInfo *hermit_info(HermitMemory *h,
     info->counters = hermit_counters(st);
     info->reclaim = hermit_reclaim(st, page);
     info->fault_latency = hermit_latency(st);
-    info->servers = hermit_servers(st);
+    info->servers = hermit_servers(st, page);
     return info;
 }
 
@@ -248,6 +267,10 @@ static void hermit_print(Monitor *mon, const HermitMemoryInfo *i)
                        HermitServerState_str(s->value->state), used,
                        s->value->round_trip / 1e3, s->value->errors,
                        s->value->reconnects);
+        if (s->value->local_pool) {
+            monitor_printf(mon, "  local pool: ratio %.2f\n",
+                           s->value->local_pool->ratio);
+        }
     }
 }
 

@@ -285,7 +285,7 @@ static void test_query(void)
         "metadata",
     };
     QTestState *qts;
-    QDict *info, *latency;
+    QDict *info, *latency, *server;
     int i;
 
     if (device_missing()) {
@@ -308,6 +308,10 @@ static void test_query(void)
     latency = qdict_get_qdict(info, "fault-latency");
     g_assert_cmpint(qlist_size(qdict_get_qlist(latency, "histogram")), ==, 40);
     g_assert_cmpint(qlist_size(qdict_get_qlist(info, "servers")), ==, 1);
+    server = qobject_to(QDict, qlist_peek(qdict_get_qlist(info, "servers")));
+    g_assert_cmpstr(qdict_get_str(server, "address"), ==, "local:");
+    g_assert_cmpint(qdict_get_int(qdict_get_qdict(server, "local-pool"),
+                                  "incompressible"), ==, 0);
     qobject_unref(info);
     qtest_quit(qts);
 }
