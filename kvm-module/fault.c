@@ -24,6 +24,7 @@
 
 #include "region.h"
 #include "provider.h"
+#include "hermit_trace.h"
 
 /* How often a race for a word is tried again before the caller is asked to. */
 #define FAULT_TRIES	16
@@ -143,12 +144,13 @@ void hermit_req_submit_list(struct hermit_region *r, struct list_head *ios)
 	}
 }
 
-void hermit_fault_account(struct hermit_region *r, u64 since)
+void hermit_fault_account(struct hermit_region *r, u64 idx, u64 since)
 {
 	u64 ns = ns_since(since);
 
 	this_cpu_inc(r->stats->hist[min_t(unsigned int, ns ? ilog2(ns) : 0,
 					  HERMIT_HIST_BUCKETS - 1)]);
+	trace_hermit_fault(r, idx, ns);
 }
 
 /*
@@ -260,7 +262,7 @@ static int fault_fetch_sync(struct hermit_region *r, u64 idx, u64 w)
 		return -EIO;
 	}
 	fault_install(r, idx, w, page, 0);
-	hermit_fault_account(r, since);
+	hermit_fault_account(r, idx, since);
 	return 0;
 }
 
@@ -282,6 +284,7 @@ static int fault_install_zero(struct hermit_region *r, u64 idx,
 	}
 	hermit_count(r, HERMIT_C_LOCAL, 1);
 	hermit_count(r, HERMIT_C_FIRST_TOUCH, 1);
+	trace_hermit_first_touch(r, idx);
 	return 0;
 }
 

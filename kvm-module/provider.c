@@ -264,7 +264,7 @@ int hermit_provider_wait_page(struct hermit_binding *b, unsigned long idx,
 		hermit_fault_prefetch(r, w->idx, &v->stream);
 	if (w->kind == HERMIT_WAIT_REQ && provider_spin(r, w)) {
 		hermit_count(r, HERMIT_C_SPUN, 1);
-		hermit_fault_account(r, w->since);
+		hermit_fault_account(r, w->idx, w->since);
 		w->since = 0;
 		return 0;
 	}
@@ -286,7 +286,7 @@ int hermit_provider_park(void **wait)
 	if (ret)
 		return ret;
 	if (w->kind == HERMIT_WAIT_REQ && w->since) {
-		hermit_fault_account(w->region, w->since);
+		hermit_fault_account(w->region, w->idx, w->since);
 		w->since = 0;
 	}
 	/*

@@ -18,6 +18,7 @@
 
 #include "region.h"
 #include "provider.h"
+#include "hermit_trace.h"
 
 /* Words that one step of the clock hand takes, and asks the EPT about. */
 #define SCAN_STEP	64
@@ -29,6 +30,7 @@
 struct reclaim_batch {
 	struct hermit_victim v[HERMIT_BATCH];
 	int nr, max;
+	int scanned, clean, zero;
 };
 
 /*
@@ -52,6 +54,16 @@ static unsigned int reclaim_threads_wanted(struct hermit_region *r)
 				   READ_ONCE(r->threads_wanted));
 }
 
+static void reclaim_want(struct hermit_region *r, unsigned int wanted)
+{
+	unsigned int before = READ_ONCE(r->threads_wanted);
+
+	if (wanted == before)
+		return;
+	WRITE_ONCE(r->threads_wanted, wanted);
+	trace_hermit_sched(r, before, wanted);
+}
+
 void hermit_reclaim_kick(struct hermit_region *r)
 {
 	unsigned int wanted, i;
@@ -62,8 +74,7 @@ void hermit_reclaim_kick(struct hermit_region *r)
 	 */
 	rcu_read_lock();
 	wanted = min(reclaim_threads_wanted(r), r->nr_reclaimers);
-	if (wanted != READ_ONCE(r->threads_wanted))
-		WRITE_ONCE(r->threads_wanted, wanted);
+	reclaim_want(r, wanted);
 	/* Against reclaimer_fn(): it sees the room we saw, or we see it idle. */
 	smp_mb();
 	for (i = 0; i < wanted; i++)
@@ -133,6 +144,7 @@ static void reclaim_select(struct hermit_region *r, struct reclaim_batch *b)
 			continue;
 		reclaim_scan_step(r, start, hard, b);
 		scanned += SCAN_STEP;
+		b->scanned = scanned;
 		hard = scanned >= SCAN_HARD || s > 2 * steps;
 		if (scanned >= SCAN_MAX)
 			break;
@@ -164,8 +176,8 @@ static void reclaim_keep(struct hermit_region *r, struct hermit_victim *v)
  * more than a reader of a stale word that is about to drop it again. Decide
  * what becomes of it; false if it stays.
  */
-static bool reclaim_decide(struct hermit_region *r, struct hermit_victim *v,
-			   struct list_head *writes)
+static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
+			   struct hermit_victim *v, struct list_head *writes)
 {
 	atomic64_t *word = hermit_word(r, v->idx);
 	struct page *page = v->page;
@@ -228,12 +240,14 @@ static bool reclaim_decide(struct hermit_region *r, struct hermit_victim *v,
 		hermit_count(r, HERMIT_C_PREFETCH_MISSES, 1);
 	switch (ev) {
 	case HERMIT_EV_EVICT_DROP:
+		b->clean++;
 		hermit_count(r, HERMIT_C_EVICTED_CLEAN, 1);
 		hermit_count(r, HERMIT_C_REMOTE, 1);
 		hermit_count(r, HERMIT_C_LOCAL, -1);
 		hermit_page_put(r, page);
 		return true;
 	case HERMIT_EV_EVICT_ZERO:
+		b->zero++;
 		hermit_count(r, HERMIT_C_EVICTED_ZERO, 1);
 		hermit_count(r, HERMIT_C_LOCAL, -1);
 		hermit_page_put(r, page);
@@ -307,8 +321,8 @@ out:
 	hermit_req_finish(req);
 }
 
-/* One batch. Returns how many pages went, or are on their way. */
-static int reclaim_batch(struct hermit_region *r)
+/* One batch, begun at @begin. Returns how many pages went, or are on their way. */
+static int reclaim_batch(struct hermit_region *r, u64 begin)
 {
 	struct reclaim_batch b = { .max = READ_ONCE(r->policy.batch) };
 	struct hermit_io *io;
@@ -321,13 +335,16 @@ static int reclaim_batch(struct hermit_region *r)
 	if (b.nr)
 		hermit_unmap(r, b.v, b.nr, false);
 	for (i = 0; i < b.nr; i++)
-		gone += reclaim_decide(r, &b.v[i], &writes);
+		gone += reclaim_decide(r, &b, &b.v[i], &writes);
 	list_for_each_entry(io, &writes, node)
 		nr++;
 	atomic_add(nr, &r->writes);
 	if (nr)
 		hermit_req_submit_list(r, &writes);
 	up_read(&r->sweep_lock);
+	if (trace_hermit_evict_enabled())
+		trace_hermit_evict(r, b.scanned, b.nr, b.clean, b.zero, nr,
+				   local_clock() - begin);
 	return gone;
 }
 
@@ -346,8 +363,7 @@ static bool reclaimer_fn(void *data)
 	WRITE_ONCE(t->idle, true);
 	smp_mb();
 	wanted = reclaim_threads_wanted(r);
-	if (wanted != READ_ONCE(r->threads_wanted))
-		WRITE_ONCE(r->threads_wanted, wanted);
+	reclaim_want(r, wanted);
 	if (t->index >= wanted) {
 		hermit_tune(r);
 		return false;
@@ -364,7 +380,7 @@ static bool reclaimer_fn(void *data)
 	hermit_turn_begin(r);
 	flags = memalloc_noreclaim_save();
 	begin = local_clock();
-	gone = reclaim_batch(r);
+	gone = reclaim_batch(r, begin);
 	memalloc_noreclaim_restore(flags);
 	hermit_turn_end(r, gone);
 	if (gone > 0) {

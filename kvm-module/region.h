@@ -419,8 +419,8 @@ void hermit_fault_prefetch(struct hermit_region *r, u64 idx,
 			   struct hermit_stream *s);
 /* How long a guest's fault should spin for its read, in ns. */
 u64 hermit_fault_spin(struct hermit_region *r);
-/* The fault that began at @since (ns) is over: latency statistics. */
-void hermit_fault_account(struct hermit_region *r, u64 since);
+/* The fault of @idx that began at @since (ns) is over: latency statistics. */
+void hermit_fault_account(struct hermit_region *r, u64 idx, u64 since);
 /*
  * Read a REMOTE page into a page of its own without installing it: 0 and
  * (*@req)->io.page, freed by hermit_req_put(); -EAGAIN: look at the word

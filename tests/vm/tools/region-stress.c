@@ -195,7 +195,7 @@ int main(int argc, char **argv)
 	struct hermit_create c = { .size = sizeof(c), .version = HERMIT_UAPI_VERSION };
 	static struct hermit_stats st;
 	pthread_t t[64], ft;
-	uint64_t evictions;
+	uint64_t evictions, timed = 0;
 	int o;
 
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -265,13 +265,16 @@ int main(int argc, char **argv)
 		perror("stats");
 		return 1;
 	}
+	for (unsigned int i = 0; i < HERMIT_HIST_BUCKETS; i++)
+		timed += st.fault_hist[i];
 	evictions = st.evicted_clean + st.evicted_dirty + st.evicted_zero;
-	printf("stress failures=%lu evictions=%lu clean=%llu dirty=%llu zero=%llu fetches=%llu conflicts=%llu rescued=%llu pinned=%llu kept=%llu room_waits=%llu faults_host=%llu resident=%llu max=%llu limit=%llu local=%llu pool=%llu remote=%llu read_errors=%llu write_errors=%llu discarded=%llu metadata=%llu turn_waits=%llu\n",
+	printf("stress failures=%lu evictions=%lu clean=%llu dirty=%llu zero=%llu fetches=%llu conflicts=%llu rescued=%llu pinned=%llu kept=%llu room_waits=%llu faults_host=%llu resident=%llu max=%llu limit=%llu local=%llu pool=%llu remote=%llu read_errors=%llu write_errors=%llu discarded=%llu metadata=%llu first_touch=%llu timed=%lu threads_max=%u scanned=%llu turn_waits=%llu\n",
 	       atomic_load(&failures), evictions, st.evicted_clean, st.evicted_dirty,
 	       st.evicted_zero, st.fetches, st.conflicts, st.rescued, st.pinned, st.kept,
 	       st.room_waits, st.faults_host, st.resident, st.resident_max,
 	       st.limit / PAGE, st.local, st.pool, st.remote, st.read_errors,
-	       st.write_errors, st.discarded, st.metadata_bytes, st.reclaim_turn_waits);
+	       st.write_errors, st.discarded, st.metadata_bytes, st.first_touch, timed,
+	       st.threads_max, st.scanned, st.reclaim_turn_waits);
 	if (st.resident > st.limit / PAGE) {
 		fprintf(stderr, "resident %llu above the limit of %llu pages\n",
 			st.resident, st.limit / PAGE);
