@@ -236,6 +236,11 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 			 ret);
 		goto close_link;
 	}
+	ret = hermit_idle_start(r);
+	if (ret) {
+		strscpy(c->error, "no memory on this host for the estimate of the working set");
+		goto stop;
+	}
 	*memory = hermit_memory_create(r);
 	if (IS_ERR(*memory)) {
 		ret = PTR_ERR(*memory);
@@ -245,6 +250,7 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 	return r;
 
 stop:
+	hermit_idle_stop(r);
 	hermit_reclaim_stop(r);
 close_link:
 	hermit_link_close(r->link, true);
@@ -317,6 +323,7 @@ void hermit_region_end(struct hermit_region *r)
 	synchronize_rcu();
 	region_wake_all(r);
 	cancel_delayed_work_sync(&r->watchdog);
+	hermit_idle_stop(r);
 	hermit_reclaim_stop(r);
 	/*
 	 * The guest may still run on pages it has mapped; it gets no others.

@@ -71,6 +71,7 @@
 #define HERMIT_DEFAULT_TIMEOUT_MS 60000
 #define HERMIT_EVENTS		64
 
+struct hermit_idle_page;
 struct mem_cgroup;
 struct vhost_task;
 
@@ -147,6 +148,19 @@ struct hermit_reclaimer {
 	u64 reclaimed, busy_ns;		/* since its start; it alone writes them */
 };
 
+/* idle.c's; the work alone changes it */
+struct hermit_idle {
+	struct delayed_work work;
+	struct hermit_idle_page *pages;	/* 64 for each block */
+	u64 blocks, stride;		/* of the sample; in blocks */
+	u64 next;			/* in the pass under way */
+	u64 period_ns, busy_ns;
+	bool blind;			/* in the pass under way: no telling */
+	bool seen;			/* a pass is over */
+	u32 hist[HERMIT_IDLE_BUCKETS];	/* of the pass under way */
+	u32 shown[HERMIT_IDLE_BUCKETS];	/* of the last one */
+};
+
 struct hermit_region {
 	struct kref ref;
 	struct list_head node;		/* in the registry */
@@ -221,6 +235,7 @@ struct hermit_region {
 	bool unreachable;		/* LIMIT_UNREACHABLE was said */
 	u64 limit_set;			/* ns */
 
+	struct hermit_idle idle;
 	struct hermit_events events;
 	struct hermit_cpu_stats __percpu *stats;
 };
@@ -483,6 +498,11 @@ long hermit_stat(struct hermit_region *r, enum hermit_counter c);
 void hermit_stats_fill(struct hermit_region *r, struct hermit_stats *st);
 void hermit_event(struct hermit_region *r, u32 type, u64 arg0, u64 arg1);
 void hermit_watchdog(struct work_struct *work);
+
+/* idle.c: the working set. start: 0 or -ENOMEM; stop sleeps, after start or not */
+int hermit_idle_start(struct hermit_region *r);
+void hermit_idle_stop(struct hermit_region *r);
+void hermit_idle_fill(struct hermit_region *r, struct hermit_stats *st);
 
 /* provider.c */
 int hermit_provider_zap(struct hermit_region *r, struct hermit_victim *v, int n);

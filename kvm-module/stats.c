@@ -100,6 +100,7 @@ void hermit_stats_fill(struct hermit_region *r, struct hermit_stats *st)
 		for (i = 0; i < HERMIT_HIST_BUCKETS; i++)
 			st->fault_hist[i] +=
 				READ_ONCE(per_cpu_ptr(r->stats, cpu)->hist[i]);
+	hermit_idle_fill(r, st);
 	st->nr_servers = 1;
 	stats_fill_server(r, &st->servers[0]);
 }

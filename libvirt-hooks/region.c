@@ -224,6 +224,25 @@ server_to_json (const struct hermit_server_stats *s)
   return j;
 }
 
+/* See HermitMemoryIdle in QEMU's qapi/hermit.json. */
+static json_t *
+idle_to_json (const struct hermit_stats *st)
+{
+  json_t *hist = json_array ();
+  guint64 recent = 0;
+
+  for (guint i = 0; i < HERMIT_IDLE_BUCKETS; i++)
+    {
+      recent += i < 5 ? st->idle_hist[i] : 0;
+      json_array_append_new (hist, bytes (st->idle_hist[i]));
+    }
+  return json_pack ("{s:o, s:o, s:o, s:o, s:o}", "period",
+                    integer (st->idle_period_ns), "sampled",
+                    bytes (st->idle_sampled), "busy",
+                    integer (st->idle_busy_ns), "working-set", bytes (recent),
+                    "histogram", hist);
+}
+
 json_t *
 hermit_region_to_json (const HermitRegion *region)
 {
@@ -262,6 +281,8 @@ hermit_region_to_json (const HermitRegion *region)
   COUNTERS (X)
 #undef X
   json_object_set_new (j, "counters", counters);
+  if (st->idle_period_ns)
+    json_object_set_new (j, "idle", idle_to_json (st));
   json_object_set_new (j, "reclaim",
                        json_pack ("{s:i, s:i, s:o, s:o, s:o}", "threads",
                                   (int)st->threads_now, "threads-max",

@@ -66,6 +66,7 @@ struct hermit_limit {
 	char error[HERMIT_ERROR_LEN];	/* out */
 };
 
+#define HERMIT_IDLE_BUCKETS	9	/* see idle_hist */
 #define HERMIT_HIST_BUCKETS	40	/* bucket i counts [2^i, 2^(i+1)) ns; 0 also 0 */
 
 enum hermit_mode {
@@ -167,7 +168,18 @@ struct hermit_stats {
 	__u64 eager_pauses;		/* times that conflicts switched eager fetch off */
 	__u64 reclaim_busy_ns;		/* time in batches, summed over threads */
 	__u64 reclaim_turn_waits;	/* batches that waited for those of other VMs */
-	__u64 reserved[27];
+	/*
+	 * The working set, estimated from a sample: touched pages, remote ones
+	 * included, by how long ago the guest accessed them. Bucket 0: within
+	 * the last period; i: 2^(i-1) up to 2^i periods ago, the last one any
+	 * time before. A period of 0: not known (yet), or not to be known, as
+	 * with stock KVM.
+	 */
+	__u64 idle_period_ns;
+	__u64 idle_sampled;		/* pages */
+	__u64 idle_busy_ns;		/* time that looking took */
+	__u64 idle_hist[HERMIT_IDLE_BUCKETS];	/* pages */
+	__u64 reserved[15];
 };
 
 /*

@@ -152,6 +152,28 @@ static HermitServerInfoList *hermit_servers(const struct hermit_stats *st,
     return list;
 }
 
+/* Buckets 0 to i: accessed less than 2^i periods ago */
+#define WORKING_SET_BUCKETS 5
+
+static HermitMemoryIdle *hermit_idle(const struct hermit_stats *st,
+                                     uint64_t page)
+{
+    HermitMemoryIdle *d = g_new0(HermitMemoryIdle, 1);
+    sizeList **tail = &d->histogram;
+    int i;
+
+    d->period = st->idle_period_ns;
+    d->sampled = st->idle_sampled * page;
+    d->busy = st->idle_busy_ns;
+    for (i = 0; i < HERMIT_IDLE_BUCKETS; i++) {
+        if (i < WORKING_SET_BUCKETS) {
+            d->working_set += st->idle_hist[i] * page;
+        }
+        QAPI_LIST_APPEND(tail, st->idle_hist[i] * page);
+    }
+    return d;
+}
+
 static HermitMemoryInfo *hermit_info(HermitMemory *h,
                                      const struct hermit_stats *st)
 {
@@ -182,6 +204,9 @@ static HermitMemoryInfo *hermit_info(HermitMemory *h,
     info->counters = hermit_counters(st);
     info->reclaim = hermit_reclaim(st, page);
     info->fault_latency = hermit_latency(st);
+    if (st->idle_period_ns) {
+        info->idle = hermit_idle(st, page);
+    }
     info->servers = hermit_servers(st, page);
     return info;
 }
@@ -243,6 +268,9 @@ static void hermit_print(Monitor *mon, const HermitMemoryInfo *i)
     hermit_print_size(mon, "zero", i->zero);
     if (i->lost) {
         hermit_print_size(mon, "lost", i->lost);
+    }
+    if (i->idle) {
+        hermit_print_size(mon, "working set", i->idle->working_set);
     }
     monitor_printf(mon, "  faults: %" PRIu64 " by the guest, %" PRIu64
                    " by the host, %" PRIu64 " first touches; %" PRIu64
