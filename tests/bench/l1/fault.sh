@@ -8,17 +8,17 @@
 # With less local memory pages would go round within the 12 ms for which a page
 # just brought is no victim (an instruction is a nanosecond here), and reclaim
 # would look in vain at most of them.
-SIZE=${HERMIT_ARG_SIZE:-192} LIMIT=${HERMIT_ARG_LIMIT:-48}
+SIZE=${HERMIT_ARG_SIZE:-192} LIMIT=${HERMIT_ARG_LIMIT:-48} SERVER=${HERMIT_ARG_SERVER:-local:plain}
 result() { sed "s/^/$1 /" "/out/$1.txt" | grep -E ' (first_touch|fault_read|fault_write|hot_read) ' | while read -r line; do note "$line"; done; }
 
 load_hermit
-mini --server local:plain --size $SIZE --limit $LIMIT --rounds 2 bench > /out/hook.txt
+mini --server $SERVER --size $SIZE --limit $LIMIT --rounds 2 bench > /out/hook.txt
 result hook
 unload_hermit
 
 # the same module, the stock way: as if KVM had no hook
 insmod "$(module hermit)"
-mini --server local:plain --size $SIZE --limit $LIMIT --rounds 2 bench > /out/host-fault.txt
+mini --server $SERVER --size $SIZE --limit $LIMIT --rounds 2 bench > /out/host-fault.txt
 result host-fault
 unload_hermit
 
