@@ -6,7 +6,7 @@
 load_hermit
 for round in 1 2; do
 	for threads in 1 2 4 0; do
-		mini --size 96 --limit 24 --vcpus 2 --ops ${HERMIT_ARG_BURST:-300} --rounds 60 --threads $threads burst > /out/burst ||
+		mini --size 96 --limit 24 --server local:plain --vcpus 2 --ops ${HERMIT_ARG_BURST:-300} --rounds 60 --threads $threads burst > /out/burst ||
 			fail "$threads threads: $(tail -n 1 /out/burst)"
 		note "$(grep ^burst /out/burst)"
 	done
