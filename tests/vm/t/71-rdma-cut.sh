@@ -105,18 +105,16 @@ for how in STOP cut; do
 	start_memserver m1 rdma:$ADDR --capacity 256M
 done
 
-# --- our device is removed under load, and the server's; they come back
+# --- our device is removed under load, and comes back (the server's cannot be
+# while it is used: deleting a soft-RoCE device waits for its users in userland)
 ctl connect $ADDR 3 64 || fail "$(stat error)"
 ctl load 2 100000000
 going_on
-for i in 0 1; do
-	rdma link delete rxe$i
-	wait_for 20 stat_is state $RECONNECTING
-	rdma link add rxe$i type rxe netdev w$i
-	wait_for 30 stat_is state $UP
-	going_on
-done
-grep -q 'listening again' $W/m1.server.log || fail "the server did not lose its device"
+rdma link delete rxe0
+wait_for 20 stat_is state $RECONNECTING
+rdma link add rxe0 type rxe netdev w0
+wait_for 30 stat_is state $UP
+going_on
 stat_is nodata 0 || fail "a removed device lost contents: nodata=$(stat nodata)"
 ctl stop
 right
