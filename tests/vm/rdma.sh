@@ -61,8 +61,9 @@ load_rdma_test()
 	setup_rxe
 	load_rdma
 	insmod "$(module hermit-rdma-test)" "$@"
-	# The emulated machine stands still at times; a second is still short.
-	echo 2000 > $PARAMS/rdma_deadline_ms
+	# The emulated machine stands still at times, and soft-RoCE waits for half
+	# a second before it repeats a packet: this is for what never comes.
+	echo 10000 > $PARAMS/rdma_deadline_ms
 }
 
 unload_rdma_test() { rmmod hermit_rdma_test || fail "hermit_rdma_test does not unload"; }
