@@ -18,11 +18,11 @@ note() { log "note $*"; echo "$*" >> /out/notes; echo "note $*" > "$VERDICT"; }
 tell() { echo "tell $*" > "$VERDICT"; }
 
 # wait_for SECONDS COMMAND...: until it succeeds; fails the test after SECONDS
-# of L1's time.  Under icount the clock runs ahead of real I/O, so the count
-# of tries bounds it too.
+# of L1's time, times HERMIT_SLOW.  Under icount the clock runs ahead of real
+# I/O, so the count of tries bounds it too.
 wait_for()
 {
-	local seconds=$1 end tries=0
+	local seconds=$(($1 * SLOW)) end tries=0
 	shift
 	end=$(($(cut -d. -f1 /proc/uptime) + seconds))
 	until "$@" >/dev/null 2>&1; do
@@ -203,7 +203,7 @@ qmp()
 report() { cat "$W/$1.report"; }
 wait_report()
 {
-	local name=$1 seconds=$2 end
+	local name=$1 seconds=$(($2 * SLOW)) end
 	end=$(($(cut -d. -f1 /proc/uptime) + seconds))
 	until grep -Eq "$3" "$W/$name.report"; do
 		if vm_died "$name"; then
