@@ -39,7 +39,9 @@ power_off()
 {
 	[ -z "$logger" ] || kill $logger
 	dmesg > /out/dmesg
-	if [ -e /sys/kernel/debug/kmemleak ]; then	# debug kernels only
+	# debug kernels only; debug_locks is 0 if lockdep gave up
+	[ ! -e /proc/lockdep_stats ] || cat /proc/lockdep_stats > /out/lockdep_stats
+	if [ -e /sys/kernel/debug/kmemleak ]; then
 		echo scan > /sys/kernel/debug/kmemleak
 		cat /sys/kernel/debug/kmemleak > /out/kmemleak
 	fi
