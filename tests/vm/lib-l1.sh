@@ -8,6 +8,7 @@ QEMU=/hermit/build/qemu/bin/qemu-system-x86_64
 [ -x $QEMU ] || QEMU=/usr/bin/qemu-system-x86_64
 W=/run/w			# scratch: sockets, logs of guests
 mkdir -p $W
+SLOW=${SLOW:-1}
 
 log()  { echo "[$(cut -d' ' -f1 /proc/uptime)] $*"; }
 fail() { log "FAIL: $*"; echo "$*" >> /out/reason; exit 1; }
