@@ -112,6 +112,8 @@ static int say_error(struct hermit_rdma_cm *cm, int err)
 		return say(cm, err, "it does not speak the hermit protocol, or another version; is it a hermit-memserver?");
 	case -ENODEV:
 		return say(cm, err, "no RDMA device leads there: the interface of the route has none (see 'rdma link')");
+	case -EAGAIN:
+		return say(cm, err, "the way to it changed meanwhile: a neighbour's address, or a device");
 	case -EHOSTUNREACH:
 	case -ENETUNREACH:
 	case -ENETDOWN:
@@ -153,7 +155,7 @@ static int step_wait(struct hermit_rdma_cm *cm, long timeout)
 	if (!left)
 		return -ETIMEDOUT;
 	if (smp_load_acquire(&cm->waiting))
-		return -ENODEV;		/* lost */
+		return -EAGAIN;		/* lost */
 	return cm->error;
 }
 

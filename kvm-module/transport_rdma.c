@@ -84,6 +84,7 @@ MODULE_PARM_DESC(rdma_deadline_ms,
 
 #define MAX_DATA		64
 #define AUTO_DATA		16
+#define RESOLVE_TRIES		3
 #define HANDSHAKE_TIMEOUT	(5 * HZ)
 #define END_TIMEOUT		(2 * HZ)
 /*
@@ -174,7 +175,12 @@ static int open_epoch(struct hermit_rdma_link *link,
 	unsigned int nr, i;
 	int ret;
 
-	ret = hermit_rdma_ctl_open(&link->ctl, &link->env);
+	/* A neighbour's entry that is renewed meanwhile is no answer of the server. */
+	for (i = 0; i < RESOLVE_TRIES; i++) {
+		ret = hermit_rdma_ctl_open(&link->ctl, &link->env);
+		if (ret != -EAGAIN)
+			break;
+	}
 	if (ret)
 		return ret;
 	ret = hermit_handshake(&link->ctl.channel, &link->id, 0,
