@@ -392,18 +392,6 @@ static uint64_t evictions(void)
 }
 
 /*
- * For a profiler outside of the machine: NOPs that no compiler makes. What runs
- * between the two is one measurement.
- */
-static void mark(bool start)
-{
-	if (start)
-		asm volatile(".byte 0x0f, 0x1f, 0x84, 0x00, 0x01, 0xba, 0xfe, 0xca");
-	else
-		asm volatile(".byte 0x0f, 0x1f, 0x84, 0x00, 0x02, 0xba, 0xfe, 0xca");
-}
-
-/*
  * Access @n pages once each, in order. Prints ticks per page: of everybody,
  * of the vCPU's own thread, and what the others took per eviction.
  */
@@ -417,15 +405,11 @@ static void measure(const char *name, uint32_t n, bool write, bool check)
 	a->check = check;
 	a->write_mask = write ? ~0u : 0;
 	minivm_reset(&vm, 0, false);
-	if (name)
-		mark(true);
 	own = thread_ns();
 	t = minivm_ticks();
 	minivm_run(&vm, 0, false);
 	t = minivm_ticks() - t;
 	own = thread_ns() - own;
-	if (name)
-		mark(false);
 	evicted = evictions() - evicted;
 	if (!name)
 		return;
