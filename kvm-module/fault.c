@@ -539,6 +539,20 @@ u64 hermit_fault_spin(struct hermit_region *r)
 	}
 }
 
+bool hermit_fault_long(struct hermit_region *r)
+{
+	if (time_before(jiffies, READ_ONCE(r->async_pause)))
+		return false;
+	switch (READ_ONCE(r->policy.async_pf)) {
+	case HERMIT_POLICY_ASYNC_PF_ON:
+		return true;
+	case HERMIT_POLICY_ASYNC_PF_OFF:
+		return false;
+	default:
+		return hermit_wait_long(&r->wait);
+	}
+}
+
 void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 			  struct hermit_waiter *w)
 {

@@ -77,6 +77,27 @@ static int hermit_kvm_park(struct kvm_mp_wait *wait)
 	return hermit_provider_park(&wait->obj);
 }
 
+static void hermit_kvm_async_done(void *arg)
+{
+	struct kvm_mp_async *a = arg;
+
+	a->done(a);
+}
+
+static bool hermit_kvm_begin_async(struct kvm_mp_wait *wait,
+				   struct kvm_mp_async *a)
+{
+	static_assert(sizeof(struct hermit_async) <= sizeof(a->priv));
+
+	return hermit_provider_begin_async(&wait->obj, (void *)a->priv,
+					   hermit_kvm_async_done, a);
+}
+
+static bool hermit_kvm_end_async(struct kvm_mp_async *a)
+{
+	return hermit_provider_end_async((void *)a->priv);
+}
+
 static void hermit_kvm_drop_wait(struct kvm_mp_wait *wait)
 {
 	hermit_provider_drop_wait(&wait->obj);
@@ -89,6 +110,8 @@ static const struct kvm_mem_provider_ops hermit_kvm_provider_ops = {
 	.get_page = hermit_kvm_get_page,
 	.wait_page = hermit_kvm_wait_page,
 	.park = hermit_kvm_park,
+	.begin_async = hermit_kvm_begin_async,
+	.end_async = hermit_kvm_end_async,
 	.drop_wait = hermit_kvm_drop_wait,
 };
 

@@ -17,6 +17,7 @@ void hermit_policy_init(struct hermit_region *r, unsigned int threads)
 	hermit_sched_init(&r->sched, threads, local_clock());
 	hermit_trial_init(&r->eager, &hermit_eager_policy);
 	hermit_wait_init(&r->wait);
+	r->async_pause = jiffies;
 	r->policy = (struct hermit_policy) {
 		.size = sizeof(r->policy),
 		.eager = 1,
@@ -25,6 +26,7 @@ void hermit_policy_init(struct hermit_region *r, unsigned int threads)
 		.batch = HERMIT_BATCH,
 		.threads = 0,
 		.wait = HERMIT_POLICY_WAIT_AUTO,
+		.async_pf = HERMIT_POLICY_ASYNC_PF_AUTO,
 		.weight = HERMIT_SHARE_WEIGHT,
 	};
 }
@@ -47,6 +49,7 @@ static const struct policy_field fields[] = {
 	FIELD(BATCH, batch, "batch", 1, HERMIT_BATCH),
 	FIELD(THREADS, threads, "fixed-threads", 0, HERMIT_MAX_THREADS),
 	FIELD(WAIT, wait, "wait", 0, HERMIT_POLICY_WAIT_PARK),
+	FIELD(ASYNC_PF, async_pf, "async-pf", 0, HERMIT_POLICY_ASYNC_PF_OFF),
 	FIELD(WEIGHT, weight, "reclaim-weight", 1, 10000),
 };
 

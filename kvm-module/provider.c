@@ -269,7 +269,8 @@ int hermit_provider_wait_page(struct hermit_binding *b, unsigned long idx,
 		return 0;
 	}
 	/* Memslot updates wait for our srcu section: sleep outside it. */
-	return -EBUSY;
+	return w->kind == HERMIT_WAIT_REQ && hermit_fault_long(r) ?
+	       -EINPROGRESS : -EBUSY;
 }
 EXPORT_SYMBOL_GPL(hermit_provider_wait_page);
 
@@ -298,6 +299,77 @@ int hermit_provider_park(void **wait)
 	return 0;
 }
 EXPORT_SYMBOL_GPL(hermit_provider_park);
+
+/* The read is done; under the lock of its wait queue, and in any context. */
+static int provider_async_wake(struct wait_queue_entry *entry,
+			       unsigned int mode, int flags, void *key)
+{
+	struct hermit_async *a = container_of(entry, struct hermit_async, entry);
+	struct hermit_req *req = a->req;
+	struct hermit_region *r = req->region;
+
+	list_del_init(&entry->entry);
+	atomic_dec(&r->waiters);
+	hermit_fault_account(r, req->idx, req->posted);
+	/* A fault that parks sees the error, and backs off. */
+	if (req->status)
+		WRITE_ONCE(r->async_pause, jiffies + HZ);
+	a->done(a->arg);
+	return 1;
+}
+
+bool hermit_provider_begin_async(void **wait, struct hermit_async *a,
+				 void (*done)(void *arg), void *arg)
+{
+	struct hermit_waiter *w = &((struct provider_vcpu *)*wait)->w;
+	struct hermit_region *r = w->region;
+	struct hermit_req *req = w->req;
+	unsigned long flags;
+	bool over;
+
+	init_waitqueue_func_entry(&a->entry, provider_async_wake);
+	INIT_LIST_HEAD(&a->entry.entry);
+	a->req = req;
+	a->done = done;
+	a->arg = arg;
+	if (atomic_inc_return(&r->waiters) == 1)
+		WRITE_ONCE(r->stall_since, ktime_get_ns());
+	spin_lock_irqsave(&req->wq.lock, flags);
+	__add_wait_queue(&req->wq, &a->entry);
+	/* Pairs with wq_has_sleeper() in hermit_req_finish(). */
+	smp_mb();
+	over = smp_load_acquire(&req->done);
+	if (over)
+		__remove_wait_queue(&req->wq, &a->entry);
+	spin_unlock_irqrestore(&req->wq.lock, flags);
+	if (over) {
+		atomic_dec(&r->waiters);
+		return false;
+	}
+	hermit_count(r, HERMIT_C_ASYNC, 1);
+	w->req = NULL;			/* a's now */
+	hermit_fault_drop(w);
+	return true;
+}
+EXPORT_SYMBOL_GPL(hermit_provider_begin_async);
+
+bool hermit_provider_end_async(struct hermit_async *a)
+{
+	struct hermit_req *req = a->req;
+	unsigned long flags;
+	bool queued;
+
+	spin_lock_irqsave(&req->wq.lock, flags);
+	queued = !list_empty(&a->entry.entry);
+	if (queued)
+		__remove_wait_queue(&req->wq, &a->entry);
+	spin_unlock_irqrestore(&req->wq.lock, flags);
+	if (queued)
+		atomic_dec(&req->region->waiters);
+	hermit_req_put(req);
+	return queued;
+}
+EXPORT_SYMBOL_GPL(hermit_provider_end_async);
 
 void hermit_provider_drop_wait(void **wait)
 {

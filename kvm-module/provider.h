@@ -8,8 +8,10 @@
  * tables and vm_ops->fault).
  */
 #include <linux/types.h>
+#include <linux/wait.h>
 
 struct hermit_binding;
+struct hermit_req;
 struct module;
 struct page;
 
@@ -60,6 +62,17 @@ int hermit_provider_get_page(struct hermit_binding *b, unsigned long idx,
 int hermit_provider_wait_page(struct hermit_binding *b, unsigned long idx,
 			      unsigned int flags, void **wait);
 int hermit_provider_park(void **wait);
+/* An async page fault: @done is called with @arg, as kvm_mp_async.done. */
+struct hermit_async {
+	struct wait_queue_entry entry;	/* of the request's */
+	struct hermit_req *req;		/* a reference */
+	void (*done)(void *arg);
+	void *arg;
+};
+
+bool hermit_provider_begin_async(void **wait, struct hermit_async *a,
+				 void (*done)(void *arg), void *arg);
+bool hermit_provider_end_async(struct hermit_async *a);
 void hermit_provider_drop_wait(void **wait);
 
 #endif /* HERMIT_PROVIDER_H */

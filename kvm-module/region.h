@@ -115,6 +115,7 @@ enum hermit_counter {
 	HERMIT_C_TURN_WAITS,
 	HERMIT_C_PARKED,
 	HERMIT_C_SPUN,
+	HERMIT_C_ASYNC,
 	HERMIT_C_WAIT_KERNEL,
 	HERMIT_C_WAIT_MMAP_LONG,
 	HERMIT_C_STALL_NS,
@@ -214,6 +215,7 @@ struct hermit_region {
 	struct hermit_share share;	/* turn_lock */
 	struct hermit_trial eager;
 	struct hermit_wait wait;	/* of guests' faults; races lose a sample */
+	unsigned long async_pause;	/* jiffies: no async page faults before */
 	u64 tuned_fetches, tuned_conflicts, tuned_away;
 	u64 turnaround;			/* evictions between a page's own and its fetch */
 	struct rw_semaphore sweep_lock;
@@ -434,6 +436,8 @@ void hermit_fault_prefetch(struct hermit_region *r, u64 idx,
 			   struct hermit_stream *s);
 /* How long a guest's fault should spin for its read, in ns. */
 u64 hermit_fault_spin(struct hermit_region *r);
+/* Is a read worth an async page fault of the guest? */
+bool hermit_fault_long(struct hermit_region *r);
 /* The fault of @idx that began at @since (ns) is over: latency statistics. */
 void hermit_fault_account(struct hermit_region *r, u64 idx, u64 since);
 /*

@@ -79,6 +79,7 @@ void hermit_stats_fill(struct hermit_region *r, struct hermit_stats *st)
 	st->direct_reclaims = st->room_waits;
 	st->parked = hermit_stat(r, HERMIT_C_PARKED);
 	st->spun = hermit_stat(r, HERMIT_C_SPUN);
+	st->async_faults = hermit_stat(r, HERMIT_C_ASYNC);
 	st->wait_srcu = hermit_stat(r, HERMIT_C_WAIT_KERNEL);
 	st->wait_mmap_long = hermit_stat(r, HERMIT_C_WAIT_MMAP_LONG);
 	st->stall_ns = hermit_stat(r, HERMIT_C_STALL_NS);

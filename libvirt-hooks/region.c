@@ -173,6 +173,7 @@ hermit_server_state_name (guint32 state)
   X ("room-waits", room_waits)                                                \
   X ("parked", parked)                                                        \
   X ("spun", spun)                                                            \
+  X ("async-faults", async_faults)                                            \
   X ("waits-in-kvm", wait_srcu)                                               \
   X ("waits-mmap-long", wait_mmap_long)                                       \
   X ("stall-time", stall_ns)

@@ -134,3 +134,8 @@ u64 hermit_wait_budget(const struct hermit_wait *w)
 		ns = PARK_GUESS_NS;
 	return ns < HERMIT_SPIN_MAX_NS ? ns : HERMIT_SPIN_MAX_NS;
 }
+
+bool hermit_wait_long(const struct hermit_wait *w)
+{
+	return READ_ONCE(w->done_ns) >= HERMIT_WAIT_LONG_NS;
+}

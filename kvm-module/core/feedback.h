@@ -75,4 +75,14 @@ void hermit_wait_parked(struct hermit_wait *w, u64 ns);
 /* How long to spin before parking; 0: park at once. */
 u64 hermit_wait_budget(const struct hermit_wait *w);
 
+/*
+ * An async page fault costs the guest an exception, two task switches, an
+ * interrupt and a few exits: some 10 us. The host does not know whether another
+ * task is ready to run; from ten times as much on one in ten is enough.
+ */
+#define HERMIT_WAIT_LONG_NS	100000
+
+/* Do answers take so long that a guest should do something else meanwhile? */
+bool hermit_wait_long(const struct hermit_wait *w);
+
 #endif /* HERMIT_CORE_FEEDBACK_H */

@@ -179,7 +179,8 @@ struct hermit_stats {
 	__u64 idle_sampled;		/* pages */
 	__u64 idle_busy_ns;		/* time that looking took */
 	__u64 idle_hist[HERMIT_IDLE_BUCKETS];	/* pages */
-	__u64 reserved[15];
+	__u64 async_faults;		/* faults during whose read the guest went on */
+	__u64 reserved[14];
 };
 
 /*
@@ -194,12 +195,20 @@ struct hermit_stats {
 #define HERMIT_POLICY_THREADS	(1U << 4)
 #define HERMIT_POLICY_WAIT	(1U << 5)
 #define HERMIT_POLICY_WEIGHT	(1U << 6)
-#define HERMIT_POLICY_ALL	((1U << 7) - 1)
+#define HERMIT_POLICY_ASYNC_PF	(1U << 7)
+#define HERMIT_POLICY_ALL	((1U << 8) - 1)
 
 enum hermit_wait_policy {
 	HERMIT_POLICY_WAIT_AUTO = 0,	/* spin while the server's answers come soon enough */
 	HERMIT_POLICY_WAIT_SPIN = 1,	/* up to 50 us, then park */
 	HERMIT_POLICY_WAIT_PARK = 2,
+};
+
+/* Patched KVM only: faults that would park become KVM's async page faults. */
+enum hermit_async_pf_policy {
+	HERMIT_POLICY_ASYNC_PF_AUTO = 0,	/* while reads take long enough */
+	HERMIT_POLICY_ASYNC_PF_ON = 1,
+	HERMIT_POLICY_ASYNC_PF_OFF = 2,
 };
 
 struct hermit_policy {
@@ -212,7 +221,8 @@ struct hermit_policy {
 	__u32 threads;			/* 0: by feedback; else so many, whenever there is work */
 	__u32 wait;			/* enum hermit_wait_policy */
 	__u32 weight;			/* share of the host's reclaim, 1 to 10000; 100 is usual */
-	__u32 reserved[3];
+	__u32 async_pf;			/* enum hermit_async_pf_policy */
+	__u32 reserved[2];
 	char error[HERMIT_ERROR_LEN];	/* out */
 };
 

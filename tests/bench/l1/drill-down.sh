@@ -6,7 +6,7 @@
 . /src/tests/vm/vm-tests.sh
 WINDOW=${HERMIT_ARG_WINDOW:-12}
 policy() { qmp "$1" "{\"execute\":\"qom-set\",\"arguments\":{\"path\":\"/objects/ram0\",\"property\":\"$2\",\"value\":$3}}" > /dev/null || fail "$*"; }
-now() { fields v counters.fetches counters.prefetches counters.prefetch-hits counters.direct-reclaims counters.room-waits counters.zap-batches counters.zapped counters.parked counters.spun counters.conflicts; }
+now() { fields v counters.fetches counters.prefetches counters.prefetch-hits counters.direct-reclaims counters.room-waits counters.zap-batches counters.zapped counters.parked counters.spun counters.conflicts counters.async-faults; }
 # one window: the median of the seconds' figures, and what was counted
 window()
 {
@@ -22,13 +22,13 @@ import statistics, sys
 lines = [l.split() for l in sys.stdin]
 def median(key):
     return statistics.median(float(l[l.index(key) + 1]) for l in lines)
-print("ops/s %.0f p50-us %.0f p99-us %.0f" % (median("ops/s"), median("p50-us"), median("p99-us")))') fetches $((${11} - $1)) prefetches $((${12} - $2)) hits $((${13} - $3)) direct $((${14} - $4)) room-waits $((${15} - $5)) per-batch $(((${17} - $7) / (${16} - $6 + 1))) parked $((${18} - $8)) spun $((${19} - $9)) conflicts $((${20} - ${10}))"
+print("ops/s %.0f p50-us %.0f p99-us %.0f" % (median("ops/s"), median("p50-us"), median("p99-us")))') fetches $((${12} - $1)) prefetches $((${13} - $2)) hits $((${14} - $3)) direct $((${15} - $4)) room-waits $((${16} - $5)) per-batch $(((${18} - $7) / (${17} - $6 + 1))) parked $((${19} - $8)) spun $((${20} - $9)) conflicts $((${21} - ${10})) async-pf $((${22} - ${11}))"
 }
 load_hermit
 start_memserver m1 tcp:127.0.0.1:7471 --capacity 1G
 for pattern in uniform seq; do
 	[ $pattern = uniform ] && threads=4 || threads=1
-	HERMIT_OBJECT=,eager-fetch=off,async-io=off,prefetch=0,batch=1,fixed-threads=1,wait=park \
+	HERMIT_OBJECT=,eager-fetch=off,async-io=off,prefetch=0,batch=1,fixed-threads=1,wait=park,async-pf=off \
 	VM_APPEND="job=run -- hermit-guest-load --size 120M --threads $threads --pattern $pattern --write-ratio 0.3 --seconds 100000" \
 		hermit_vm v 224 112 tcp:127.0.0.1:7471
 	wait_report v 120 '^up'
@@ -46,6 +46,8 @@ for pattern in uniform seq; do
 	window scheduler
 	policy v prefetch ${HERMIT_ARG_PREFETCH:-32}
 	window prefetch
+	policy v async-pf '"auto"'
+	window async-pf
 	stop_vm v
 done
 teardown

@@ -102,12 +102,17 @@ static void test_wait(void)
 	CHECK(budget > 0 && budget <= 10000, "first budget %llu", ULL(budget));
 
 	/* RDMA: 3 us; spin a little longer than that. */
+	CHECK(!hermit_wait_long(&w), "long before anything was measured");
 	answers(&w, 100, 3000, &seed);
 	budget = hermit_wait_budget(&w);
 	CHECK(budget >= 3000 && budget < 5000, "budget %llu for 3 us", ULL(budget));
 	/* TCP: 60 us; park. */
 	answers(&w, 100, 60000, &seed);
 	CHECK(hermit_wait_budget(&w) == 0, "spins for 60 us");
+	CHECK(!hermit_wait_long(&w), "60 us are no time for another task");
+	/* A link across a city: let the guest do something else. */
+	answers(&w, 100, 2 * HERMIT_WAIT_LONG_NS, &seed);
+	CHECK(hermit_wait_long(&w), "200 us are not long");
 	/* And back. */
 	answers(&w, 100, 3000, &seed);
 	CHECK(hermit_wait_budget(&w) > 0, "does not spin for 3 us any more");

@@ -10,13 +10,14 @@ policy_of() { qmp "$1" "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/obje
 # one random switch
 flip()
 {
-	case $((RANDOM % 6)) in
+	case $((RANDOM % 7)) in
 	0) set -- "$1" eager-fetch $([ $((RANDOM % 2)) = 0 ] && echo true || echo false) ;;
 	1) set -- "$1" async-io $([ $((RANDOM % 2)) = 0 ] && echo true || echo false) ;;
 	2) set -- "$1" prefetch $((RANDOM % 33)) ;;
 	3) set -- "$1" batch $((RANDOM % 32 + 1)) ;;
 	4) set -- "$1" fixed-threads $((RANDOM % 5)) ;;
 	5) modes=(auto spin park); set -- "$1" wait "\"${modes[RANDOM % 3]}\"" ;;
+	6) modes=(auto on off); set -- "$1" async-pf "\"${modes[RANDOM % 3]}\"" ;;
 	esac
 	policy "$@" > /dev/null || vm_died "$1" || fail "$*"
 	flips=$((flips + 1))
@@ -31,7 +32,7 @@ for run in "local 512 128 340M local:plain" "tcp 192 112 100M tcp:127.0.0.1:7471
 	VM_APPEND="job=run -- hermit-guest-load --size $4 --threads 4 --write-ratio 0.5 --seconds ${HERMIT_ARG_SECONDS:-25} --verify" \
 		hermit_vm $1 $2 $3 $5 -action reboot=shutdown
 	wait_report $1 120 '^up'
-	for bad in "batch 0" "batch 33" "prefetch 33" "fixed-threads 5" 'wait "often"'; do
+	for bad in "batch 0" "batch 33" "prefetch 33" "fixed-threads 5" 'wait "often"' 'async-pf "often"'; do
 		! policy $1 $bad > /dev/null || fail "$1: $bad was accepted"
 	done
 	policy_of $1 batch | grep -q '"return": 32' || fail "a refused batch changed it: $(policy_of $1 batch)"

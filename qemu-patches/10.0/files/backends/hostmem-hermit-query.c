@@ -85,6 +85,7 @@ static HermitMemoryCounters *hermit_counters(const struct hermit_stats *st)
     c->turn_waits = st->reclaim_turn_waits;
     c->parked = st->parked;
     c->spun = st->spun;
+    c->async_faults = st->async_faults;
     c->waits_in_kvm = st->wait_srcu;
     c->waits_mmap_long = st->wait_mmap_long;
     c->stall_time = st->stall_ns;

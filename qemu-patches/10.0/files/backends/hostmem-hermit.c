@@ -360,6 +360,8 @@ static uint32_t *hermit_policy_field(struct hermit_policy *p, uint32_t bit)
         return &p->wait;
     case HERMIT_POLICY_WEIGHT:
         return &p->weight;
+    case HERMIT_POLICY_ASYNC_PF:
+        return &p->async_pf;
     default:
         g_assert_not_reached();
     }
@@ -447,6 +449,22 @@ static void hermit_set_wait(Object *obj, int value, Error **errp)
 static int hermit_get_wait(Object *obj, Error **errp)
 {
     return hermit_policy_value(HERMIT_MEMORY(obj), HERMIT_POLICY_WAIT, errp);
+}
+
+QEMU_BUILD_BUG_ON((int)ON_OFF_AUTO_AUTO != HERMIT_POLICY_ASYNC_PF_AUTO);
+QEMU_BUILD_BUG_ON((int)ON_OFF_AUTO_ON != HERMIT_POLICY_ASYNC_PF_ON);
+QEMU_BUILD_BUG_ON((int)ON_OFF_AUTO_OFF != HERMIT_POLICY_ASYNC_PF_OFF);
+
+static void hermit_set_async_pf(Object *obj, int value, Error **errp)
+{
+    hermit_change_policy(HERMIT_MEMORY(obj), HERMIT_POLICY_ASYNC_PF, value,
+                         errp);
+}
+
+static int hermit_get_async_pf(Object *obj, Error **errp)
+{
+    return hermit_policy_value(HERMIT_MEMORY(obj), HERMIT_POLICY_ASYNC_PF,
+                               errp);
 }
 
 static void hermit_add_switch(ObjectClass *oc, const char *name, bool is_bool,
@@ -562,6 +580,12 @@ static void hermit_class_init(ObjectClass *oc, void *data)
                                    hermit_set_wait);
     object_class_property_set_description(oc, "wait",
         "How virtual CPUs wait for a page: auto, spin or park");
+    object_class_property_add_enum(oc, "async-pf", "OnOffAuto",
+                                   &OnOffAuto_lookup, hermit_get_async_pf,
+                                   hermit_set_async_pf);
+    object_class_property_set_description(oc, "async-pf",
+        "Whether the guest is told to run something else while it waits for "
+        "a page: on, off or auto (if pages take long)");
 }
 
 static const TypeInfo hermit_info = {

@@ -22,6 +22,7 @@
 #include <linux/kvm_types.h>
 
 struct kvm;
+struct kvm_async_pf;
 struct kvm_vcpu;
 struct module;
 struct page;
@@ -46,6 +47,17 @@ struct kvm_mp_wait {
 	const struct kvm_mem_provider_ops *ops;
 	void *obj;			/* the provider's */
 	bool parked;			/* sleep before the next entry */
+};
+
+/*
+ * The wait of an async page fault: the guest goes on meanwhile, and no thread
+ * sleeps in it.
+ */
+struct kvm_mp_async {
+	const struct kvm_mem_provider_ops *ops;	/* a module reference, while set */
+	void (*done)(struct kvm_mp_async *a);	/* KVM's */
+	bool used;				/* there is no page to get by GUP */
+	void *priv[8];				/* the provider's */
 };
 
 /* flags of ->get_page() and ->wait_page() */
@@ -85,8 +97,9 @@ struct kvm_mem_provider_ops {
 	/*
 	 * Same context, after -EAGAIN. 0: ask again now (it took microseconds
 	 * at most). -EBUSY: a wait is left in @wait; the fault is retried after
-	 * ->park(). Else as ->get_page(). @wait->obj survives and may be of an
-	 * older fault, of another gfn even.
+	 * ->park(). -EINPROGRESS: the same, and ->begin_async() may have the
+	 * wait, since it will be a long one. Else as ->get_page(). @wait->obj
+	 * survives and may be of an older fault, of another gfn even.
 	 */
 	int (*wait_page)(struct kvm_mp_binding *b, unsigned long idx,
 			 unsigned int flags, struct kvm_mp_wait *wait);
@@ -95,6 +108,17 @@ struct kvm_mem_provider_ops {
 	 * over. The slot and its binding may be gone by now. 0 or -EINTR.
 	 */
 	int (*park)(struct kvm_mp_wait *wait);
+	/*
+	 * vCPU context, srcu held, does not sleep. Take what ->wait_page() left
+	 * out of @wait; call a->done(a) once, in any context, when it is over.
+	 * False if it is over already: @wait is as it was.
+	 */
+	bool (*begin_async)(struct kvm_mp_wait *wait, struct kvm_mp_async *a);
+	/*
+	 * Once for each that began. True if a->done() was not called; in any
+	 * case it does not run now, and won't. vCPU context, does not sleep.
+	 */
+	bool (*end_async)(struct kvm_mp_async *a);
 	/* The vCPU is destroyed: free wait->obj, which is not NULL. May sleep. */
 	void (*drop_wait)(struct kvm_mp_wait *wait);
 };
@@ -153,6 +177,8 @@ int kvm_mp_wait_page(struct kvm_vcpu *vcpu, struct kvm_mp_binding *b,
 		     unsigned long idx, unsigned int flags);
 int kvm_mp_park(struct kvm_vcpu *vcpu);
 int kvm_mp_park_running(struct kvm_vcpu *vcpu);
+bool kvm_mp_async_begin(struct kvm_vcpu *vcpu, struct kvm_async_pf *apf);
+bool kvm_mp_async_end(struct kvm_async_pf *apf);
 void kvm_mp_vcpu_destroy(struct kvm_vcpu *vcpu);
 
 #endif /* __KVM_MEM_PROVIDER_H */

@@ -178,7 +178,7 @@ int kvm_mp_wait_page(struct kvm_vcpu *vcpu, struct kvm_mp_binding *b,
 	}
 
 	r = b->ops->wait_page(b, idx, flags, wait);
-	if (r == -EBUSY)
+	if (r == -EBUSY || r == -EINPROGRESS)
 		wait->parked = true;
 	return r;
 }
@@ -212,4 +212,51 @@ int kvm_mp_park_running(struct kvm_vcpu *vcpu)
 	if (r)
 		kvm_handle_signal_exit(vcpu);
 	return r;
+}
+
+static void kvm_mp_async_done(struct kvm_mp_async *a)
+{
+	struct kvm_async_pf *apf = container_of(a, struct kvm_async_pf, mp);
+
+	schedule_work(&apf->work);
+}
+
+/*
+ * Does @apf stand for the wait that the fault at hand left on the vCPU? Then
+ * its work is scheduled when that is over, and the vCPU does not park. False:
+ * there is nothing to wait for, the caller schedules the work.
+ */
+bool kvm_mp_async_begin(struct kvm_vcpu *vcpu, struct kvm_async_pf *apf)
+{
+	struct kvm_mp_wait *wait = &vcpu->mp_wait;
+	struct kvm_mp_async *a = &apf->mp;
+
+	if (!wait->parked)
+		return false;
+
+	wait->parked = false;
+	a->used = true;
+	a->done = kvm_mp_async_done;
+	if (!wait->ops->begin_async(wait, a))
+		return false;
+
+	/* The wait holds a reference, too: this one can't fail. */
+	__module_get(wait->ops->owner);
+	a->ops = wait->ops;
+	return true;
+}
+
+/* Returns true if the work of @apf was not scheduled and won't be. */
+bool kvm_mp_async_end(struct kvm_async_pf *apf)
+{
+	struct kvm_mp_async *a = &apf->mp;
+	bool unused;
+
+	if (!a->ops)
+		return false;
+
+	unused = a->ops->end_async(a);
+	module_put(a->ops->owner);
+	a->ops = NULL;
+	return unused;
 }

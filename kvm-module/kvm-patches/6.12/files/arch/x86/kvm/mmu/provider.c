@@ -7,8 +7,10 @@
 #include "mmu_internal.h"
 #include "spte.h"
 #include "tdp_mmu.h"
+#include "x86.h"
 
 #include <linux/kvm_mem_provider.h>
+#include <trace/events/kvm.h>
 
 /*
  * How often a fault asks the provider again without going back to the guest,
@@ -38,6 +40,66 @@ static bool kvm_mp_map_writable(struct kvm_page_fault *fault, bool writable)
 		!kvm_slot_dirty_track_enabled(fault->slot));
 }
 
+/*
+ * Can the host write the vCPU's async page fault area without waiting? It is
+ * guest memory, and may be on another machine itself. If it is, this starts
+ * bringing it back.
+ */
+static bool kvm_mp_apf_area_present(struct kvm_vcpu *vcpu)
+{
+	unsigned long hva = vcpu->arch.apf.data.hva;
+	struct page *page;
+
+	if (!kvm_pv_async_pf_enabled(vcpu))
+		return true;
+
+	if (!get_user_page_fast_only(hva, FOLL_WRITE, &page) &&
+	    get_user_pages_unlocked(hva, 1, &page, FOLL_WRITE | FOLL_NOWAIT) != 1)
+		return false;
+
+	put_page(page);
+	return true;
+}
+
+/*
+ * The fault left a long wait on the vCPU: make it an async page fault, so that
+ * the guest runs another task, or at least takes interrupts. False: the vCPU
+ * parks.
+ */
+static bool kvm_mp_async_pf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	bool r;
+
+	if (fault->prefetch || !kvm_can_do_async_pf(vcpu) ||
+	    !kvm_mp_apf_area_present(vcpu))
+		return false;
+
+	/*
+	 * srcu is held. If the area goes away now the guest isn't told, and the
+	 * vCPU halts until the page or an interrupt comes.
+	 */
+	pagefault_disable();
+	r = kvm_arch_setup_async_pf(vcpu, fault);
+	pagefault_enable();
+	return r;
+}
+
+/*
+ * An async page fault of this vCPU waits for the page already, and the guest,
+ * on its behalf or another task's, wants it again.
+ */
+static bool kvm_mp_async_pf_pending(struct kvm_vcpu *vcpu,
+				    struct kvm_page_fault *fault)
+{
+	if (!vcpu->async_pf.queued || fault->prefetch ||
+	    !kvm_find_async_pf_gfn(vcpu, fault->gfn) || !kvm_can_do_async_pf(vcpu))
+		return false;
+
+	trace_kvm_async_pf_repeated_fault(fault->addr, fault->gfn);
+	kvm_make_request(KVM_REQ_APF_HALT, vcpu);
+	return true;
+}
+
 /* RET_PF_CONTINUE with fault->pfn, perhaps an error pfn; RET_PF_RETRY; < 0. */
 int kvm_mp_faultin_pfn(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 {
@@ -65,6 +127,8 @@ int kvm_mp_faultin_pfn(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 			break;
 		if (++tries == KVM_MP_MAX_TRIES)
 			return again;
+		if (kvm_mp_async_pf_pending(vcpu, fault))
+			return RET_PF_RETRY;
 		r = kvm_mp_wait_page(vcpu, b, idx, flags);
 		if (r)
 			break;
@@ -94,6 +158,10 @@ int kvm_mp_faultin_pfn(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 		/* The provider is done with this memory, for good. */
 		kvm_mmu_prepare_memory_fault_exit(vcpu, fault);
 		return -EFAULT;
+	case -EINPROGRESS:
+		if (kvm_mp_async_pf(vcpu, fault))
+			return RET_PF_RETRY;
+		return again;
 	default:
 		/*
 		 * -EBUSY: the run loop sleeps in vcpu->mp_wait. -ENOMEM, -EIO:

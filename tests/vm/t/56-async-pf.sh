@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# l1: mem=2G timeout=400 kvm=patched
+# Async page faults: while a page is on its way a guest of one CPU runs other
+# tasks, whose pages are then on their way as well. The same load without them
+# beside it. A VM that is killed while such faults wait for a server that is
+# gone leaves nothing behind.
+. /src/tests/vm/vm-tests.sh
+drop() { nft add table inet cut; nft add chain inet cut in '{ type filter hook input priority 0; }'; nft add rule inet cut in tcp "$1" 7471 drop; }
+load_hermit
+modprobe sch_netem || skip "this kernel has no netem"
+start_memserver m1 tcp:127.0.0.1:7471 --capacity 1G
+# a page takes 4 ms: long beside what the emulator makes of everything else
+ip link set lo up
+tc qdisc add dev lo root netem delay 2ms
+HERMIT_OBJECT=,async-pf=on
+load="job=run -- hermit-guest-load --size 150M --threads 6 --write-ratio 0.3 --seconds"
+VM_APPEND="$load 60 --verify" hermit_vm a 256 112 tcp:127.0.0.1:7471 -smp 1
+wait_report a 200 '^t '
+for way in on off on; do
+	qmp a "{\"execute\":\"qom-set\",\"arguments\":{\"path\":\"/objects/ram0\",\"property\":\"async-pf\",\"value\":\"$way\"}}" > /dev/null
+	sleep 1
+	set -- $(fields a counters.fetches counters.async-faults counters.parked)
+	sleep 6
+	set -- "$@" $(fields a counters.fetches counters.async-faults counters.parked)
+	note "$way: $(($4 - $1)) pages fetched, $(($5 - $2)) async page faults, $(($6 - $3)) parked"
+	[ $(($4 - $1)) -ge 200 ] || fail "$way: only $(($4 - $1)) fetches: this shows nothing"
+	case $way in
+	on)	[ $((($5 - $2) * 2)) -gt $(($4 - $1)) ] || fail "on: $(($5 - $2)) async page faults among $(($4 - $1)) fetches" ;;
+	off)	[ "$5" = "$2" ] || fail "off: $(($5 - $2)) async page faults" ;;
+	esac
+done
+tc qdisc del dev lo root
+vm_ok a 150
+
+# The server is gone for good: faults wait, and nothing waits for them. (A quit
+# may: QEMU's own thread wants pages of the guest's rings then.)
+VM_APPEND="$load 300 --verify" hermit_vm b 256 112 tcp:127.0.0.1:7471 -smp 1
+wait_report b 120 '^t '
+drop dport
+sleep 3
+note "server gone: $(hermit_stat b counters.async-faults) async page faults so far"
+qmp b stop > /dev/null || fail "stop"
+qmp b cont > /dev/null || fail "cont"
+kill_vm b
+nft delete table inet cut
+teardown
