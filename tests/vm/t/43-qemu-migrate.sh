@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=2G timeout=500 kvm=patched,stock
+# l1: mem=2G timeout=500 kvm=patched kvm-long=stock
 # A guest on hermit memory is saved by a precopy migration to a file and goes
 # on from it, on ordinary memory and on hermit memory with a lower limit: what
 # it kept is right, and nowhere is more resident than the limit.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=2G timeout=350 kvm=patched,stock
+# l1: mem=2G timeout=350 kvm=patched kvm-long=stock
 # After a shutdown, a killed QEMU, and a killed QEMU with its server gone: no
 # page, session or extent is left, and the modules unload.
 . /src/tests/vm/vm-tests.sh

@@ -7,7 +7,7 @@ load_hermit
 start_memserver m1 tcp:127.0.0.1:7471 --capacity 1G
 # over the time of the load; the fill before it goes in order as well
 for pattern in seq uniform; do
-	VM_APPEND="job=run -- hermit-guest-load --size 120M --threads 1 --pattern $pattern --write-ratio 0.2 --seconds 40 --verify" \
+	VM_APPEND="job=run -- hermit-guest-load --size 120M --threads 1 --pattern $pattern --write-ratio 0.2 --seconds 30 --verify" \
 		hermit_vm $pattern 224 112 tcp:127.0.0.1:7471
 	wait_report $pattern 150 '^t '
 	set -- $(fields $pattern counters.fetches counters.prefetches counters.prefetch-hits)

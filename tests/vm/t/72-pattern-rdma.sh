@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=2G timeout=500 kvm=patched,stock
+# l1: mem=2G timeout=500 kvm=patched kvm-long=stock
 # The main job over RDMA: a guest with a third of its memory local writes and
 # reads a pattern from four threads, while the link is cut and mended. Nothing
 # comes back wrong, and the memory server is asked for no page.
