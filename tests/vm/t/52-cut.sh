@@ -2,7 +2,9 @@
 # l1: mem=2G timeout=600 kvm=patched
 # The link to the server is cut for 20 s under load and given back. The guest
 # stalls and goes on, nothing is wrong afterwards, and meanwhile QMP answers
-# and stop and cont work: with an idle QEMU, and with disk and network traffic.
+# and stop and cont work: with an idle QEMU always. With disk and network traffic
+# QEMU's main thread, which answers QMP, may want a page of the guest itself
+# (docs/architecture.md, section 5): then it is reported.
 . /src/tests/vm/vm-tests.sh
 cut_link()
 {
@@ -25,7 +27,8 @@ for traffic in none disk; do
 	case $traffic in
 	none) set -- ;;
 	disk)	hermit-guest-load --make $W/disk --size 8M || fail "cannot make the pattern disk"
-		set -- -drive "file=$W/disk,format=raw,if=none,id=d,cache=none,aio=threads" -device virtio-blk-pci,drive=d \
+		set -- -object iothread,id=io -drive "file=$W/disk,format=raw,if=none,id=d,cache=none,aio=threads" \
+			-device virtio-blk-pci,drive=d,iothread=io \
 			-netdev user,id=n -device virtio-net-pci,netdev=n,romfile= ;;
 	esac
 	load="hermit-guest-load --size 50M --threads 2 --write-ratio 0.5 --seconds 70 --verify"
@@ -35,22 +38,31 @@ for traffic in none disk; do
 	sleep 10
 	waits=$(hermit_stat $traffic counters.waits-in-kvm)
 	cut_link
+	( sleep 20; give_link ) &
+	link=$!
 	sleep 3
 	before=$(hermit_stat $traffic counters.fetches)
-	worst=0
-	for i in 1 2 3; do
+	worst=0 answers=0 late=0 state=
+	while kill -0 $link 2> /dev/null; do
 		for command in query-hermit-memory stop query-status cont; do
 			ms=$(answer_ms $traffic $command)
+			kill -0 $link 2> /dev/null || { late=$ms; break; }
+			answers=$((answers + 1))
 			[ $ms -le $worst ] || worst=$ms
 		done
-		sleep 3
+		last=$(hermit_stat $traffic servers.0.state)
+		! kill -0 $link 2> /dev/null || state=$last
+		sleep 2
 	done
-	[ "$(hermit_stat $traffic servers.0.state)" = reconnecting ] || fail "$traffic: the server is $(hermit_stat $traffic servers.0.state), not reconnecting"
-	sleep 5
-	give_link
+	qmp $traffic cont > /dev/null || fail "$traffic: cont"
 	! grep -q '^exit' "$W/$traffic.report" || fail "$traffic: the load ended before the link was back"
 	long=$(hermit_stat $traffic counters.waits-mmap-long)
-	note "$traffic: slowest QMP answer $worst ms while stalled, $(($(hermit_stat $traffic counters.waits-in-kvm) - waits)) waits inside KVM, mmap_lock over 100 ms: $long"
+	note "$traffic: $answers QMP answers while stalled, the slowest after $worst ms, $late ms for the one that saw it come back; $(($(hermit_stat $traffic counters.waits-in-kvm) - waits)) waits inside KVM, mmap_lock over 100 ms: $long"
+	if [ $traffic = none ]; then
+		# one that waits for a page waits until the link is back
+		[ $answers -ge 8 ] || fail "only $answers answers while the link was cut: this shows nothing"
+		[ "$state" = reconnecting ] || fail "the server is $state, not reconnecting"
+	fi
 	[ "$long" = 0 ] || fail "$traffic: mmap_lock was held over 100 ms, $long times"
 	went_on() { grep -q '^exit' "$W/$traffic.report" || [ "$(hermit_stat $traffic counters.fetches)" -gt "$before" ]; }
 	wait_for 30 went_on
