@@ -7,15 +7,20 @@
 #include <linux/export.h>
 
 #include "handshake.h"
+#include "remote.h"
 #include "transport.h"
 #include "wire/wire.h"
 
-EXPORT_SYMBOL_GPL(hermit_link_parse_address);
-EXPORT_SYMBOL_GPL(hermit_identity_init);
-EXPORT_SYMBOL_GPL(hermit_identity_destroy);
+EXPORT_SYMBOL_GPL(hermit_remote_connect);
+EXPORT_SYMBOL_GPL(hermit_remote_close);
+EXPORT_SYMBOL_GPL(hermit_remote_kick);
+EXPORT_SYMBOL_GPL(hermit_remote_deadline_ns);
+EXPORT_SYMBOL_GPL(hermit_remote_stats);
+EXPORT_SYMBOL_GPL(hermit_remote_list_of);
+EXPORT_SYMBOL_GPL(hermit_remote_complete);
+EXPORT_SYMBOL_GPL(hermit_remote_complete_list);
 EXPORT_SYMBOL_GPL(hermit_handshake);
 EXPORT_SYMBOL_GPL(hermit_refused);
-EXPORT_SYMBOL_GPL(hermit_refused_for_good);
 EXPORT_SYMBOL_GPL(hermit_wire_fill);
 /* for tests that drive a link without a region */
 EXPORT_SYMBOL_GPL(hermit_link_open);

@@ -425,13 +425,12 @@ void hermit_rdma_data_stop(struct hermit_rdma_data *data)
 }
 
 void hermit_rdma_data_check(struct hermit_rdma_data *data, u64 deadline_ns,
-			    struct hermit_rdma_data_check *check)
+			    struct hermit_remote_check *check)
 {
 	u64 now, oldest, since;
 	unsigned long flags;
 	unsigned int i;
 
-	memset(check, 0, sizeof(*check));
 	spin_lock_irqsave(&data->lock, flags);
 	check->broken = data->broken;
 	check->error = data->error;

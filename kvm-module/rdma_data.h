@@ -15,6 +15,7 @@ struct hermit_rdma_ctl;
 struct hermit_rdma_data;
 struct hermit_rdma_env;
 struct hermit_rdma_queue;
+struct hermit_remote_check;
 
 /* ios on one queue pair, at most */
 #define HERMIT_RDMA_MAX_DEPTH	1024
@@ -45,14 +46,9 @@ void hermit_rdma_data_stop(struct hermit_rdma_data *data);
 /* Post queued ios while there is room. False if it is not started. */
 bool hermit_rdma_data_pump(struct hermit_rdma_data *data);
 
-struct hermit_rdma_data_check {
-	const char *broken;		/* why it is of no more use, or NULL */
-	int error;			/* a number that belongs to it, or 0 */
-};
-
 /* Broken, too, if an io waits longer than @deadline_ns. */
 void hermit_rdma_data_check(struct hermit_rdma_data *data, u64 deadline_ns,
-			    struct hermit_rdma_data_check *check);
+			    struct hermit_remote_check *check);
 
 /* How many ios are posted. */
 unsigned int hermit_rdma_data_inflight(struct hermit_rdma_data *data);

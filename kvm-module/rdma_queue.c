@@ -26,7 +26,6 @@
 #include <linux/sched.h>
 
 #include "rdma_queue.h"
-#include "transport.h"
 #include "wire/rdma.h"
 
 #define PAGES		(HERMIT_RDMA_EXTENT >> PAGE_SHIFT)
@@ -58,7 +57,7 @@ int hermit_rdma_queue_init(struct hermit_rdma_queue *q, u64 region_size)
 	u64 i;
 
 	spin_lock_init(&q->lock);
-	for (i = 0; i < HERMIT_RDMA_NR_LISTS; i++)
+	for (i = 0; i < HERMIT_REMOTE_NR_LISTS; i++)
 		INIT_LIST_HEAD(&q->lists[i]);
 	INIT_LIST_HEAD(&q->asked);
 	INIT_LIST_HEAD(&q->emptied);
@@ -78,13 +77,6 @@ void hermit_rdma_queue_destroy(struct hermit_rdma_queue *q)
 	kvfree(q->extents);
 }
 
-static enum hermit_rdma_list list_of(const struct hermit_io *io)
-{
-	if (io->op != HERMIT_IO_READ)
-		return HERMIT_RDMA_WRITES;
-	return io->demand ? HERMIT_RDMA_DEMAND : HERMIT_RDMA_READS;
-}
-
 static struct hermit_rdma_extent *extent_of(struct hermit_rdma_queue *q,
 					    u64 offset)
 {
@@ -94,26 +86,6 @@ static struct hermit_rdma_extent *extent_of(struct hermit_rdma_queue *q,
 static unsigned int page_of(u64 offset)
 {
 	return (offset >> PAGE_SHIFT) % PAGES;
-}
-
-static void complete_one(struct hermit_io *io, int status)
-{
-	/* What a server lost is discarded too. */
-	if (io->op == HERMIT_IO_DISCARD && status == -ENODATA)
-		status = 0;
-	io->status = status;
-	io->done(io);
-}
-
-static void complete_list(struct list_head *ios, int status)
-{
-	struct hermit_io *io, *next;
-
-	/* done() may free the io, and may submit others to another list. */
-	list_for_each_entry_safe(io, next, ios, node) {
-		list_del(&io->node);
-		complete_one(io, status);
-	}
 }
 
 /* The extent is empty, and nobody uses it: true if there is news for kick(). */
@@ -186,7 +158,7 @@ static bool add_one(struct hermit_rdma_queue *q, struct hermit_io *io,
 		   !test_bit(page_of(io->offset), e->stored)) {
 		q->reads++;
 	} else {
-		list_add_tail(&io->node, &q->lists[list_of(io)]);
+		list_add_tail(&io->node, &q->lists[hermit_remote_list_of(io)]);
 		done = false;
 	}
 	spin_unlock_irqrestore(&q->lock, flags);
@@ -206,7 +178,7 @@ void hermit_rdma_queue_add(struct hermit_rdma_queue *q, struct list_head *ios)
 			discard(q, io);
 		else if (!status)
 			clear_highpage(io->page);
-		complete_one(io, status);
+		hermit_remote_complete(io, status);
 	}
 }
 
@@ -228,8 +200,8 @@ unsigned int hermit_rdma_queue_take(struct hermit_rdma_queue *q, bool demand,
 				    unsigned int max,
 				    struct hermit_rdma_target *targets)
 {
-	enum hermit_rdma_list l, lists = demand ? HERMIT_RDMA_DEMAND + 1 :
-						  HERMIT_RDMA_NR_LISTS;
+	enum hermit_remote_list l, lists = demand ? HERMIT_REMOTE_DEMAND + 1 :
+						  HERMIT_REMOTE_NR_LISTS;
 	struct hermit_io *io, *next;
 	unsigned int n = 0;
 	unsigned long flags;
@@ -302,7 +274,7 @@ void hermit_rdma_queue_done(struct hermit_rdma_queue *q, struct list_head *ios,
 		q->rtt_ns = rtt_ns;
 	spin_unlock_irqrestore(&q->lock, flags);
 
-	complete_list(ios, 0);
+	hermit_remote_complete_list(ios, 0);
 	if (kick)
 		q->kick(q);
 }
@@ -317,7 +289,7 @@ void hermit_rdma_queue_return(struct hermit_rdma_queue *q,
 	spin_lock_irqsave(&q->lock, flags);
 	list_for_each_entry_safe_reverse(io, next, ios, node) {
 		kick |= put_outstanding(q, extent_of(q, io->offset));
-		list_move(&io->node, &q->lists[list_of(io)]);
+		list_move(&io->node, &q->lists[hermit_remote_list_of(io)]);
 	}
 	spin_unlock_irqrestore(&q->lock, flags);
 	if (kick)
@@ -346,13 +318,13 @@ void hermit_rdma_queue_refuse(struct hermit_rdma_queue *q, int status)
 	spin_lock_irqsave(&q->lock, flags);
 	q->refuse = status;
 	if (status) {
-		for (i = 0; i < HERMIT_RDMA_NR_LISTS; i++)
+		for (i = 0; i < HERMIT_REMOTE_NR_LISTS; i++)
 			list_splice_tail_init(&q->lists[i], &ios);
 		take_waiting(q, &ios);
 	}
 	spin_unlock_irqrestore(&q->lock, flags);
 
-	complete_list(&ios, status);
+	hermit_remote_complete_list(&ios, status);
 }
 
 /* Call @fn for each extent, under the lock but not all the time. */
@@ -468,7 +440,7 @@ void hermit_rdma_queue_grant_done(struct hermit_rdma_queue *q, u64 first,
 		}
 	}
 	list_for_each_entry_safe_reverse(io, next, &granted, node)
-		list_move(&io->node, &q->lists[list_of(io)]);
+		list_move(&io->node, &q->lists[hermit_remote_list_of(io)]);
 	list_for_each_entry(io, &refused, node)
 		q->errors++;
 	if (error == -ENOSPC) {
@@ -480,7 +452,7 @@ void hermit_rdma_queue_grant_done(struct hermit_rdma_queue *q, u64 first,
 	list_for_each_entry_safe(io, next, &refused, node) {
 		list_del(&io->node);
 		/* What is stored there cannot be lacking space. */
-		complete_one(io, io->op == HERMIT_IO_WRITE &&
+		hermit_remote_complete(io, io->op == HERMIT_IO_WRITE &&
 				 error == -ENOSPC ? -ENOSPC : -EIO);
 	}
 }

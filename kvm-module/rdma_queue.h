@@ -13,23 +13,15 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
-struct hermit_io;
-struct hermit_server_stats;
-struct hermit_wire_grant;
+#include "remote.h"
 
-/* In the order in which they are taken. */
-enum hermit_rdma_list {
-	HERMIT_RDMA_DEMAND,	/* reads that somebody waits for */
-	HERMIT_RDMA_READS,
-	HERMIT_RDMA_WRITES,
-	HERMIT_RDMA_NR_LISTS
-};
+struct hermit_wire_grant;
 
 struct hermit_rdma_extent;
 
 struct hermit_rdma_queue {
 	spinlock_t lock;		/* all below */
-	struct list_head lists[HERMIT_RDMA_NR_LISTS];
+	struct list_head lists[HERMIT_REMOTE_NR_LISTS];
 	struct list_head asked;		/* extents to be granted */
 	struct list_head emptied;	/* extents to be released */
 	int refuse;			/* if not 0, ios complete with it at once */

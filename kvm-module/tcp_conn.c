@@ -311,7 +311,7 @@ static void gather(struct hermit_tcp_conn *conn, struct frames *f)
 
 	/* Writes must not keep the last slots from a read that is waited for. */
 	if (room <= conn->reserve)
-		wants &= BIT(HERMIT_TCP_DEMAND);
+		wants &= BIT(HERMIT_REMOTE_DEMAND);
 	if (!hermit_tcp_queue_take(conn->queue, &conn->sender, wants,
 				   min(room, BATCH - f->nr), &ios))
 		return;
@@ -590,7 +590,7 @@ void hermit_tcp_conn_start(struct hermit_tcp_conn *conn, struct socket *sock,
 	spin_lock(&conn->lock);
 	conn->sock = sock;
 	conn->limit = min(conn->nr_slots, session->max_inflight);
-	conn->reserve = lists & BIT(HERMIT_TCP_DEMAND) ? conn->limit / 8 : 0;
+	conn->reserve = lists & BIT(HERMIT_REMOTE_DEMAND) ? conn->limit / 8 : 0;
 	conn->nr_free = conn->limit;
 	for (i = 0; i < conn->limit; i++) {
 		conn->free[i] = i;
@@ -660,18 +660,17 @@ bool hermit_tcp_conn_end(struct hermit_tcp_conn *conn, long timeout)
 }
 
 void hermit_tcp_conn_check(struct hermit_tcp_conn *conn, u64 deadline_ns,
-			   struct hermit_tcp_conn_check *check)
+			   struct hermit_remote_check *check)
 {
 	u64 now, oldest, since;
 	unsigned int i;
 
-	memset(check, 0, sizeof(*check));
 	spin_lock(&conn->lock);
 	check->broken = conn->broken;
 	check->error = conn->error;
 	if (conn->was_full && time_after(jiffies, conn->full_at + FULL_TIME))
 		conn->was_full = false;
-	check->full = conn->was_full;
+	check->full |= conn->was_full;
 
 	now = ktime_get_ns();
 	oldest = now;

@@ -18,6 +18,7 @@
 struct delayed_work;
 struct hermit_server_stats;
 struct hermit_tcp_conn;
+struct hermit_remote_check;
 struct hermit_tcp_queue;
 struct hermit_session;
 struct socket;
@@ -57,15 +58,9 @@ void hermit_tcp_conn_stop(struct hermit_tcp_conn *conn, struct list_head *ios);
 /* Tell the server that the region ends; true if it said so within @timeout. */
 bool hermit_tcp_conn_end(struct hermit_tcp_conn *conn, long timeout);
 
-struct hermit_tcp_conn_check {
-	const char *broken;		/* why it is of no more use, or NULL */
-	int error;			/* errno that belongs to it, or 0 */
-	bool full;			/* -ENOSPC within the last second */
-};
-
-/* How is it? Broken, if a request waits longer than @deadline_ns. */
+/* How is it? Broken, too, if a request waits longer than @deadline_ns. */
 void hermit_tcp_conn_check(struct hermit_tcp_conn *conn, u64 deadline_ns,
-			   struct hermit_tcp_conn_check *check);
+			   struct hermit_remote_check *check);
 
 /* Add the counters to @st; rtt_ns becomes the larger of both. */
 void hermit_tcp_conn_stats(struct hermit_tcp_conn *conn,

@@ -4,44 +4,16 @@
 #include <linux/sched.h>
 
 #include "tcp_queue.h"
-#include "transport.h"
 
 void hermit_tcp_queue_init(struct hermit_tcp_queue *q)
 {
 	int i;
 
 	spin_lock_init(&q->lock);
-	for (i = 0; i < HERMIT_TCP_NR_LISTS; i++)
+	for (i = 0; i < HERMIT_REMOTE_NR_LISTS; i++)
 		INIT_LIST_HEAD(&q->lists[i]);
 	INIT_LIST_HEAD(&q->idle);
 	q->refuse = 0;
-}
-
-static enum hermit_tcp_list list_of(const struct hermit_io *io)
-{
-	if (io->op != HERMIT_IO_READ)
-		return HERMIT_TCP_WRITES;
-	return io->demand ? HERMIT_TCP_DEMAND : HERMIT_TCP_READS;
-}
-
-static void complete_one(struct hermit_io *io, int status)
-{
-	/* What a server lost is discarded too. */
-	if (io->op == HERMIT_IO_DISCARD && status == -ENODATA)
-		status = 0;
-	io->status = status;
-	io->done(io);
-}
-
-void hermit_tcp_complete(struct list_head *ios, int status)
-{
-	struct hermit_io *io, *next;
-
-	/* done() may free the io, and may submit others to another list. */
-	list_for_each_entry_safe(io, next, ios, node) {
-		list_del(&io->node);
-		complete_one(io, status);
-	}
 }
 
 /*
@@ -65,7 +37,7 @@ static void wake_senders(struct hermit_tcp_queue *q, unsigned int came)
 
 void hermit_tcp_queue_add_one(struct hermit_tcp_queue *q, struct hermit_io *io)
 {
-	enum hermit_tcp_list l = list_of(io);
+	enum hermit_remote_list l = hermit_remote_list_of(io);
 	unsigned long flags;
 	int refuse;
 
@@ -78,7 +50,7 @@ void hermit_tcp_queue_add_one(struct hermit_tcp_queue *q, struct hermit_io *io)
 	spin_unlock_irqrestore(&q->lock, flags);
 
 	if (refuse)
-		complete_one(io, refuse);
+		hermit_remote_complete(io, refuse);
 }
 
 void hermit_tcp_queue_add(struct hermit_tcp_queue *q, struct list_head *ios)
@@ -92,15 +64,15 @@ void hermit_tcp_queue_add(struct hermit_tcp_queue *q, struct list_head *ios)
 	refuse = q->refuse;
 	if (!refuse) {
 		list_for_each_entry_safe(io, next, ios, node) {
-			list_move_tail(&io->node, &q->lists[list_of(io)]);
-			came |= BIT(list_of(io));
+			list_move_tail(&io->node, &q->lists[hermit_remote_list_of(io)]);
+			came |= BIT(hermit_remote_list_of(io));
 		}
 		wake_senders(q, came);
 	}
 	spin_unlock_irqrestore(&q->lock, flags);
 
 	if (refuse)
-		hermit_tcp_complete(ios, refuse);
+		hermit_remote_complete_list(ios, refuse);
 }
 
 void hermit_tcp_queue_return(struct hermit_tcp_queue *q, struct list_head *ios)
@@ -110,7 +82,7 @@ void hermit_tcp_queue_return(struct hermit_tcp_queue *q, struct list_head *ios)
 
 	spin_lock_irqsave(&q->lock, flags);
 	list_for_each_entry_safe_reverse(io, next, ios, node)
-		list_move(&io->node, &q->lists[list_of(io)]);
+		list_move(&io->node, &q->lists[hermit_remote_list_of(io)]);
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 
@@ -123,11 +95,11 @@ void hermit_tcp_queue_refuse(struct hermit_tcp_queue *q, int status)
 	spin_lock_irqsave(&q->lock, flags);
 	q->refuse = status;
 	if (status)
-		for (i = 0; i < HERMIT_TCP_NR_LISTS; i++)
+		for (i = 0; i < HERMIT_REMOTE_NR_LISTS; i++)
 			list_splice_tail_init(&q->lists[i], &ios);
 	spin_unlock_irqrestore(&q->lock, flags);
 
-	hermit_tcp_complete(&ios, status);
+	hermit_remote_complete_list(&ios, status);
 }
 
 unsigned int hermit_tcp_queue_take(struct hermit_tcp_queue *q,
@@ -142,7 +114,7 @@ unsigned int hermit_tcp_queue_take(struct hermit_tcp_queue *q,
 
 	spin_lock_irqsave(&q->lock, flags);
 	list_del_init(&sender->node);
-	for (i = 0; i < HERMIT_TCP_NR_LISTS; i++) {
+	for (i = 0; i < HERMIT_REMOTE_NR_LISTS; i++) {
 		if (!(wants & BIT(i)))
 			continue;
 		list_for_each_entry_safe(io, next, &q->lists[i], node) {

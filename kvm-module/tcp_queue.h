@@ -10,22 +10,15 @@
 #include <linux/list.h>
 #include <linux/spinlock.h>
 
-struct hermit_io;
+#include "remote.h"
+
 struct task_struct;
 
-/* In the order in which they are taken. */
-enum hermit_tcp_list {
-	HERMIT_TCP_DEMAND,	/* reads that somebody waits for */
-	HERMIT_TCP_READS,
-	HERMIT_TCP_WRITES,	/* and discards */
-	HERMIT_TCP_NR_LISTS
-};
-
-#define HERMIT_TCP_ALL_LISTS	(BIT(HERMIT_TCP_NR_LISTS) - 1)
+#define HERMIT_TCP_ALL_LISTS	(BIT(HERMIT_REMOTE_NR_LISTS) - 1)
 
 struct hermit_tcp_queue {
 	spinlock_t lock;		/* all below */
-	struct list_head lists[HERMIT_TCP_NR_LISTS];
+	struct list_head lists[HERMIT_REMOTE_NR_LISTS];
 	struct list_head idle;		/* senders that found nothing */
 	int refuse;			/* if not 0, ios complete with it at once */
 };
@@ -38,9 +31,6 @@ struct hermit_tcp_sender {
 
 void hermit_tcp_queue_init(struct hermit_tcp_queue *q);
 
-/* Complete @ios: discards with 0 if @status is -ENODATA, all else with it. */
-void hermit_tcp_complete(struct list_head *ios, int status);
-
 /* Queue one io, or all of @ios (left empty), and wake who can send them. */
 void hermit_tcp_queue_add_one(struct hermit_tcp_queue *q, struct hermit_io *io);
 void hermit_tcp_queue_add(struct hermit_tcp_queue *q, struct list_head *ios);
@@ -50,7 +40,7 @@ void hermit_tcp_queue_return(struct hermit_tcp_queue *q, struct list_head *ios);
 
 /*
  * From now on complete every io at once with @status (see
- * hermit_tcp_complete()), and first those that are queued. 0: queue again.
+ * hermit_remote_complete()), and first those that are queued. 0: queue again.
  */
 void hermit_tcp_queue_refuse(struct hermit_tcp_queue *q, int status);
 

@@ -10,30 +10,22 @@
  *		  └─ a queue pair each: READ, WRITE; the submitter posts
  *
  *	work item: is each connection well? else stop all of them, and connect
- *	anew with back-off. Asks for extents, releases them, pings: one call
- *	at a time over the control connection		rdma_ctl.c, rdma_cm.c
+ *	anew with back-off				remote.c
+ *	Asks for extents, releases them, pings: one call at a time over the
+ *	control connection				rdma_ctl.c, rdma_cm.c
  *
  * The submitting task posts to the queue pair of its processor; a completion
  * posts what is queued for lack of room. No thread is between a fault and the
  * device, and submit() may be called from inside another socket's sendmsg():
  * posting takes locks of this link and of the queue pair only.
  *
- * Epochs, as for tcp. The control connection's end is the epoch's. First the
- * queue pairs are drained, so that the device touches no page of ours any more,
- * and what was not completed goes back to the head of the queue. Then a new
- * epoch is opened: before its WELCOME the server has destroyed the old one's
- * queue pairs and registrations (the fence), so that nothing of it can land
- * late. Extents are granted anew, with new keys, and only then posted to. As
- * long as that does not succeed, nothing is completed.
- *
- * If the incarnation changed, the server has lost the contents: what is queued
- * is completed with -ENODATA, and so is all that comes until contents_lost()
- * returned.
- *
- * Who excludes whom: connections are opened, started and stopped by connect()
- * before the link is known, then by the work item alone (its workqueue is
- * ordered), then by close() after it has disabled the work item. Callbacks to
- * the user come from the work item, without a lock.
+ * remote.h says how epochs follow each other and who excludes whom. The control
+ * connection's end is the epoch's. Stopping drains the queue pairs, so that the
+ * device touches no page of ours any more, and what was not completed goes back
+ * to the head of the queue. Before its WELCOME to a new epoch the server has
+ * destroyed the old one's queue pairs and registrations (the fence), so that
+ * nothing of it can land late. Extents are granted anew, with new keys, and only
+ * then posted to.
  *
  * Locks, none of which is ever held across a callback or an io's done():
  *
@@ -46,19 +38,15 @@
 #include <linux/cpumask.h>
 #include <linux/err.h>
 #include <linux/jiffies.h>
-#include <linux/ktime.h>
 #include <linux/module.h>
-#include <linux/nsproxy.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
-#include <linux/workqueue.h>
-#include <net/net_namespace.h>
 
 #include "handshake.h"
 #include "rdma_ctl.h"
 #include "rdma_data.h"
 #include "rdma_queue.h"
+#include "remote.h"
 #include "transport.h"
 #include "wire/rdma.h"
 
@@ -93,86 +81,67 @@ MODULE_PARM_DESC(rdma_deadline_ms,
  */
 #define CALL_TIMEOUT		(5 * HZ)
 #define PING_INTERVAL		HZ
-#define BACKOFF_MIN_MS		50
-#define BACKOFF_MAX_MS		1000
-#define DEADLINE_MIN_MS		20
 
 struct hermit_rdma_link {
-	struct hermit_link base;	/* first: ops */
+	struct hermit_remote remote;	/* first: ops */
 	struct hermit_rdma_env env;
 	struct hermit_rdma_queue queue;
 	struct hermit_rdma_ctl ctl;
-	struct hermit_identity id;
-	struct net *net;		/* the creator's; held */
-	struct sockaddr_storage addr;
-	char server[HERMIT_SERVER_LEN];	/* "rdma:ADDRESS", for messages */
-	const struct hermit_link_user_ops *user_ops;
-	void *user;
-
-	struct workqueue_struct *wq;
-	struct delayed_work work;
-	bool up;			/* connections are started */
-	unsigned int backoff_ms;
-	u64 since;			/* time of the last change of up */
 	unsigned long ping_at;
-	char why[HERMIT_ERROR_LEN];	/* the last failure */
 
+	unsigned int nr_opened;		/* between open and start */
 	/* written by the work item, read by stats() and submit() */
-	enum hermit_server_state state;
-	u64 epoch;
-	u64 incarnation;
-	u64 reconnects;
 	unsigned int nr_open;		/* data connections; 0 while down */
 
 	unsigned int nr_data;
 	struct hermit_rdma_data *data[] __counted_by(nr_data);
 };
 
-static struct hermit_rdma_link *to_rdma(struct hermit_link *link)
+static struct hermit_rdma_link *to_rdma(struct hermit_remote *remote)
 {
-	return container_of(link, struct hermit_rdma_link, base);
+	return container_of(remote, struct hermit_rdma_link, remote);
+}
+
+static struct hermit_rdma_link *link_to_rdma(struct hermit_link *link)
+{
+	return container_of(link, struct hermit_rdma_link, remote.base);
 }
 
 static void kick_env(struct hermit_rdma_env *env)
 {
-	struct hermit_rdma_link *link =
-		container_of(env, struct hermit_rdma_link, env);
-
-	mod_delayed_work(link->wq, &link->work, 0);
+	hermit_remote_kick(&container_of(env, struct hermit_rdma_link,
+					 env)->remote);
 }
 
 static void kick_queue(struct hermit_rdma_queue *q)
 {
-	struct hermit_rdma_link *link =
-		container_of(q, struct hermit_rdma_link, queue);
-
-	mod_delayed_work(link->wq, &link->work, 0);
+	hermit_remote_kick(&container_of(q, struct hermit_rdma_link,
+					 queue)->remote);
 }
 
 /* --- connecting ------------------------------------------------------------ */
 
-/* Nothing here touches a page of an io afterwards. */
-static void close_epoch(struct hermit_rdma_link *link)
+static void stop_data(struct hermit_rdma_link *link)
 {
 	unsigned int i;
 
 	WRITE_ONCE(link->nr_open, 0);
 	for (i = 0; i < link->nr_data; i++)
 		hermit_rdma_data_stop(link->data[i]);
-	hermit_rdma_ctl_close(&link->ctl);
-	hermit_rdma_queue_reset(&link->queue);
-	link->up = false;
-	link->since = ktime_get_ns();
 }
 
-/*
- * Open a new epoch with all its connections. Returns the number of data
- * connections; or a negative errno, with link->why.
- */
-static int open_epoch(struct hermit_rdma_link *link,
-		      struct hermit_session *session)
+static void rdma_stop(struct hermit_remote *remote)
 {
-	unsigned int nr, i;
+	struct hermit_rdma_link *link = to_rdma(remote);
+
+	stop_data(link);
+	hermit_rdma_ctl_close(&link->ctl);
+	hermit_rdma_queue_reset(&link->queue);
+}
+
+static int open_ctl(struct hermit_rdma_link *link)
+{
+	unsigned int i;
 	int ret;
 
 	/* A neighbour's entry that is renewed meanwhile is no answer of the server. */
@@ -181,12 +150,23 @@ static int open_epoch(struct hermit_rdma_link *link,
 		if (ret != -EAGAIN)
 			break;
 	}
+	return ret;
+}
+
+static int rdma_open(struct hermit_remote *remote,
+		     struct hermit_session *session)
+{
+	struct hermit_rdma_link *link = to_rdma(remote);
+	unsigned int nr, i;
+	int ret;
+
+	ret = open_ctl(link);
 	if (ret)
 		return ret;
-	ret = hermit_handshake(&link->ctl.channel, &link->id, 0,
-			       HANDSHAKE_TIMEOUT, session, link->why);
+	ret = hermit_handshake(&link->ctl.channel, &remote->id, 0,
+			       HANDSHAKE_TIMEOUT, session, remote->why);
 	if (ret)
-		goto err_close;
+		goto err_stop;
 
 	nr = min3(link->nr_data, session->max_connections,
 		  (unsigned int)le16_to_cpu(link->ctl.cm.accept.max_data));
@@ -196,114 +176,34 @@ static int open_epoch(struct hermit_rdma_link *link,
 		/* A device may have few queue pairs: one is enough. */
 		if (ret && i) {
 			pr_info_ratelimited("%s: server %s: %u of %u data connections: %s\n",
-					    link->id.name, link->server, i, nr,
-					    link->why);
+					    remote->id.name, remote->server, i,
+					    nr, remote->why);
 			break;
 		}
 		if (ret)
-			goto err_close;
+			goto err_stop;
 	}
-	return i;
+	link->nr_opened = i;
+	return 0;
 
-err_close:
-	close_epoch(link);
+err_stop:
+	rdma_stop(remote);
 	return ret;
 }
 
-/* The fence is complete: post what is queued in the new epoch. */
-static void start_epoch(struct hermit_rdma_link *link, unsigned int nr,
-			const struct hermit_session *session)
+static void rdma_start(struct hermit_remote *remote,
+		       const struct hermit_session *session)
 {
+	struct hermit_rdma_link *link = to_rdma(remote);
 	unsigned int i;
 
-	WRITE_ONCE(link->epoch, session->epoch);
-	WRITE_ONCE(link->incarnation, session->incarnation);
-	link->up = true;
-	link->since = ktime_get_ns();
 	link->ping_at = jiffies + PING_INTERVAL;
-	WRITE_ONCE(link->nr_open, nr);
-	for (i = 0; i < nr; i++)
+	WRITE_ONCE(link->nr_open, link->nr_opened);
+	for (i = 0; i < link->nr_opened; i++)
 		hermit_rdma_data_start(link->data[i]);
 }
 
-/* --- the work item --------------------------------------------------------- */
-
-static void report(struct hermit_rdma_link *link, enum hermit_server_state state)
-{
-	if (link->state == state)
-		return;
-	WRITE_ONCE(link->state, state);
-	if (link->user_ops->state)
-		link->user_ops->state(link->user, state);
-}
-
-/* What the old incarnation had is gone. */
-static void lose_contents(struct hermit_rdma_link *link, u64 incarnation)
-{
-	pr_warn("%s: server %s came back without its contents\n",
-		link->id.name, link->server);
-	hermit_rdma_queue_refuse(&link->queue, -ENODATA);
-	hermit_rdma_queue_lose(&link->queue);
-	if (link->user_ops->contents_lost)
-		link->user_ops->contents_lost(link->user, incarnation);
-	hermit_rdma_queue_refuse(&link->queue, 0);
-}
-
-static void back_off(struct hermit_rdma_link *link)
-{
-	link->backoff_ms = clamp(2 * link->backoff_ms, BACKOFF_MIN_MS,
-				 BACKOFF_MAX_MS);
-}
-
-static void disconnect(struct hermit_rdma_link *link)
-{
-	/* A server that takes connections but does no work is not hurried. */
-	if (ktime_get_ns() - link->since > BACKOFF_MAX_MS * NSEC_PER_MSEC)
-		link->backoff_ms = 0;
-	else
-		back_off(link);
-	close_epoch(link);
-	report(link, HERMIT_SERVER_RECONNECTING);
-}
-
-static void reconnect(struct hermit_rdma_link *link)
-{
-	u64 down_since = link->since;
-	struct hermit_session session;
-	unsigned int noreclaim;
-	int ret;
-
-	/* Reclaim may be waiting for this: do not wait for reclaim. */
-	noreclaim = memalloc_noreclaim_save();
-	ret = open_epoch(link, &session);
-	memalloc_noreclaim_restore(noreclaim);
-
-	if (ret < 0) {
-		bool refused = hermit_refused_for_good(ret);
-
-		if (refused && link->state != HERMIT_SERVER_FAILED)
-			pr_err("%s: server %s: %s; trying again each second\n",
-			       link->id.name, link->server, link->why);
-		report(link, refused ? HERMIT_SERVER_FAILED :
-				       HERMIT_SERVER_RECONNECTING);
-		if (refused)
-			link->backoff_ms = BACKOFF_MAX_MS;
-		else
-			back_off(link);
-		/* The time of the loss, not that of the last attempt. */
-		link->since = down_since;
-		return;
-	}
-
-	if (session.incarnation != link->incarnation)
-		lose_contents(link, session.incarnation);
-	start_epoch(link, ret, &session);
-	WRITE_ONCE(link->reconnects, link->reconnects + 1);
-	pr_info_ratelimited("%s: server %s is back after %llu ms\n",
-			    link->id.name, link->server,
-			    div_u64(link->since - down_since, NSEC_PER_MSEC));
-	report(link, HERMIT_SERVER_UP);
-}
+/* --- while it is up --------------------------------------------------------- */
 
 static void pump_all(struct hermit_rdma_link *link)
 {
@@ -397,89 +297,71 @@ static int talk(struct hermit_rdma_link *link)
 	return ret;
 }
 
-static void check_data(struct hermit_rdma_link *link,
-		       struct hermit_rdma_data_check *check)
+static void check_data(struct hermit_rdma_link *link, u64 deadline_ns,
+		       struct hermit_remote_check *check)
 {
-	u64 deadline_ns = (u64)max(READ_ONCE(rdma_deadline_ms),
-				   DEADLINE_MIN_MS) * NSEC_PER_MSEC;
 	unsigned int i;
 
-	memset(check, 0, sizeof(*check));
 	for (i = 0; !check->broken && i < link->nr_open; i++)
 		hermit_rdma_data_check(link->data[i], deadline_ns, check);
 }
 
 static bool in_trouble(struct hermit_rdma_env *env)
 {
-	struct hermit_rdma_data_check check;
+	struct hermit_rdma_link *link =
+		container_of(env, struct hermit_rdma_link, env);
+	struct hermit_remote_check check = {};
 
-	check_data(container_of(env, struct hermit_rdma_link, env), &check);
+	check_data(link, hermit_remote_deadline_ns(&link->remote), &check);
 	return check.broken;
 }
 
-/* True if every connection is well. */
-static bool check_connections(struct hermit_rdma_link *link)
+static void rdma_check(struct hermit_remote *remote, u64 deadline_ns,
+		       struct hermit_remote_check *check)
 {
-	struct hermit_rdma_data_check check;
+	struct hermit_rdma_link *link = to_rdma(remote);
 	int error = 0;
 
-	check_data(link, &check);
-	if (!check.broken && !READ_ONCE(link->ctl.cm.lost)) {
+	check_data(link, deadline_ns, check);
+	if (!check->broken && !READ_ONCE(link->ctl.cm.lost)) {
 		error = talk(link);
 		/* It may have ended for that. */
 		if (error)
-			check_data(link, &check);
+			check_data(link, deadline_ns, check);
 	}
-	if (!check.broken && READ_ONCE(link->ctl.cm.lost))
-		check.broken = "the server closed the connection";
-	if (!check.broken && error) {
-		check.broken = "no answer to a control request";
-		check.error = error;
+	if (!check->broken && READ_ONCE(link->ctl.cm.lost))
+		check->broken = "the server closed the connection";
+	if (!check->broken && error) {
+		check->broken = "no answer to a control request";
+		check->error = error;
 	}
-	if (check.broken) {
-		if (!READ_ONCE(link->env.abort))
-			pr_warn_ratelimited("%s: server %s: %s (%d); connecting anew\n",
-					    link->id.name, link->server,
-					    check.broken, check.error);
-		return false;
-	}
+	if (check->broken)
+		return;
 	/* Some may have been kept from the device for lack of DMA addresses. */
 	pump_all(link);
-	report(link, hermit_rdma_queue_full(&link->queue) ?
-		     HERMIT_SERVER_FULL : HERMIT_SERVER_UP);
-	return true;
+	check->full = hermit_rdma_queue_full(&link->queue);
 }
 
-static void link_work(struct work_struct *work)
+/* --- what else remote.c calls ------------------------------------------------ */
+
+static int rdma_create(struct hermit_remote *remote)
 {
-	struct hermit_rdma_link *link =
-		container_of(work, struct hermit_rdma_link, work.work);
-	unsigned int deadline_ms = max(READ_ONCE(rdma_deadline_ms),
-				       DEADLINE_MIN_MS);
-
-	if (!link->up)
-		reconnect(link);
-	else if (!check_connections(link))
-		disconnect(link);
-
-	if (link->up)
-		/* Sooner if somebody has asked for it meanwhile. */
-		queue_delayed_work(link->wq, &link->work,
-				   msecs_to_jiffies(deadline_ms / 4));
-	else
-		/* What they asked for when they were stopped is no news. */
-		mod_delayed_work(link->wq, &link->work,
-				 msecs_to_jiffies(link->backoff_ms));
-}
-
-/* --- transport ops --------------------------------------------------------- */
-
-static int create_data(struct hermit_rdma_link *link)
-{
+	struct hermit_rdma_link *link = to_rdma(remote);
 	unsigned int depth = clamp(READ_ONCE(rdma_depth), 1U,
 				   HERMIT_RDMA_MAX_DEPTH);
 	unsigned int i;
+	int ret;
 
+	link->env.net = remote->net;
+	link->env.addr = &remote->addr;
+	link->env.why = remote->why;
+	link->env.kick = kick_env;
+	link->env.in_trouble = in_trouble;
+	init_waitqueue_head(&link->env.wait);
+	ret = hermit_rdma_queue_init(&link->queue, remote->id.region_size);
+	if (ret)
+		return ret;
+	link->queue.kick = kick_queue;
 	for (i = 0; i < link->nr_data; i++) {
 		link->data[i] = hermit_rdma_data_create(&link->env,
 							&link->queue, depth, i);
@@ -489,13 +371,72 @@ static int create_data(struct hermit_rdma_link *link)
 	return 0;
 }
 
-static void destroy_data(struct hermit_rdma_link *link)
+static void rdma_destroy(struct hermit_remote *remote)
 {
+	struct hermit_rdma_link *link = to_rdma(remote);
 	unsigned int i;
 
 	for (i = 0; i < link->nr_data && link->data[i]; i++)
 		hermit_rdma_data_destroy(link->data[i]);
+	hermit_rdma_queue_destroy(&link->queue);
 }
+
+static void rdma_refuse(struct hermit_remote *remote, int status)
+{
+	hermit_rdma_queue_refuse(&to_rdma(remote)->queue, status);
+}
+
+static void rdma_lose(struct hermit_remote *remote)
+{
+	hermit_rdma_queue_lose(&to_rdma(remote)->queue);
+}
+
+static void rdma_interrupt(struct hermit_remote *remote)
+{
+	struct hermit_rdma_link *link = to_rdma(remote);
+
+	WRITE_ONCE(link->env.abort, true);
+	wake_up_all(&link->env.wait);
+}
+
+/* Nothing may be outstanding when the server lets go of the memory. */
+static void rdma_quiesce(struct hermit_remote *remote)
+{
+	struct hermit_rdma_link *link = to_rdma(remote);
+
+	WRITE_ONCE(link->env.abort, false);
+	stop_data(link);
+}
+
+static bool rdma_end(struct hermit_remote *remote)
+{
+	struct hermit_rdma_link *link = to_rdma(remote);
+	struct hermit_wire_hdr reply;
+
+	/* Whoever closes may be dying of a signal: the server has to know. */
+	link->env.deaf = true;
+	link->env.in_trouble = NULL;
+	return !hermit_rdma_ctl_call(&link->ctl, HERMIT_MSG_END, 0, 0,
+				     END_TIMEOUT, &reply, NULL, 0);
+}
+
+static const struct hermit_remote_ops remote_ops = {
+	.transport = &hermit_transport_rdma,
+	.deadline_ms = &rdma_deadline_ms,
+	.create = rdma_create,
+	.destroy = rdma_destroy,
+	.open = rdma_open,
+	.start = rdma_start,
+	.stop = rdma_stop,
+	.check = rdma_check,
+	.refuse = rdma_refuse,
+	.lose = rdma_lose,
+	.interrupt = rdma_interrupt,
+	.quiesce = rdma_quiesce,
+	.end = rdma_end,
+};
+
+/* --- transport ops --------------------------------------------------------- */
 
 static unsigned int wanted_data(void)
 {
@@ -504,99 +445,21 @@ static unsigned int wanted_data(void)
 	return nr ? min(nr, MAX_DATA) : min(num_online_cpus(), AUTO_DATA);
 }
 
-static void link_init(struct hermit_rdma_link *link,
-		      const struct hermit_link_params *params)
-{
-	link->base.ops = &hermit_transport_rdma;
-	link->user_ops = params->user_ops;
-	link->user = params->user;
-	link->state = HERMIT_SERVER_UP;
-	link->net = get_net(current->nsproxy->net_ns);
-	link->env.net = link->net;
-	link->env.addr = &link->addr;
-	link->env.why = link->why;
-	link->env.kick = kick_env;
-	link->env.in_trouble = in_trouble;
-	init_waitqueue_head(&link->env.wait);
-	INIT_DELAYED_WORK(&link->work, link_work);
-	snprintf(link->server, sizeof(link->server), "rdma:%s",
-		 params->address);
-	strscpy(link->id.name, params->name);
-	memcpy(link->id.uuid, params->uuid, sizeof(link->id.uuid));
-	link->id.region_size = params->region_size;
-}
-
 static struct hermit_link *rdma_connect_link(const struct hermit_link_params *params)
 {
 	unsigned int nr = wanted_data();
-	struct hermit_session session;
 	struct hermit_rdma_link *link;
-	int ret;
 
 	link = kzalloc(struct_size(link, data, nr), GFP_KERNEL);
-	if (!link) {
-		snprintf(params->error, HERMIT_ERROR_LEN,
-			 "server rdma:%s: out of memory", params->address);
-		return ERR_PTR(-ENOMEM);
-	}
-	link->nr_data = nr;
-	link_init(link, params);
-
-	ret = hermit_link_parse_address(link->net, params->address,
-					&link->addr);
-	if (ret) {
-		strscpy(link->why, HERMIT_NOT_AN_ADDRESS);
-		goto err_link;
-	}
-	ret = hermit_identity_init(&link->id, params->key, params->key_len);
-	if (ret) {
-		snprintf(link->why, sizeof(link->why),
-			 "cannot use the key: no hmac(sha256) in this kernel? (error %d)",
-			 -ret);
-		goto err_link;
-	}
-	strscpy(link->why, "out of memory");
-	ret = hermit_rdma_queue_init(&link->queue, params->region_size);
-	if (ret)
-		goto err_identity;
-	link->queue.kick = kick_queue;
-	ret = -ENOMEM;
-	link->wq = alloc_ordered_workqueue("hermit_link/%s", WQ_MEM_RECLAIM,
-					   link->id.name);
-	if (!link->wq)
-		goto err_queue;
-	/* Until it is up the work item has nothing to do. */
-	disable_delayed_work(&link->work);
-	ret = create_data(link);
-	if (ret)
-		goto err_data;
-
-	ret = open_epoch(link, &session);
-	if (ret < 0)
-		goto err_data;
-	start_epoch(link, ret, &session);
-	enable_delayed_work(&link->work);
-	queue_delayed_work(link->wq, &link->work, 0);
-	return &link->base;
-
-err_data:
-	destroy_data(link);
-	destroy_workqueue(link->wq);
-err_queue:
-	hermit_rdma_queue_destroy(&link->queue);
-err_identity:
-	hermit_identity_destroy(&link->id);
-err_link:
-	snprintf(params->error, HERMIT_ERROR_LEN, "server %s: %s",
-		 link->server, link->why);
-	put_net(link->net);
-	kfree(link);
-	return ERR_PTR(ret);
+	if (link)
+		link->nr_data = nr;
+	return hermit_remote_connect(link ? &link->remote : NULL, &remote_ops,
+				     params);
 }
 
 static void rdma_submit(struct hermit_link *base, struct list_head *ios)
 {
-	struct hermit_rdma_link *link = to_rdma(base);
+	struct hermit_rdma_link *link = link_to_rdma(base);
 	unsigned int nr;
 
 	hermit_rdma_queue_add(&link->queue, ios);
@@ -619,16 +482,11 @@ static void rdma_submit_one(struct hermit_link *base, struct hermit_io *io)
 
 static void rdma_stats(struct hermit_link *base, struct hermit_server_stats *st)
 {
-	struct hermit_rdma_link *link = to_rdma(base);
+	struct hermit_rdma_link *link = link_to_rdma(base);
 	unsigned int i;
 
-	memset(st, 0, sizeof(*st));
+	hermit_remote_stats(&link->remote, st);
 	hermit_rdma_queue_stats(&link->queue, st);
-	strscpy(st->address, link->server);
-	st->state = READ_ONCE(link->state);
-	st->epoch = READ_ONCE(link->epoch);
-	st->incarnation = READ_ONCE(link->incarnation);
-	st->reconnects = READ_ONCE(link->reconnects);
 	st->connections = READ_ONCE(link->nr_open);
 	for (i = 0; i < st->connections; i++)
 		st->inflight += hermit_rdma_data_inflight(link->data[i]);
@@ -640,40 +498,7 @@ static void rdma_stats(struct hermit_link *base, struct hermit_server_stats *st)
  */
 static void rdma_close(struct hermit_link *base, bool end)
 {
-	struct hermit_rdma_link *link = to_rdma(base);
-	struct hermit_wire_hdr reply;
-	unsigned int i;
-
-	WRITE_ONCE(link->env.abort, true);
-	wake_up_all(&link->env.wait);
-	/* A connection that breaks from here on queues nothing. */
-	disable_delayed_work_sync(&link->work);
-	WRITE_ONCE(link->env.abort, false);
-
-	/* Nothing may be outstanding when the server lets go of the memory. */
-	WRITE_ONCE(link->nr_open, 0);
-	for (i = 0; i < link->nr_data; i++)
-		hermit_rdma_data_stop(link->data[i]);
-	hermit_rdma_queue_refuse(&link->queue, -ECANCELED);
-
-	/* Whoever closes may be dying of a signal: the server has to know. */
-	link->env.deaf = true;
-	link->env.in_trouble = NULL;
-	if (end && !link->up)
-		pr_warn("%s: server %s cannot be told that the region ends: it keeps its memory until told to forget it\n",
-			link->id.name, link->server);
-	else if (end && hermit_rdma_ctl_call(&link->ctl, HERMIT_MSG_END, 0, 0,
-					     END_TIMEOUT, &reply, NULL, 0))
-		pr_warn("%s: server %s did not confirm that it freed the region's memory\n",
-			link->id.name, link->server);
-	close_epoch(link);
-
-	destroy_data(link);
-	destroy_workqueue(link->wq);
-	hermit_rdma_queue_destroy(&link->queue);
-	hermit_identity_destroy(&link->id);
-	put_net(link->net);
-	kfree(link);
+	hermit_remote_close(&link_to_rdma(base)->remote, end);
 }
 
 const struct hermit_transport_ops hermit_transport_rdma = {
