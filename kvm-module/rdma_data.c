@@ -73,6 +73,7 @@ struct hermit_rdma_data {
 	const char *broken;
 	int error;
 	u64 heard;			/* the last completion */
+	u64 doorbells, completions;
 	struct hermit_rdma_target targets[BATCH];
 };
 
@@ -143,6 +144,7 @@ static void on_completion(struct ib_cq *cq, struct ib_wc *wc)
 	data->free = head;
 	data->nr_free += n;
 	data->heard = now;
+	data->completions++;
 	spin_unlock_irqrestore(&data->lock, flags);
 
 	hermit_rdma_queue_done(data->queue, &ios, rtt);
@@ -219,6 +221,7 @@ static unsigned int post(struct hermit_rdma_data *data, unsigned int n)
 		last->wr.wr.send_flags = IB_SEND_SIGNALED;
 	}
 	ret = ib_post_send(data->cm.id->qp, &head->wr.wr, NULL);
+	data->doorbells++;
 	if (ret && !data->broken) {
 		/* Some may be on the wire: leave all to stop(). */
 		data->broken = "posting failed";
@@ -450,7 +453,17 @@ void hermit_rdma_data_check(struct hermit_rdma_data *data, u64 deadline_ns,
 	spin_unlock_irqrestore(&data->lock, flags);
 }
 
-unsigned int hermit_rdma_data_inflight(struct hermit_rdma_data *data)
+void hermit_rdma_data_stats(struct hermit_rdma_data *data,
+			    struct hermit_server_stats *st)
 {
-	return data->started ? data->depth - READ_ONCE(data->nr_free) : 0;
+	unsigned long flags;
+
+	spin_lock_irqsave(&data->lock, flags);
+	st->doorbells += data->doorbells;
+	st->completions += data->completions;
+	if (data->started) {
+		st->connections++;
+		st->inflight += data->depth - data->nr_free;
+	}
+	spin_unlock_irqrestore(&data->lock, flags);
 }

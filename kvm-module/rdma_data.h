@@ -16,6 +16,7 @@ struct hermit_rdma_data;
 struct hermit_rdma_env;
 struct hermit_rdma_queue;
 struct hermit_remote_check;
+struct hermit_server_stats;
 
 /* ios on one queue pair, at most */
 #define HERMIT_RDMA_MAX_DEPTH	1024
@@ -50,7 +51,8 @@ bool hermit_rdma_data_pump(struct hermit_rdma_data *data);
 void hermit_rdma_data_check(struct hermit_rdma_data *data, u64 deadline_ns,
 			    struct hermit_remote_check *check);
 
-/* How many ios are posted. */
-unsigned int hermit_rdma_data_inflight(struct hermit_rdma_data *data);
+/* Add what it counted to @st. */
+void hermit_rdma_data_stats(struct hermit_rdma_data *data,
+			    struct hermit_server_stats *st);
 
 #endif /* HERMIT_RDMA_DATA_H */

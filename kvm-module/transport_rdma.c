@@ -90,8 +90,7 @@ struct hermit_rdma_link {
 	unsigned long ping_at;
 
 	unsigned int nr_opened;		/* between open and start */
-	/* written by the work item, read by stats() and submit() */
-	unsigned int nr_open;		/* data connections; 0 while down */
+	unsigned int nr_open;		/* READ_ONCE; 0 while down */
 
 	unsigned int nr_data;
 	struct hermit_rdma_data *data[] __counted_by(nr_data);
@@ -487,9 +486,8 @@ static void rdma_stats(struct hermit_link *base, struct hermit_server_stats *st)
 
 	hermit_remote_stats(&link->remote, st);
 	hermit_rdma_queue_stats(&link->queue, st);
-	st->connections = READ_ONCE(link->nr_open);
-	for (i = 0; i < st->connections; i++)
-		st->inflight += hermit_rdma_data_inflight(link->data[i]);
+	for (i = 0; i < link->nr_data; i++)
+		hermit_rdma_data_stats(link->data[i], st);
 }
 
 /*

@@ -222,6 +222,11 @@ server_to_json (const struct hermit_server_stats *s)
       "round-trip", integer (s->rtt_ns));
   if (g_str_has_prefix (address, "local:"))
     json_object_set_new (j, "local-pool", pool_to_json (s));
+  if (g_str_has_prefix (address, "rdma:"))
+    json_object_set_new (j, "rdma",
+                         json_pack ("{s:o, s:o}", "doorbells",
+                                    integer (s->doorbells), "completions",
+                                    integer (s->completions)));
   return j;
 }
 

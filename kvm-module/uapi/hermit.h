@@ -103,7 +103,9 @@ struct hermit_server_stats {
 	__u64 pool_bytes;		/* what the pages are stored as, without gaps and tables */
 	__u64 compress_ns;
 	__u64 decompress_ns;
-	__u64 reserved[2];
+	/* "rdma:" only: what moved the pages, without connecting and control */
+	__u64 doorbells;		/* chains of work requests posted */
+	__u64 completions;		/* work completions handled */
 };
 
 struct hermit_stats {

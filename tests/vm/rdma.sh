@@ -6,6 +6,23 @@ ADDR=10.9.0.1:7471
 CLIENTS=/sys/kernel/debug/hermit_rdma_test
 PARAMS=/sys/module/hermit_rdma/parameters
 
+# setup_rxe_peer END: this end of the cable between two machines
+#
+#   10.9.0.2  link0, rxe0 of the test's machine (0) ─── link0, rxe0 of its peer (1)  10.9.0.1
+#
+# The peer takes READY_ADDR as well when its server listens.
+READY_ADDR=10.9.0.9
+setup_rxe_peer()
+{
+	local m
+	for m in rdma_rxe ib_uverbs rdma_ucm; do
+		modprobe $m || skip "no module $m in this kernel"
+	done
+	start_link 10.9.0.$((2 - $1))/24
+	rdma link add rxe0 type rxe netdev link0
+	wait_for 20 rxe_ready 0
+}
+
 # setup_rxe: two ends of a cable in one machine, an RDMA device each:
 #
 #   10.9.0.2, fd09::2   w0 ─── w1   10.9.0.1, fd09::1
@@ -13,14 +30,31 @@ PARAMS=/sys/module/hermit_rdma/parameters
 #
 # What goes to an address of our own takes the cable only if the rules say so:
 # the local table counts for what comes in, and after ours for what goes out.
+#
+# setup_rxe hop: with a router between them, IPv4 only. A packet that waits there
+# has left soft-RoCE for good, which otherwise counts it and waits for it.
+#
+#   w0 ─── h0 10.9.0.3  netns hop  10.9.0.4 h1 ─── w1
 setup_rxe()
 {
-	local m i
+	local m i via=()
 	for m in veth rdma_rxe ib_uverbs rdma_ucm; do
 		modprobe $m || skip "no module $m in this kernel"
 	done
 	ip link set lo up
-	ip link add w0 type veth peer name w1
+	if [ "${1:-}" = hop ]; then
+		ip netns add hop
+		for i in 0 1; do
+			ip link add w$i type veth peer name h$i netns hop
+			ip -n hop addr add 10.9.0.$((3 + i))/32 dev h$i
+			ip -n hop link set h$i up
+			ip -n hop route add 10.9.0.$((2 - i)) dev h$i
+			via[i]="via 10.9.0.$((3 + i)) onlink"
+		done
+		ip netns exec hop sysctl -qw net.ipv4.ip_forward=1
+	else
+		ip link add w0 type veth peer name w1
+	fi
 	for i in 0 1; do
 		echo 0 > /proc/sys/net/ipv4/conf/w$i/rp_filter
 		echo 1 > /proc/sys/net/ipv4/conf/w$i/accept_local
@@ -36,10 +70,11 @@ setup_rxe()
 		ip $i rule add pref 30 lookup local
 		ip $i rule del pref 0
 	done
-	ip route add 10.9.0.1 dev w0 src 10.9.0.2 table 100
-	ip route add 10.9.0.2 dev w1 src 10.9.0.1 table 100
-	ip -6 route add fd09::1 dev w0 src fd09::2 table 100
-	ip -6 route add fd09::2 dev w1 src fd09::1 table 100
+	# shellcheck disable=SC2086 # words
+	for i in 0 1; do
+		ip route add 10.9.0.$((1 + i)) ${via[i]:-} dev w$i src 10.9.0.$((2 - i)) table 100
+		ip -6 route add fd09::$((1 + i)) dev w$i src fd09::$((2 - i)) table 100
+	done
 	for i in 0 1; do
 		rdma link add rxe$i type rxe netdev w$i
 		wait_for 20 rxe_ready $i
@@ -58,9 +93,9 @@ load_rdma()
 load_rdma_test()
 {
 	requires "$(module hermit-rdma-test)" "run tests/vm/modules/build"
-	setup_rxe
+	setup_rxe "$@"
 	load_rdma
-	insmod "$(module hermit-rdma-test)" "$@"
+	insmod "$(module hermit-rdma-test)"
 	# The emulated machine stands still at times, and soft-RoCE waits for half
 	# a second before it repeats a packet: this is for what never comes.
 	echo 10000 > $PARAMS/rdma_deadline_ms

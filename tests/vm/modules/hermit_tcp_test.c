@@ -10,6 +10,7 @@
  *	load THREADS OPS		start threads, each with OPS requests
  *	wait				until they are done
  *	stop				the same, but let them end early
+ *	put FIRST N, get FIRST N	write or read N pages, one batch: at most 32
  *	latency N			N demand reads of what was written, one
  *					after the other
  *	close | end			without or with ending the region
@@ -446,6 +447,33 @@ static int cmd_latency(struct client *c, unsigned int n)
 	return i < n ? -ENODATA : 0;
 }
 
+/* One batch of one kind; 0 if all of it was done, and right. */
+static int cmd_batch(struct client *c, u8 op, unsigned long first,
+		     unsigned int n)
+{
+	struct worker *w;
+	unsigned int i;
+	int ret = 0;
+
+	if (!c->link)
+		return -ENOTCONN;
+	if (!n || n > BATCH || first >= c->pages || n > c->pages - first ||
+	    atomic_read(&c->running))
+		return -EINVAL;
+	w = worker_new(c);
+	if (!w)
+		return -ENOMEM;
+	c->stop = false;
+	w->version = c->records[first].version + get_random_u16() + 1;
+	for (i = 0; i < n; i++)
+		prepare(w, &w->ios[i], first + i, op, PAGE_SIZE);
+	run_batch(w, n, true);
+	for (i = 0; i < n && !ret; i++)
+		ret = w->ios[i].io.status;
+	worker_free(w);
+	return ret;
+}
+
 /* --- the link -------------------------------------------------------------- */
 
 static void on_state(void *user, enum hermit_server_state state)
@@ -571,6 +599,12 @@ static int run_command(struct client *c, char *line)
 	if (!strcmp(cmd, "latency") && line)
 		return sscanf(line, "%u", &a) == 1 ? cmd_latency(c, a) :
 		       -EINVAL;
+	if (!strcmp(cmd, "put") && line)
+		return sscanf(line, "%lu %u", &b, &a) == 2 ?
+		       cmd_batch(c, HERMIT_IO_WRITE, b, a) : -EINVAL;
+	if (!strcmp(cmd, "get") && line)
+		return sscanf(line, "%lu %u", &b, &a) == 2 ?
+		       cmd_batch(c, HERMIT_IO_READ, b, a) : -EINVAL;
 	if (!strcmp(cmd, "wait"))
 		return cmd_wait(c);
 	if (!strcmp(cmd, "stop")) {
@@ -646,6 +680,8 @@ static int status_show(struct seq_file *m, void *unused)
 		seq_printf(m, "bytes_used=%llu\n", st.bytes_used);
 		seq_printf(m, "rtt_ns=%llu\n", st.rtt_ns);
 		seq_printf(m, "inflight=%llu\n", st.inflight);
+		seq_printf(m, "doorbells=%llu\n", st.doorbells);
+		seq_printf(m, "completions=%llu\n", st.completions);
 	}
 	mutex_unlock(&c->ctl);
 	return 0;

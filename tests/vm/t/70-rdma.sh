@@ -3,7 +3,7 @@
 # The rdma transport against a memory server on soft-RoCE: random reads, writes
 # and discards come back right, over one queue pair and several, with few work
 # requests and many, IPv4 and IPv6, with and without a key; the server's
-# processors see no page; whatever is wrong with a server is said in one
+# processors see no page; a batch of writes takes one doorbell; whatever is wrong with a server is said in one
 # sentence.
 . /src/tests/vm/rdma.sh
 
@@ -69,6 +69,17 @@ client 1 load 2 3000
 ctl wait
 client 1 wait
 right 0
+right 1
+# A batch of 32 writes, as reclaim posts it: one doorbell and one completion.
+# The first one has its extent granted.
+client 1 put 0 32
+doorbells=$(stat doorbells 1) completions=$(stat completions 1) writes=$(stat link_writes 1)
+client 1 put 0 32
+[ $(($(stat link_writes 1) - writes)) = 32 ] || fail "$(($(stat link_writes 1) - writes)) writes of 32"
+doorbells=$(($(stat doorbells 1) - doorbells)) completions=$(($(stat completions 1) - completions))
+[ $doorbells = 1 ] || fail "32 writes took $doorbells doorbells"
+[ $completions -le 1 ] || fail "32 writes took $completions completions"
+client 1 get 0 32
 right 1
 # Each of these reads goes over the wire, and the server does not wake up for
 # any: what it does is answer a ping each second.

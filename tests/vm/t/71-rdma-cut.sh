@@ -105,6 +105,34 @@ for how in STOP cut; do
 	start_memserver m1 rdma:$ADDR --capacity 256M
 done
 
+# --- the neighbour's address changes while we connect: it is asked again. The
+# way is long, so that there is a while.
+tc qdisc add dev w0 root netem delay 300ms
+mac=$(cat /sys/class/net/w1/address)
+events=/sys/kernel/tracing/events/rdma_cma/cm_event_handler/enable
+echo 1 > $events
+changed() { grep -q 'ADDR_CHANGE' /sys/kernel/tracing/trace; }
+connecting() { rdma resource show cm_id | grep -q 'state CONNECT'; }
+echo 10000 > $PARAMS/rdma_deadline_ms
+for i in 1 2 3 4 5 6; do
+	ctl connect $ADDR 4 64 &
+	pid=$!
+	wait_for 10 connecting
+	ip neigh replace 10.9.0.1 lladdr 02:00:00:00:00:01 dev w0
+	ip neigh replace 10.9.0.1 lladdr "$mac" dev w0
+	wait $pid || fail "a neighbour that changed ended the connecting: $(stat error)"
+	ctl put 0 32
+	ctl get 0 32
+	right
+	ctl end
+	! changed || break
+done
+echo 0 > $events
+changed || fail "the neighbour never changed while connecting: this shows nothing"
+ip neigh del 10.9.0.1 dev w0
+tc qdisc del dev w0 root
+echo 500 > $PARAMS/rdma_deadline_ms
+
 # --- our device is removed under load, and comes back (the server's cannot be
 # while it is used: deleting a soft-RoCE device waits for its users in userland)
 ctl connect $ADDR 3 64 || fail "$(stat error)"
