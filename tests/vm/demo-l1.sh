@@ -6,6 +6,7 @@ size=${HERMIT_ARG_SIZE:-536870912}
 ratio=${HERMIT_ARG_RATIO:-0.5}
 low=${HERMIT_ARG_LOW:-0.25}
 server=${HERMIT_ARG_SERVER:-auto}
+transport=${HERMIT_ARG_TRANSPORT:-tcp}
 keep=${HERMIT_ARG_KEEP:-}
 mib=$((size >> 20))
 # three fifths, or what the guest's kernel and image leave of a small one
@@ -14,11 +15,21 @@ data=$((mib * 3 / 5))
 
 load_hermit
 object="hermit-memory,id=ram0,size=$size,local-ratio=$ratio"
+address=tcp:127.0.0.1:7471
+if [ "$transport" = rdma ]; then
+	. /src/tests/vm/rdma.sh
+	tell "L1: two soft-RoCE devices with a cable between them"
+	setup_rxe
+	load_rdma
+	# The emulated machine stands still at times.
+	echo 2000 > $PARAMS/rdma_deadline_ms
+	address=rdma:$ADDR
+fi
 case $server in
 auto)
-	tell "L1: starting hermit-memserver with $((mib + 64)) MiB on tcp:127.0.0.1:7471"
-	start_memserver demo tcp:127.0.0.1:7471 --capacity "$((mib + 64))M"
-	object="$object,server=tcp:127.0.0.1:7471" ;;
+	tell "L1: starting hermit-memserver with $((mib + 64)) MiB on $address"
+	start_memserver demo $address --capacity "$((mib + 64))M"
+	object="$object,server=$address" ;;
 local)	tell "L1: no memory server, the pages go to the local pool" ;;
 *)	start_net
 	object="$object,server=$server" ;;
