@@ -127,6 +127,24 @@ start_net()
 	ip route add default via 10.0.2.2
 }
 
+# start_link ADDRESS: the cable to the peer (peer= of a test's header), as link0
+start_link()
+{
+	local d
+	modprobe virtio_net
+	for d in /sys/class/net/*; do
+		case $(cat "$d/address") in
+		52:54:00:09:00:*) ip link set "${d##*/}" name link0 ;;
+		esac
+	done
+	[ -e /sys/class/net/link0 ] || fail "this machine has no cable to a peer"
+	ip addr add "$1" dev link0
+	ip link set link0 up
+}
+
+# wait_end: the peer's part is over when the test's is
+wait_end() { until [ -e /out/end ]; do sleep 0.5; done; }
+
 # --- memory server ---------------------------------------------------------
 
 # start_memserver NAME ADDRESS ARGS...: e.g. start_memserver m1 tcp:127.0.0.1:7471 --capacity 1G
