@@ -83,8 +83,11 @@ static int on_event(struct rdma_cm_id *id, struct rdma_cm_event *ev)
 	case RDMA_CM_EVENT_UNREACHABLE:
 		step_done(cm, ev, ev->status < 0 ? ev->status : -EIO);
 		break;
-	case RDMA_CM_EVENT_DISCONNECTED:
 	case RDMA_CM_EVENT_ADDR_CHANGE:
+		WRITE_ONCE(cm->changed, true);
+		lose(cm);
+		break;
+	case RDMA_CM_EVENT_DISCONNECTED:
 	case RDMA_CM_EVENT_DEVICE_REMOVAL:
 	case RDMA_CM_EVENT_TIMEWAIT_EXIT:
 		lose(cm);

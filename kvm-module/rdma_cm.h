@@ -36,6 +36,7 @@ struct hermit_rdma_cm {
 	struct hermit_rdma_env *env;
 	struct rdma_cm_id *id;		/* NULL: closed */
 	bool lost;			/* READ_ONCE; once set it stays */
+	bool changed;			/* lost, since a neighbour's address changed */
 	bool connected;
 
 	/* of the step that is waited for; set by the event handler */

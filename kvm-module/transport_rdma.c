@@ -72,7 +72,7 @@ MODULE_PARM_DESC(rdma_deadline_ms,
 
 #define MAX_DATA		64
 #define AUTO_DATA		16
-#define RESOLVE_TRIES		3
+#define OPEN_TRIES		3
 #define HANDSHAKE_TIMEOUT	(5 * HZ)
 #define END_TIMEOUT		(2 * HZ)
 /*
@@ -138,16 +138,48 @@ static void rdma_stop(struct hermit_remote *remote)
 	hermit_rdma_queue_reset(&link->queue);
 }
 
-static int open_ctl(struct hermit_rdma_link *link)
+static int open_data(struct hermit_rdma_link *link,
+		     const struct hermit_session *session)
 {
-	unsigned int i;
+	struct hermit_remote *remote = &link->remote;
+	unsigned int nr, i;
 	int ret;
 
-	/* A neighbour's entry that is renewed meanwhile is no answer of the server. */
-	for (i = 0; i < RESOLVE_TRIES; i++) {
-		ret = hermit_rdma_ctl_open(&link->ctl, &link->env);
-		if (ret != -EAGAIN)
-			break;
+	nr = min3(link->nr_data, session->max_connections,
+		  (unsigned int)le16_to_cpu(link->ctl.cm.accept.max_data));
+	for (i = 0; i < nr; i++) {
+		ret = hermit_rdma_data_open(link->data[i], &link->ctl,
+					    session->max_inflight);
+		if (!ret)
+			continue;
+		if (!i)
+			return ret;
+		/* A device may have few queue pairs: one is enough. */
+		pr_info_ratelimited("%s: server %s: %u of %u data connections: %s\n",
+				    remote->id.name, remote->server, i, nr,
+				    remote->why);
+		break;
+	}
+	link->nr_opened = i;
+	return 0;
+}
+
+static int open_once(struct hermit_rdma_link *link,
+		     struct hermit_session *session)
+{
+	int ret;
+
+	ret = hermit_rdma_ctl_open(&link->ctl, &link->env);
+	if (ret)
+		return ret;
+	ret = hermit_handshake(&link->ctl.channel, &link->remote.id, 0,
+			       HANDSHAKE_TIMEOUT, session, link->remote.why);
+	if (!ret)
+		ret = open_data(link, session);
+	if (ret) {
+		if (READ_ONCE(link->ctl.cm.changed))
+			ret = -EAGAIN;
+		rdma_stop(&link->remote);
 	}
 	return ret;
 }
@@ -156,37 +188,15 @@ static int rdma_open(struct hermit_remote *remote,
 		     struct hermit_session *session)
 {
 	struct hermit_rdma_link *link = to_rdma(remote);
-	unsigned int nr, i;
+	unsigned int i;
 	int ret;
 
-	ret = open_ctl(link);
-	if (ret)
-		return ret;
-	ret = hermit_handshake(&link->ctl.channel, &remote->id, 0,
-			       HANDSHAKE_TIMEOUT, session, remote->why);
-	if (ret)
-		goto err_stop;
-
-	nr = min3(link->nr_data, session->max_connections,
-		  (unsigned int)le16_to_cpu(link->ctl.cm.accept.max_data));
-	for (i = 0; i < nr; i++) {
-		ret = hermit_rdma_data_open(link->data[i], &link->ctl,
-					    session->max_inflight);
-		/* A device may have few queue pairs: one is enough. */
-		if (ret && i) {
-			pr_info_ratelimited("%s: server %s: %u of %u data connections: %s\n",
-					    remote->id.name, remote->server, i,
-					    nr, remote->why);
+	/* A neighbour's entry that is renewed meanwhile is no answer of the server. */
+	for (i = 0; i < OPEN_TRIES; i++) {
+		ret = open_once(link, session);
+		if (ret != -EAGAIN)
 			break;
-		}
-		if (ret)
-			goto err_stop;
 	}
-	link->nr_opened = i;
-	return 0;
-
-err_stop:
-	rdma_stop(remote);
 	return ret;
 }
 
