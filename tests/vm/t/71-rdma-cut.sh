@@ -107,7 +107,7 @@ done
 
 # --- the neighbour's address changes while we connect: it is asked again. The
 # way is long, so that there is a while.
-tc qdisc add dev w0 root netem delay 300ms
+tc qdisc add dev w0 root netem delay 500ms
 mac=$(cat /sys/class/net/w1/address)
 events=/sys/kernel/tracing/events/rdma_cma/cm_event_handler/enable
 echo 1 > $events

@@ -13,8 +13,10 @@ start_memserver m1 rdma:$ADDR --capacity 1G
 VM_APPEND="job=run -- hermit-guest-load --size 40M --threads 2 --write-ratio 0.5 --verify --seconds 1000" \
 	HERMIT_OBJECT=,fault-timeout=60000 hermit_vm l 136 64 rdma:$ADDR
 wait_report l 150 '^up'
-busy() { [ "$(hermit_stat l counters.fetches)" -gt 500 ]; }
-wait_for 60 busy
+EVICTIONS=${HERMIT_ARG_EVICTIONS:-1000}
+busy() { [ "$(hermit_stat l counters.fetches)" -gt 500 ] && [ "$(evictions l)" -ge $EVICTIONS ]; }
+wait_for $((60 + EVICTIONS / 100)) busy
+note "killed after $(evictions l) evictions"
 kill_memserver m1
 wait_for 30 server_is l reconnecting
 start_memserver m2 rdma:$ADDR --capacity 1G

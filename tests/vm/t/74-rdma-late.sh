@@ -32,9 +32,11 @@ ctl put 0 32 &
 pid=$!
 wait_for 30 some_kept
 wait_for 30 stat_above told_reconnecting 0
-# Whatever epoch it is by now ends, too: all that is kept is of fenced queue pairs.
+# Whatever epoch it is by now ends, too: all that is kept is of fenced queue
+# pairs. The while is for one that was about to come up.
 cut_rdma
 hop tc filter del dev h1 parent 1:
+sleep 3
 wait_for 30 stat_is state $RECONNECTING
 old=$(kept)
 mend_rdma
