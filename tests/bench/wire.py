@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Sum up what hermit-count.ko counted: wire.py OUT-FOLDER [--rows] [--json FILE].
+
+Every row is put to one side. What a NIC and its driver would do instead is
+soft-RoCE's: calls into its driver, its work items, and every packet.
+"""
+import json
+import sys
+
+WAYS = ["tcp", "rdma", "nvme-swap"]
+
+# row -> where, by its beginning; the first that fits. "host" counts.
+SIDES = [
+    ("overhead", "counting"),
+    ("many", "unknown"),
+    ("swapper", "idle"),
+    ("verbs:", "rxe"),
+    ("work:do_work[rdma_rxe]", "rxe"),
+    ("work:do_work_[rdma_rxe]", "rxe"),
+    ("net:w0", "net-host"),
+    ("net:w1", "net-server"),
+    ("softirq:NET_RX", "net-shared"),
+    ("softirq:NET_TX", "net-shared"),
+    ("hermit-memserve", "server"),
+    ("conn", "server"),
+    ("work:ib_cq_poll_work", "server"),      # nvmet's completions; ours are in softirqs
+    ("work:nvmet", "server"),
+    ("kworker", "shared"),                   # between work items, mostly soft-RoCE's
+    ("ksoftirqd", "shared"),
+]
+
+
+def side(row):
+    for prefix, where in SIDES:
+        if row.startswith(prefix):
+            return where
+    return "host"
+
+
+def read(path):
+    phases = {}
+    with open(path) as f:
+        for line in f:
+            w = line.split()
+            if w[0] == "phase":
+                phases[w[1]] = {"fetched": int(w[5]), "accesses": int(w[3]), "rows": {}}
+            elif w[0] == "row":
+                phases[w[1]]["rows"][w[2]] = (int(w[3]), int(w[4]))
+    return phases
+
+
+def summary(way, phase):
+    """Instructions per fetch, by side."""
+    sides = {}
+    for row, (ticks, _) in phase["rows"].items():
+        if row == "confused":
+            continue
+        where = side(row)
+        # With RDMA, every packet is soft-RoCE's; with TCP it is the side's that gets it.
+        if way != "tcp" and where.startswith("net-"):
+            where = "rxe"
+        elif where == "net-host":
+            where = "host"
+        elif where == "net-server":
+            where = "server"
+        sides[where] = sides.get(where, 0) + ticks
+    n = phase["fetched"]
+    return {k: round(v / n) for k, v in sides.items()}
+
+
+def main():
+    out = sys.argv[1]
+    result = []
+    for way in WAYS:
+        for name, phase in read(f"{out}/{way}.txt").items():
+            s = summary(way, phase)
+            result.append({"way": way, "phase": name, "fetched": phase["fetched"],
+                           "thread": round(phase["rows"].get("wire-load", (0, 0))[0] / phase["fetched"]), **s})
+            if phase["rows"].get("confused", (0, 0))[0]:
+                print(f"{way} {name}: {phase['rows']['confused'][0]} events did not nest: do not trust this", file=sys.stderr)
+            if "--rows" in sys.argv:
+                for row, (ticks, entries) in sorted(phase["rows"].items(), key=lambda r: -r[1][0]):
+                    print(f"{way:10} {name:6} {side(row):10} {row:36} {ticks / phase['fetched']:9.0f} {entries / phase['fetched']:7.2f}")
+    keys = ["host", "thread", "shared", "net-shared", "server", "rxe", "counting"]
+    print(f"{'way':10} {'phase':6} {'fetched':>8}" + "".join(f" {k:>10}" for k in keys))
+    for r in result:
+        print(f"{r['way']:10} {r['phase']:6} {r['fetched']:8}" + "".join(f" {r.get(k, 0):10}" for k in keys))
+    if "--json" in sys.argv:
+        with open(sys.argv[sys.argv.index("--json") + 1], "w") as f:
+            json.dump(result, f, indent=1)
+
+
+main()

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The load of tests/bench/run wire: one vCPU of the smallest VM (minivm.h) goes
+ * over pages in order, one access each.
+ *
+ *	wire-load --server ADDRESS [--size MIB] [--limit MIB]
+ *	wire-load --cgroup DIR [--size MIB]		anonymous memory
+ *
+ * Phases: `churn`, reading more than fits, so that every access fetches a page
+ * and a clean one leaves; `fetch`, reading what is remote after the limit was
+ * raised, so that nothing leaves. Prefetch is off and waits are parked: one
+ * processor has to do what they wait for.
+ *
+ * Prints "phase NAME accesses N fetched N", and for each row of hermit-count.ko
+ * "row PHASE ROW TICKS ENTRIES".
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "minivm.h"
+
+#define COUNT "/sys/kernel/debug/hermit_count/"
+
+static struct minivm vm;
+static const char *cgroup;
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	if (!f || fputs(text, f) < 0 || fclose(f))
+		die("%s: %s", path, strerror(errno));
+}
+
+/* Pages read back from the device since the machine started. */
+static uint64_t swapped_in(void)
+{
+	FILE *f = fopen("/proc/vmstat", "r");
+	char name[64];
+	uint64_t n;
+
+	while (f && fscanf(f, "%63s %" SCNu64, name, &n) == 2)
+		if (!strcmp(name, "pswpin")) {
+			fclose(f);
+			return n;
+		}
+	die("/proc/vmstat has no pswpin");
+}
+
+static uint64_t fetched(void)
+{
+	struct hermit_stats st;
+
+	if (cgroup)
+		return swapped_in();
+	minivm_region_stats(&vm, &st);
+	return st.fetches + st.prefetches;
+}
+
+static void sweep(bool write)
+{
+	struct minivm_args *a = vm.vcpu[0].args;
+
+	minivm_program(&vm, a, 0, 1);
+	a->ops = a->count = vm.npages;
+	a->write_mask = write ? ~0u : 0;
+	minivm_reset(&vm, 0, false);
+	minivm_run(&vm, 0, false);
+	if (a->errors)
+		die("page %u is not what was written", a->bad_page);
+}
+
+static void phase(const char *name)
+{
+	uint64_t before = fetched(), ticks, entries;
+	char row[64];
+	FILE *f;
+
+	write_file(COUNT "ctl", "start");
+	sweep(false);
+	write_file(COUNT "ctl", "stop");
+	printf("phase %s accesses %u fetched %" PRIu64 "\n", name, vm.npages,
+	       fetched() - before);
+	f = fopen(COUNT "rows", "r");
+	while (f && fscanf(f, "%63s %" SCNu64 " %" SCNu64, row, &ticks, &entries) == 3)
+		printf("row %s %s %" PRIu64 " %" PRIu64 "\n", name, row, ticks, entries);
+	if (!f)
+		die(COUNT "rows: %s", strerror(errno));
+	fclose(f);
+}
+
+static void set_policy(void)
+{
+	struct hermit_policy p = {
+		.size = sizeof(p),
+		.set = HERMIT_POLICY_PREFETCH | HERMIT_POLICY_WAIT,
+		.prefetch = 0,
+		.wait = HERMIT_POLICY_WAIT_PARK,
+	};
+
+	if (ioctl(vm.control, HERMIT_SET_POLICY, &p))
+		die("policy: %s", p.error);
+}
+
+static void raise_limit(void)
+{
+	struct hermit_stats st;
+	char path[256];
+	uint64_t before;
+
+	if (cgroup) {
+		snprintf(path, sizeof(path), "%s/memory.max", cgroup);
+		write_file(path, "max");
+		return;
+	}
+	minivm_set_limit(&vm, vm.config.size);
+	do {	/* until reclaim has come to rest */
+		minivm_region_stats(&vm, &st);
+		before = st.zap_batches;
+		usleep(200 * 1000);
+		minivm_region_stats(&vm, &st);
+	} while (st.zap_batches != before);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "size", required_argument, NULL, 's' },
+		{ "limit", required_argument, NULL, 'l' },
+		{ "server", required_argument, NULL, 'S' },
+		{ "cgroup", required_argument, NULL, 'c' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct minivm_config config = {
+		.size = 64UL << 20, .limit = 16UL << 20, .vcpus = 1,
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case 's': config.size = strtoull(optarg, NULL, 0) << 20; break;
+		case 'l': config.limit = strtoull(optarg, NULL, 0) << 20; break;
+		case 'S': config.server = optarg; break;
+		case 'c': cgroup = optarg; break;
+		default: exit(2);
+		}
+	}
+	if (!config.server == !cgroup)
+		die("either --server or --cgroup");
+	config.anonymous = cgroup;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+
+	minivm_create(&vm, &config);
+	if (!cgroup)
+		set_policy();
+	sweep(true);
+	/* This one still evicts what was written. */
+	sweep(false);
+	phase("churn");
+	raise_limit();
+	phase("fetch");
+	minivm_destroy(&vm);
+	return 0;
+}
