@@ -5,6 +5,7 @@ Every row is put to one side. What a NIC and its driver would do instead is
 soft-RoCE's: calls into its driver, its work items, and every packet.
 """
 import json
+import os
 import sys
 
 WAYS = ["tcp", "rdma", "nvme-swap"]
@@ -72,6 +73,8 @@ def main():
     out = sys.argv[1]
     result = []
     for way in WAYS:
+        if not os.path.exists(f"{out}/{way}.txt"):
+            continue
         for name, phase in read(f"{out}/{way}.txt").items():
             s = summary(way, phase)
             result.append({"way": way, "phase": name, "fetched": phase["fetched"],

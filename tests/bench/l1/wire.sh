@@ -6,7 +6,9 @@
 # instructions they are.
 . /src/tests/vm/rdma.sh
 SIZE=${HERMIT_ARG_SIZE:-64} LIMIT=${HERMIT_ARG_LIMIT:-16}
+WAYS=${HERMIT_ARG_WAYS:-tcp rdma nvme-swap}
 requires "$(module hermit-count)" "run tests/vm/modules/build"
+wanted() { case " $WAYS " in *" $1 "*) ;; *) return 1 ;; esac; }
 
 # load WAY ARGUMENT...: the load, with its rows as /out/WAY.txt
 load()
@@ -25,13 +27,22 @@ insmod "$(module hermit-count)" devices=rxe0,rxe1
 echo 10000 > $PARAMS/rdma_deadline_ms
 echo 10000 > /sys/module/hermit/parameters/tcp_deadline_ms
 
-start_memserver t tcp:$ADDR --capacity 256M
-load tcp --server tcp:$ADDR --limit $LIMIT
-stop_memserver t
+if wanted tcp; then
+	start_memserver t tcp:$ADDR --capacity 256M
+	load tcp --server tcp:$ADDR --limit $LIMIT
+	stop_memserver t
+fi
 
-start_memserver r rdma:$ADDR --capacity 256M
-load rdma --server rdma:$ADDR --limit $LIMIT
-stop_memserver r
+if wanted rdma; then
+	start_memserver r rdma:$ADDR --capacity 256M
+	load rdma --server rdma:$ADDR --limit $LIMIT
+	stop_memserver r
+fi
+
+if ! wanted nvme-swap; then
+	rmmod hermit_count
+	return
+fi
 
 # --- NVMe over fabrics, as Debian's kernel has it; without multipath, which would
 # be one more layer

@@ -61,6 +61,7 @@ static unsigned long confused;		/* times that did not nest */
 
 static struct {
 	struct task_struct *task;
+	char comm[TASK_COMM_LEN];	/* that row is for: it changes, and tasks are reused */
 	struct row *row, *work;
 } tasks[MAX_TASKS];
 
@@ -149,14 +150,13 @@ static unsigned int task_slot(struct task_struct *p)
 	unsigned int i = (unsigned long)p / sizeof(*p) % MAX_TASKS, n;
 	char comm[TASK_COMM_LEN], *c;
 
-	for (n = 0; n < MAX_TASKS; n++, i = (i + 1) % MAX_TASKS) {
-		if (tasks[i].task == p)
-			return i;
-		if (!tasks[i].task)
-			break;
-	}
+	for (n = 0; n < MAX_TASKS && tasks[i].task && tasks[i].task != p; n++)
+		i = (i + 1) % MAX_TASKS;
 	if (n == MAX_TASKS)
 		confused++;
+	if (tasks[i].task == p && !memcmp(tasks[i].comm, p->comm, sizeof(comm)))
+		return i;
+	memcpy(tasks[i].comm, p->comm, sizeof(comm));
 	strscpy(comm, p->comm);
 	for (c = comm; *c && !isdigit(*c) && *c != '/' && *c != ':'; c++)
 		;
