@@ -148,7 +148,8 @@ static void on_completion(struct ib_cq *cq, struct ib_wc *wc)
 	spin_unlock_irqrestore(&data->lock, flags);
 
 	hermit_rdma_queue_done(data->queue, &ios, rtt);
-	hermit_rdma_data_pump(data);
+	if (!hermit_rdma_queue_is_empty(data->queue))
+		hermit_rdma_data_pump(data);
 }
 
 /* --- posting --------------------------------------------------------------- */
@@ -173,12 +174,9 @@ static struct slot *slot_fill(struct hermit_rdma_data *data,
 	s->head = NULL;
 	s->next = NULL;
 	s->sge.addr = dma;
-	s->sge.length = PAGE_SIZE;
 	s->sge.lkey = data->lkey;
-	memset(&s->wr, 0, sizeof(s->wr));
-	s->wr.wr.wr_cqe = &s->cqe;
-	s->wr.wr.sg_list = &s->sge;
-	s->wr.wr.num_sge = 1;
+	s->wr.wr.next = NULL;
+	s->wr.wr.send_flags = 0;
 	s->wr.remote_addr = t->address;
 	s->wr.rkey = t->rkey;
 	if (t->io->op == HERMIT_IO_READ) {
@@ -248,7 +246,8 @@ bool hermit_rdma_data_pump(struct hermit_rdma_data *data)
 	bool broken = false;
 
 	spin_lock_irqsave(&data->lock, flags);
-	while (data->started && !data->broken && data->nr_free) {
+	while (data->started && !data->broken && data->nr_free &&
+	       !hermit_rdma_queue_is_empty(data->queue)) {
 		/* Writes must not keep the last from a read that is waited for. */
 		bool demand = data->nr_free <= data->reserve;
 
@@ -294,8 +293,14 @@ struct hermit_rdma_data *hermit_rdma_data_create(struct hermit_rdma_env *env,
 	data->index = index;
 	spin_lock_init(&data->lock);
 	for (i = 0; i < depth; i++) {
-		data->slots[i].data = data;
-		data->slots[i].cqe.done = on_completion;
+		struct slot *s = &data->slots[i];
+
+		s->data = data;
+		s->cqe.done = on_completion;
+		s->sge.length = PAGE_SIZE;
+		s->wr.wr.wr_cqe = &s->cqe;
+		s->wr.wr.sg_list = &s->sge;
+		s->wr.wr.num_sge = 1;
 	}
 	return data;
 }

@@ -49,6 +49,18 @@ void hermit_rdma_queue_destroy(struct hermit_rdma_queue *q);
 void hermit_rdma_queue_add(struct hermit_rdma_queue *q, struct list_head *ios);
 
 /*
+ * Is there nothing to take? Asked without the lock, by who has just freed a slot
+ * under its data->lock, or is about to use one: whoever added an io before that
+ * and found no slot is seen; whoever adds one later looks for a slot itself.
+ */
+static inline bool hermit_rdma_queue_is_empty(const struct hermit_rdma_queue *q)
+{
+	return list_empty(&q->lists[HERMIT_REMOTE_DEMAND]) &&
+	       list_empty(&q->lists[HERMIT_REMOTE_READS]) &&
+	       list_empty(&q->lists[HERMIT_REMOTE_WRITES]);
+}
+
+/*
  * Take up to @max ios of one kind to be posted, of demand reads only if
  * @demand; returns how many. Each is to be given back by done or by return.
  */
