@@ -15,6 +15,8 @@ VM_APPEND="job=run -- hermit-guest-load --size 90M --threads 4 --write-ratio 0.5
 	hermit_vm p 192 64 rdma:$ADDR
 wait_report p 120 '^up'
 sample p 10
+hermitctl stat --json > /out/stat.json
+grep -q '"doorbells": [1-9]' /out/stat.json || fail "hermitctl stat counts no doorbells"
 cut_rdma
 wait_for 30 server_is p reconnecting
 sleep 3
