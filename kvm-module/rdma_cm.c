@@ -80,9 +80,19 @@ static int on_event(struct rdma_cm_id *id, struct rdma_cm_event *ev)
 	case RDMA_CM_EVENT_ADDR_ERROR:
 	case RDMA_CM_EVENT_ROUTE_ERROR:
 	case RDMA_CM_EVENT_CONNECT_ERROR:
-	case RDMA_CM_EVENT_UNREACHABLE:
 		step_done(cm, ev, ev->status < 0 ? ev->status : -EIO);
 		break;
+	case RDMA_CM_EVENT_UNREACHABLE:
+		if (ev->status != -ETIMEDOUT) {
+			step_done(cm, ev, ev->status < 0 ? ev->status : -EIO);
+			break;
+		}
+		/*
+		 * The manager gives up a connection request after a minute, we
+		 * long before: it is what it says of a neighbour whose address
+		 * changed, and at any time.
+		 */
+		fallthrough;
 	case RDMA_CM_EVENT_ADDR_CHANGE:
 		WRITE_ONCE(cm->changed, true);
 		lose(cm);
@@ -191,6 +201,14 @@ int hermit_rdma_cm_resolve(struct hermit_rdma_cm *cm,
 		hermit_rdma_cm_close(cm);
 	}
 	return ret;
+}
+
+const char *hermit_rdma_cm_lost(const struct hermit_rdma_cm *cm)
+{
+	if (!READ_ONCE(cm->lost))
+		return NULL;
+	return READ_ONCE(cm->changed) ? "its neighbour's address changed" :
+					"the server closed the connection";
 }
 
 int hermit_rdma_cm_connect(struct hermit_rdma_cm *cm, const u8 *token)

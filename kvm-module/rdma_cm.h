@@ -62,6 +62,9 @@ int hermit_rdma_cm_resolve(struct hermit_rdma_cm *cm,
  */
 int hermit_rdma_cm_connect(struct hermit_rdma_cm *cm, const u8 *token);
 
+/* Why the connection is over, or NULL. Any context. */
+const char *hermit_rdma_cm_lost(const struct hermit_rdma_cm *cm);
+
 /* Also the queue pair, if there is one: it must be drained. */
 void hermit_rdma_cm_close(struct hermit_rdma_cm *cm);
 

@@ -442,8 +442,8 @@ void hermit_rdma_data_check(struct hermit_rdma_data *data, u64 deadline_ns,
 	spin_lock_irqsave(&data->lock, flags);
 	check->broken = data->broken;
 	check->error = data->error;
-	if (!check->broken && READ_ONCE(data->cm.lost))
-		check->broken = "the server closed a data connection";
+	if (!check->broken)
+		check->broken = hermit_rdma_cm_lost(&data->cm);
 	now = ktime_get_ns();
 	oldest = now;
 	if (data->started && data->nr_free < data->depth)

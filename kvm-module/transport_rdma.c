@@ -338,8 +338,8 @@ static void rdma_check(struct hermit_remote *remote, u64 deadline_ns,
 		if (error)
 			check_data(link, deadline_ns, check);
 	}
-	if (!check->broken && READ_ONCE(link->ctl.cm.lost))
-		check->broken = "the server closed the connection";
+	if (!check->broken)
+		check->broken = hermit_rdma_cm_lost(&link->ctl.cm);
 	if (!check->broken && error) {
 		check->broken = "no answer to a control request";
 		check->error = error;

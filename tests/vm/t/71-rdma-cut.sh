@@ -111,7 +111,7 @@ tc qdisc add dev w0 root netem delay 500ms
 mac=$(cat /sys/class/net/w1/address)
 events=/sys/kernel/tracing/events/rdma_cma/cm_event_handler/enable
 echo 1 > $events
-changed() { grep -q 'ADDR_CHANGE' /sys/kernel/tracing/trace; }
+changed() { grep -Eq 'UNREACHABLE|ADDR_CHANGE' /sys/kernel/tracing/trace; }
 connecting() { rdma resource show cm_id | grep -q 'state CONNECT'; }
 echo 10000 > $PARAMS/rdma_deadline_ms
 for i in 1 2 3 4 5 6; do
@@ -128,6 +128,7 @@ for i in 1 2 3 4 5 6; do
 	! changed || break
 done
 echo 0 > $events
+cp /sys/kernel/tracing/trace /out/cm-events
 changed || fail "the neighbour never changed while connecting: this shows nothing"
 ip neigh del 10.9.0.1 dev w0
 tc qdisc del dev w0 root
