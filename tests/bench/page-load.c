@@ -374,7 +374,7 @@ run_point (Conn **conn)
     {
       memset (conn[i]->latency, 0, sizeof (conn[i]->latency));
       g_atomic_int_set (&conn[i]->ops, 0);
-      conn[i]->thread = g_thread_new ("conn", conn_run, conn[i]);
+      conn[i]->thread = g_thread_new ("load", conn_run, conn[i]);
     }
   measure (conn);
   g_atomic_int_set (&stopping, 1);
