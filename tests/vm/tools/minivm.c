@@ -259,7 +259,8 @@ void minivm_create(struct minivm *vm, const struct minivm_config *config)
 		set_slot(vm, 1 << 16, 0, 0, MINIVM_BASE, vm->low);
 
 	if (config->anonymous) {
-		vm->pages = must_map(config->size, MAP_SHARED | MAP_ANONYMOUS, -1, "memory");
+		/* as guests have it by default */
+		vm->pages = must_map(config->size, MAP_PRIVATE | MAP_ANONYMOUS, -1, "memory");
 		madvise(vm->pages, config->size, MADV_NOHUGEPAGE);
 	} else {
 		create_region(vm);

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The ways to have more guest than memory, for benchmarks in L1: each runs mini
+# bench in one of them. Local pages are a quarter of all.
+#
+#	hook		hermit through the EPT hook, its own pool of plain copies
+#	host-fault	the same, as if KVM had no hook: through vm_ops->fault
+#	hook-tcp	hermit-memserver over loopback
+#	swap-brd	Linux swap on a RAM disk: plain copies, too
+#	swap-zram	Linux swap on zram, lzo-rle
+#	swap-nbd	Linux swap on NBD, nbdkit's memory plugin over loopback
+#	uffd		a userfaultfd handler with plain copies
+#
+# Hermit's memory is larger: with much less than 48 MiB local, pages go round
+# within the 12 ms for which a page just brought is no victim (an instruction is
+# a nanosecond under icount), and reclaim looks in vain at most of them.
+SIZE=${HERMIT_ARG_SIZE:-192} SWAP_SIZE=${HERMIT_ARG_SWAP_SIZE:-64} BENCH_ARGS=${BENCH_ARGS:-}
+
+# bench WAY MIB ARGS...
+bench()
+{
+	local way=$1 size=$2
+	shift 2
+	mini --size $size --limit $((size / 4)) $BENCH_ARGS "$@" bench > /out/$way.txt ||
+		fail "$way: $(tail -n 1 /out/$way.txt)"
+	grep '^access ' /out/$way.txt | while read -r line; do note "way $way $line"; done
+}
+
+hermit() { load_hermit; bench "$1" $SIZE --server "$2"; unload_hermit; }
+
+# page-cluster 0: a fault brings its page only, as ours do with prefetch off
+swap()
+{
+	mkswap "$2" > /dev/null
+	swapon "$2"
+	sysctl -qw vm.page-cluster=0
+	echo never > /sys/kernel/mm/transparent_hugepage/enabled
+	echo +memory > /sys/fs/cgroup/cgroup.subtree_control
+	mkdir -p /sys/fs/cgroup/vm
+	( echo 0 > /sys/fs/cgroup/vm/cgroup.procs
+	  bench "$1" $SWAP_SIZE --anon )
+	swapoff "$2"
+	rmdir /sys/fs/cgroup/vm
+}
+
+way()
+{
+	case $1 in
+	hook) hermit hook local:plain ;;
+	host-fault)
+		insmod "$(module hermit)"
+		bench host-fault $SIZE --server local:plain
+		unload_hermit ;;
+	hook-tcp)
+		start_memserver m1 tcp:127.0.0.1:7471 --capacity 1G
+		hermit hook-tcp tcp:127.0.0.1:7471
+		stop_memserver m1 ;;
+	swap-brd)
+		modprobe brd rd_nr=1 rd_size=$((SWAP_SIZE * 2048))
+		swap swap-brd /dev/ram0
+		rmmod brd ;;
+	swap-zram)
+		modprobe zram
+		echo $((SWAP_SIZE * 2))M > /sys/block/zram0/disksize
+		swap swap-zram /dev/zram0
+		rmmod zram ;;
+	swap-nbd)
+		nbdkit -i 127.0.0.1 -p 7472 -P $W/nbdkit memory $((SWAP_SIZE * 2))M
+		modprobe nbd nbds_max=1
+		nbd-client -N '' 127.0.0.1 7472 /dev/nbd0 > $W/nbd.log 2>&1 || fail "nbd-client: $(tail -n 1 $W/nbd.log)"
+		swap swap-nbd /dev/nbd0
+		nbd-client -d /dev/nbd0 > /dev/null
+		kill "$(cat $W/nbdkit)"
+		wait_for 20 gone "$(cat $W/nbdkit)"
+		rmmod nbd ;;
+	uffd)	bench uffd $SWAP_SIZE --uffd ;;
+	*)	fail "no way '$1'; see tests/bench/ways.sh" ;;
+	esac
+}
+
+for w in ${HERMIT_ARG_WAYS:-hook host-fault hook-tcp swap-brd swap-zram swap-nbd uffd}; do
+	log "$w"
+	way $w
+done
+cp /proc/kallsyms /out/kallsyms
+unload_kvm
