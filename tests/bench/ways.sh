@@ -3,10 +3,11 @@
 # bench in one of them. Local pages are a quarter of all.
 #
 #	hook		hermit through the EPT hook, its own pool of plain copies
-#	host-fault	the same, as if KVM had no hook: through vm_ops->fault
+#	hook-lz4	its default pool, lz4: beside zram
+#	host-fault	the first, as if KVM had no hook: through vm_ops->fault
 #	hook-tcp	hermit-memserver over loopback
 #	swap-brd	Linux swap on a RAM disk: plain copies, too
-#	swap-zram	Linux swap on zram, lzo-rle
+#	swap-zram	Linux swap on zram, lz4
 #	swap-nbd	Linux swap on NBD, nbdkit's memory plugin over loopback
 #	uffd		a userfaultfd handler with plain copies
 #
@@ -20,8 +21,10 @@ bench()
 {
 	local way=$1 size=$2
 	shift 2
-	mini --size $size --limit $((size / 4)) $BENCH_ARGS "$@" bench > /out/$way.txt ||
+	mini --size $size --limit ${HERMIT_ARG_LIMIT:-$((size / 4))} $BENCH_ARGS "$@" bench > /out/$way.txt ||
 		fail "$way: $(tail -n 1 /out/$way.txt)"
+	# for --profile; addresses of modules change with each way
+	[ -z "${HERMIT_ARG_PROFILE:-}" ] || cp /proc/kallsyms /out/kallsyms.$way
 	grep '^access ' /out/$way.txt | while read -r line; do note "way $way $line"; done
 }
 
@@ -46,6 +49,7 @@ way()
 {
 	case $1 in
 	hook) hermit hook local:plain ;;
+	hook-lz4) hermit hook-lz4 local:lz4 ;;
 	host-fault)
 		insmod "$(module hermit)"
 		bench host-fault $SIZE --server local:plain
@@ -60,6 +64,7 @@ way()
 		rmmod brd ;;
 	swap-zram)
 		modprobe zram
+		echo lz4 > /sys/block/zram0/comp_algorithm
 		echo $((SWAP_SIZE * 2))M > /sys/block/zram0/disksize
 		swap swap-zram /dev/zram0
 		rmmod zram ;;
@@ -77,9 +82,8 @@ way()
 	esac
 }
 
-for w in ${HERMIT_ARG_WAYS:-hook host-fault hook-tcp swap-brd swap-zram swap-nbd uffd}; do
+for w in ${HERMIT_ARG_WAYS:-hook host-fault hook-lz4 hook-tcp swap-brd swap-zram swap-nbd uffd}; do
 	log "$w"
 	way $w
 done
-cp /proc/kallsyms /out/kallsyms
 unload_kvm

@@ -18,17 +18,19 @@ static char cgroup[256];		/* for anonymous memory that is swapped */
 static unsigned long errors;
 
 /*
- * Marks for a plugin of the emulator, see tests/bench/profile.c: NOPs of eight
- * bytes that no compiler makes.
+ * Marks around what has a name, for a plugin of the emulator, see
+ * tests/bench/profile.c: NOPs of eight bytes that no compiler makes.
  */
-static inline void mark_begin(void)
+static inline void mark_begin(const char *name)
 {
-	__asm__ volatile(".byte 0x0f, 0x1f, 0x84, 0x00, 0x01, 0xba, 0xfe, 0xca" ::: "memory");
+	if (name)
+		__asm__ volatile(".byte 0x0f, 0x1f, 0x84, 0x00, 0x01, 0xba, 0xfe, 0xca" ::: "memory");
 }
 
-static inline void mark_end(void)
+static inline void mark_end(const char *name)
 {
-	__asm__ volatile(".byte 0x0f, 0x1f, 0x84, 0x00, 0x02, 0xba, 0xfe, 0xca" ::: "memory");
+	if (name)
+		__asm__ volatile(".byte 0x0f, 0x1f, 0x84, 0x00, 0x02, 0xba, 0xfe, 0xca" ::: "memory");
 }
 
 /* --- what the system counts ------------------------------------------------ */
@@ -76,12 +78,17 @@ static void find_cgroup(void)
 	snprintf(cgroup, sizeof(cgroup), "/sys/fs/cgroup%s", at);
 }
 
-static uint64_t thread_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	clock_gettime(clock, &t);
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+static uint64_t thread_ns(void)
+{
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 /*
@@ -144,7 +151,7 @@ static uint64_t evictions(void)
 }
 
 struct counts {
-	uint64_t busy, own, evicted, flushes, interrupts;
+	uint64_t busy, process, evicted, flushes, interrupts;
 };
 
 static struct counts counts_now(void)
@@ -153,6 +160,7 @@ static struct counts counts_now(void)
 		.evicted = evictions(),
 		.flushes = minivm_stat(vm, -1, "remote_tlb_flush_requests"),
 		.interrupts = flush_interrupts(),
+		.process = clock_ns(CLOCK_PROCESS_CPUTIME_ID),
 		.busy = busy_ns(),
 	};
 }
@@ -167,12 +175,15 @@ static void tell(const char *name, const struct counts *from, uint64_t own, uint
 {
 	struct counts now = counts_now();
 	uint64_t busy = now.busy - from->busy, evicted = now.evicted - from->evicted;
+	uint64_t process = now.process - from->process;
 
 	if (!pages)
 		die("%s: nothing happened", name);
-	printf("access %s all %lu own %lu per-eviction %lu evicted %lu pages %lu kvm-flushes %.3f interrupts %.3f\n",
+	/* reclaim: of this VM's threads, where per-eviction is of the whole system's */
+	printf("access %s all %lu own %lu per-eviction %lu reclaim %lu evicted %lu pages %lu kvm-flushes %.3f interrupts %.3f\n",
 	       name, busy / pages, own / pages,
-	       evicted && busy > own ? (busy - own) / evicted : 0, evicted, pages,
+	       evicted && busy > own ? (busy - own) / evicted : 0,
+	       evicted && process > own ? (process - own) / evicted : 0, evicted, pages,
 	       share(now.flushes - from->flushes, evicted),
 	       share(now.interrupts - from->interrupts, evicted));
 }
@@ -217,7 +228,7 @@ static void measure(const char *name, uint32_t n, bool write, bool check)
 		minivm_reset(vm, i, false);
 		s[i] = (struct sweeper) { .vcpu = i };
 	}
-	mark_begin();
+	mark_begin(name);
 	if (vcpus == 1)
 		sweeper(&s[0]);
 	for (unsigned int i = 0; vcpus > 1 && i < vcpus; i++)
@@ -225,7 +236,7 @@ static void measure(const char *name, uint32_t n, bool write, bool check)
 			die("pthread_create failed");
 	for (unsigned int i = 0; vcpus > 1 && i < vcpus; i++)
 		pthread_join(s[i].thread, NULL);
-	mark_end();
+	mark_end(name);
 	for (unsigned int i = 0; i < vcpus; i++) {
 		own += s[i].own;
 		errors += vm->vcpu[i].args->errors;
@@ -241,13 +252,13 @@ static void evict_all(const char *name)
 	struct counts from = counts_now();
 	uint64_t own = thread_ns();
 
-	mark_begin();
+	mark_begin(name);
 	if (uffd)
 		minivm_uffd_evict_all(uffd);
 	else	/* it stops early, without an error that says why */
 		for (int i = 0; i < 100 && evictions() - from.evicted < vm->npages * 0.95; i++)
 			write_cgroup("memory.reclaim", vm->config.size);
-	mark_end();
+	mark_end(name);
 	if (name)
 		tell(name, &from, thread_ns() - own, evictions() - from.evicted);
 }

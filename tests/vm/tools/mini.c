@@ -89,6 +89,8 @@ static void print_stats(void)
 	print("pinned", st.pinned);
 	print("resident_max", st.resident_max);
 	print("limit", st.limit / MINIVM_PAGE);
+	print("create_ns", vm.create_ns);
+	print("metadata_bytes", st.metadata_bytes);
 }
 
 /* One program over @n pages from @from on, in order, on vCPU 0. */
@@ -455,6 +457,7 @@ static const struct command {
 static const struct option options[] = {
 	{ "size", required_argument, NULL, 's' },	/* MiB */
 	{ "limit", required_argument, NULL, 'l' },	/* MiB */
+	{ "spread", required_argument, NULL, 'w' },	/* for bench: the region is so many times --size */
 	{ "server", required_argument, NULL, 'S' },
 	{ "vcpus", required_argument, NULL, 'v' },
 	{ "hosts", required_argument, NULL, 'h' },	/* host threads */
@@ -477,6 +480,7 @@ static void parse_options(int argc, char **argv)
 		switch (c) {
 		case 's': config.size = strtoull(optarg, NULL, 0) << 20; break;
 		case 'l': config.limit = strtoull(optarg, NULL, 0) << 20; break;
+		case 'w': config.spread = atoi(optarg); break;
 		case 'S': config.server = optarg; break;
 		case 'v': config.vcpus = atoi(optarg); break;
 		case 'h': hosts = atoi(optarg); break;
@@ -513,6 +517,8 @@ int main(int argc, char **argv)
 		die("which one: stress, dirty-log, prefault, park, bench or burst?");
 	if (cmd->needs_region && config.anonymous)
 		die("%s needs a region, not --anon", cmd->name);
+	if (config.spread && cmd->run != bench)
+		die("--spread is for bench");
 	config.dirty_log = cmd->run == dirty_log;
 	setvbuf(stdout, NULL, _IOLBF, 0);	/* of what hangs, see how far it came */
 
