@@ -14,6 +14,7 @@
 # Hermit's memory is larger: with much less than 48 MiB local, pages go round
 # within the 12 ms for which a page just brought is no victim (an instruction is
 # a nanosecond under icount), and reclaim looks in vain at most of them.
+. /src/tests/bench/nbd.sh
 SIZE=${HERMIT_ARG_SIZE:-192} SWAP_SIZE=${HERMIT_ARG_SWAP_SIZE:-64} BENCH_ARGS=${BENCH_ARGS:-}
 
 # bench WAY MIB ARGS...
@@ -69,14 +70,9 @@ way()
 		swap swap-zram /dev/zram0
 		rmmod zram ;;
 	swap-nbd)
-		nbdkit -i 127.0.0.1 -p 7472 -P $W/nbdkit memory $((SWAP_SIZE * 2))M
-		modprobe nbd nbds_max=1
-		nbd-client -N '' 127.0.0.1 7472 /dev/nbd0 > $W/nbd.log 2>&1 || fail "nbd-client: $(tail -n 1 $W/nbd.log)"
+		start_nbd $((SWAP_SIZE * 2))
 		swap swap-nbd /dev/nbd0
-		nbd-client -d /dev/nbd0 > /dev/null
-		kill "$(cat $W/nbdkit)"
-		wait_for 20 gone "$(cat $W/nbdkit)"
-		rmmod nbd ;;
+		stop_nbd ;;
 	uffd)	bench uffd $SWAP_SIZE --uffd ;;
 	*)	fail "no way '$1'; see tests/bench/ways.sh" ;;
 	esac
