@@ -153,22 +153,24 @@ extent_allocate (HermitRegion *region, guint64 extent)
   guint64 bytes = extent_bytes (region, extent);
   int ret;
 
-  do
-    ret = fallocate (region->fd, 0, (off_t)offset, (off_t)bytes);
-  while (ret < 0 && errno == EINTR);
-  if (ret < 0)
-    return FALSE;
   /*
-   * Map it in one go instead of by 512 faults, and learn now if the page
-   * tables do not fit. Kernels that do not know the advice say EINVAL.
+   * Through the mapping first: in one go instead of by 512 faults, so that we
+   * learn now if the page tables do not fit, and in a huge page where the host
+   * gives them to those who advise. What fallocate() allocates is never one
+   * then. Kernels that do not know the advice say EINVAL.
    */
   if (madvise (region->base + offset, bytes, MADV_POPULATE_WRITE) < 0
       && errno != EINVAL)
-    {
-      extent_punch (region, extent);
-      return FALSE;
-    }
-  return TRUE;
+    goto punch;
+  do
+    ret = fallocate (region->fd, 0, (off_t)offset, (off_t)bytes);
+  while (ret < 0 && errno == EINTR);
+  if (ret == 0)
+    return TRUE;
+
+punch:
+  extent_punch (region, extent);
+  return FALSE;
 }
 
 /* Under the extent's lock. NULL, or why there is no memory for it. */
