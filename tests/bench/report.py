@@ -3,12 +3,15 @@
 """What a benchmark measured: a table, JSON, and a plot.
 
     report.py WHAT NOTES JSON META...    META is NAME=TEXT, kept in the JSON
+    report.py --add WHAT NOTES JSON META...   keep the rows of JSON that NOTES
+                                         does not have
     report.py --tsv WHAT JSON            the data of WHAT.gp
 
 NOTES are lines of NAME FIGURE pairs. Rows that were measured several times
 become one with the medians, and the spread of the first figure.
 """
 import json
+import os
 import statistics
 import sys
 
@@ -111,11 +114,17 @@ def main():
     if sys.argv[1] == "--tsv":
         tsv(sys.argv[2], json.load(open(sys.argv[3]))["rows"])
         return
+    add = sys.argv[1] == "--add"
+    if add:
+        del sys.argv[1]
     what, notes, out = sys.argv[1:4]
     with open(notes) as f:
         rows = rows_of(what, f)
     if not rows:
         sys.exit(f"report: {notes} has no row of {what}")
+    if add and os.path.exists(out):
+        now = {tuple(r.get(k) for k in KEYS[what]) for r in rows}
+        rows = [r for r in json.load(open(out))["rows"] if tuple(r.get(k) for k in KEYS[what]) not in now] + rows
     table(what, rows)
     meta = dict(m.split("=", 1) for m in sys.argv[4:])
     with open(out, "w") as f:

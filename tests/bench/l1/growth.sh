@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=3G icount timeout=590 kvm=patched
+# l1: mem=3G icount timeout=595 kvm=patched
 # Does a fault or an eviction cost more in a larger VM, or beside others? The
-# same 192 MiB of pages as in fault, evenly spread over the VM's memory, of which
-# 48 MiB may be local; and the same in several VMs at once. What starting takes,
+# same 96 MiB of pages, evenly spread over the VM's memory, of which 48 MiB may
+# be local; and the same in several VMs at once. What starting takes,
 # and what it keeps of memory for itself.
-SIZE=${HERMIT_ARG_SIZE:-192} LIMIT=${HERMIT_ARG_LIMIT:-48}
+SIZE=${HERMIT_ARG_SIZE:-96} LIMIT=${HERMIT_ARG_LIMIT:-48}
 load_hermit
 
 # vms SPREAD N: one line for each access of the first of N VMs, while all run
@@ -22,11 +22,11 @@ vms()
 	note "$rows access start create-ns $(awk '$1 == "create_ns" { print $2 }' /out/growth-$spread-$n-1.txt) metadata-bytes $(awk '$1 == "metadata_bytes" { print $2 }' /out/growth-$spread-$n-1.txt)"
 }
 
-for spread in ${HERMIT_ARG_SPREADS:-1 5 21 85}; do
+for spread in ${HERMIT_ARG_SPREADS:-3 11 43 171}; do
 	vms $spread 1
 done
 for n in ${HERMIT_ARG_VMS:-2 4}; do
-	vms 1 $n
+	vms 3 $n
 done
 unload_hermit
 unload_kvm
