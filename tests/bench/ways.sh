@@ -32,7 +32,9 @@ bench()
 
 hermit() { load_hermit; bench "$1" $SIZE $LIMIT --server "$2"; unload_hermit; }
 
-# page-cluster 0: a fault brings its page only, as ours do with prefetch off
+# page-cluster 0: a fault brings its page only, as ours do with prefetch off. The
+# device is four times as large: of one that is half full, Linux keeps no copies
+# of pages that are home.
 swap()
 {
 	mkswap "$2" > /dev/null
@@ -61,17 +63,17 @@ way()
 		hermit hook-tcp tcp:127.0.0.1:7471
 		stop_memserver m1 ;;
 	swap-brd)
-		modprobe brd rd_nr=1 rd_size=$((SWAP_SIZE * 2048))
+		modprobe brd rd_nr=1 rd_size=$((SWAP_SIZE * 4096))
 		swap swap-brd /dev/ram0
 		rmmod brd ;;
 	swap-zram)
 		modprobe zram
 		echo lz4 > /sys/block/zram0/comp_algorithm
-		echo $((SWAP_SIZE * 2))M > /sys/block/zram0/disksize
+		echo $((SWAP_SIZE * 4))M > /sys/block/zram0/disksize
 		swap swap-zram /dev/zram0
 		rmmod zram ;;
 	swap-nbd)
-		start_nbd $((SWAP_SIZE * 2))
+		start_nbd $((SWAP_SIZE * 4))
 		swap swap-nbd /dev/nbd0
 		stop_nbd ;;
 	uffd)	bench uffd $SWAP_SIZE $((SWAP_SIZE / 4)) --uffd ;;
