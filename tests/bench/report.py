@@ -102,8 +102,8 @@ def tsv(what, rows):
             block(way, [[a, by.get(a, {}).get("all", 0), by.get(a, {}).get("own", 0)] for a in accesses])
     elif what == "growth":
         for access in dict.fromkeys(r["access"] for r in rows):
-            block(access, [[r["size-mib"], r["vms"], r["own"], r.get("per-eviction", 0)]
-                           for r in rows if r["access"] == access])
+            block(access, [[r["size-mib"], r["vms"], r["own"], r.get("reclaim", 0)]
+                           for r in rows if r["access"] == access and "own" in r])
     else:
         for way in dict.fromkeys((r.get("program", ""), r["way"]) for r in rows):
             block(" ".join(way).strip(), [[r["ratio"]] + [v for k, v in r.items() if k not in KEYS[what] and not isinstance(v, str)]
