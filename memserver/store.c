@@ -19,6 +19,8 @@
 #define PAGE HERMIT_WIRE_PAGE
 #define EXTENT_PAGES (HERMIT_EXTENT_SIZE / PAGE)
 #define LOCKS 64
+/* Bytes of a page to have at hand: enough to wake the processor's own guess. */
+#define EXPECTED 512
 
 /*
  * Bounds the address space and the metadata (0.5 GiB for this much, and only
@@ -298,6 +300,13 @@ hermit_region_free (HermitRegion *region)
 /* The word and the bit of a page in its extent's bitmap. */
 #define STORED_WORD(offset) ((offset) % HERMIT_EXTENT_SIZE / PAGE / 64)
 #define STORED_BIT(offset) (1ULL << ((offset) / PAGE % 64))
+
+void
+hermit_region_expect (HermitRegion *region, guint64 offset)
+{
+  for (guint at = 0; at < EXPECTED; at += 64)
+    __builtin_prefetch (region->base + offset + at);
+}
 
 guint8
 hermit_region_read (HermitRegion *region, guint64 offset, void *page)
