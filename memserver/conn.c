@@ -423,6 +423,26 @@ conn_end (HermitConn *conn, const struct hermit_wire_hdr *hdr)
 }
 
 /*
+ * The page of the request at @at of the buffer will be needed next: it is
+ * fetched from memory while the one before is answered, since no processor can
+ * guess where it is. Nothing has checked that request yet, and nothing acts on
+ * it.
+ */
+static void
+conn_expect (HermitConn *conn, HermitRegion *region, guint64 size, gsize at)
+{
+  struct hermit_wire_hdr hdr;
+  guint64 offset;
+
+  if (conn->in_length < at + sizeof (hdr))
+    return;
+  memcpy (&hdr, conn->in + at, sizeof (hdr));
+  offset = le64_to_cpu (hdr.offset);
+  if (offset < size)
+    hermit_region_expect (region, offset & -(guint64)HERMIT_WIRE_PAGE);
+}
+
+/*
  * Answer the whole frames in the buffer. FALSE if the connection is over. A
  * fence is obeyed between two requests, whatever is left in the buffer.
  */
@@ -460,6 +480,7 @@ conn_answer (HermitConn *conn, HermitRegion *region, guint64 size,
       if (hdr.type == HERMIT_MSG_END)
         return conn_end (conn, &hdr);
 
+      conn_expect (conn, region, size, at + length);
       conn->out_length += hermit_request_answer (region, counters, &hdr,
                                                  conn->in + at + sizeof (hdr),
                                                  conn->out + conn->out_length);

@@ -19,6 +19,8 @@
 #define PAGE HERMIT_WIRE_PAGE
 #define EXTENT_PAGES (HERMIT_EXTENT_SIZE / PAGE)
 #define LOCKS 64
+/* Bytes of a page to have at hand: enough to wake the processor's own guess. */
+#define EXPECTED 512
 
 /*
  * Bounds the address space and the metadata (0.5 GiB for this much, and only
@@ -153,22 +155,24 @@ extent_allocate (HermitRegion *region, guint64 extent)
   guint64 bytes = extent_bytes (region, extent);
   int ret;
 
-  do
-    ret = fallocate (region->fd, 0, (off_t)offset, (off_t)bytes);
-  while (ret < 0 && errno == EINTR);
-  if (ret < 0)
-    return FALSE;
   /*
-   * Map it in one go instead of by 512 faults, and learn now if the page
-   * tables do not fit. Kernels that do not know the advice say EINVAL.
+   * Through the mapping first: in one go instead of by 512 faults, so that we
+   * learn now if the page tables do not fit, and in a huge page where the host
+   * gives them to those who advise. What fallocate() allocates is never one
+   * then. Kernels that do not know the advice say EINVAL.
    */
   if (madvise (region->base + offset, bytes, MADV_POPULATE_WRITE) < 0
       && errno != EINVAL)
-    {
-      extent_punch (region, extent);
-      return FALSE;
-    }
-  return TRUE;
+    goto punch;
+  do
+    ret = fallocate (region->fd, 0, (off_t)offset, (off_t)bytes);
+  while (ret < 0 && errno == EINTR);
+  if (ret == 0)
+    return TRUE;
+
+punch:
+  extent_punch (region, extent);
+  return FALSE;
 }
 
 /* Under the extent's lock. NULL, or why there is no memory for it. */
@@ -296,6 +300,13 @@ hermit_region_free (HermitRegion *region)
 /* The word and the bit of a page in its extent's bitmap. */
 #define STORED_WORD(offset) ((offset) % HERMIT_EXTENT_SIZE / PAGE / 64)
 #define STORED_BIT(offset) (1ULL << ((offset) / PAGE % 64))
+
+void
+hermit_region_expect (HermitRegion *region, guint64 offset)
+{
+  for (guint at = 0; at < EXPECTED; at += 64)
+    __builtin_prefetch (region->base + offset + at);
+}
 
 guint8
 hermit_region_read (HermitRegion *region, guint64 offset, void *page)

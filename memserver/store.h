@@ -68,6 +68,9 @@ guint8 hermit_region_discard (HermitRegion *region, guint64 offset,
 guint8 hermit_region_lend (HermitRegion *region, guint64 offset,
                            void **memory, guint64 *length);
 
+/* This page will be asked for soon. Changes nothing; @offset is in the region. */
+void hermit_region_expect (HermitRegion *region, guint64 offset);
+
 guint64 hermit_region_size (HermitRegion *region);
 /* Bytes of the pages that are stored, and of the extents that hold them. */
 guint64 hermit_region_stored (HermitRegion *region);

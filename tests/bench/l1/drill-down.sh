@@ -17,7 +17,7 @@ window()
 	sleep "$WINDOW"
 	last=$(grep -c '^t ' "$W/v.report")
 	set -- "$@" $(now)
-	note "$pattern $step $(grep '^t ' "$W/v.report" | sed -n "$((first + 1)),${last}p" | python3 -I -c '
+	note "load $pattern with $step $(grep '^t ' "$W/v.report" | sed -n "$((first + 1)),${last}p" | python3 -I -c '
 import statistics, sys
 lines = [l.split() for l in sys.stdin]
 def median(key):

@@ -480,6 +480,38 @@ test_lend (void)
   hermit_store_free (store);
 }
 
+/*
+ * Where the host gives huge pages to those who advise, a region has them. Most
+ * hosts don't: then there is nothing to see.
+ */
+static void
+test_huge (void)
+{
+  g_autofree char *mode = NULL, *smaps = NULL;
+  HermitStore *store;
+  HermitRegion *region;
+  const char *at;
+
+  g_file_get_contents ("/sys/kernel/mm/transparent_hugepage/shmem_enabled",
+                       &mode, NULL, NULL);
+  if (!mode || !strstr (mode, "[advise]"))
+    {
+      g_test_skip ("shmem_enabled is not advise");
+      return;
+    }
+  store = hermit_store_new (4 * EXTENT, FALSE, 0);
+  region = region_new (store, 2 * EXTENT);
+  write_page (region, 0, 1);
+  g_assert_true (g_file_get_contents ("/proc/self/smaps", &smaps, NULL, NULL));
+  at = strstr (smaps, "memfd:hermit-region");
+  g_assert_nonnull (at);
+  at = strstr (at, "ShmemPmdMapped:");
+  g_assert_nonnull (at);
+  g_assert_cmpint (atoi (at + strlen ("ShmemPmdMapped:")), ==, EXTENT / 1024);
+  hermit_region_free (region);
+  hermit_store_free (store);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -490,6 +522,7 @@ main (int argc, char **argv)
   g_test_add_func ("/store/overcommit", test_overcommit);
   g_test_add_func ("/store/host-full", test_host_full);
   g_test_add_func ("/store/lend", test_lend);
+  g_test_add_func ("/store/huge", test_huge);
   g_test_add_func ("/store/min-free", test_min_free);
   g_test_add_func ("/store/sigbus", test_sigbus);
   g_test_add_func ("/store/threads", test_threads);

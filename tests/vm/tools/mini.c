@@ -12,8 +12,9 @@
  *	prefault	KVM_PRE_FAULT_MEMORY brings pages, and they fault no more
  *	park		the memory server is stopped (--pause PID): a stalled vCPU
  *			takes signals and keeps nobody from updating memslots
- *	bench		ticks of the TSC per page and thread (instructions, under
- *			-icount)
+ *	bench		CPU time per page and thread (instructions, under -icount);
+ *			with --anon of a cgroup's swap, with --uffd of a
+ *			userfaultfd handler
  *	burst		bursts of random writes with pauses: how many faults had
  *			to wait for room, with --threads reclaim threads
  *
@@ -31,6 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "mini-bench.h"
 #include "minivm.h"
 
 #define SKIPPED 77
@@ -41,6 +43,7 @@ static struct minivm_config config = {
 static uint32_t ops = 100000, seed = 1, rounds = 1;
 static unsigned int hosts, threads;
 static pid_t server_pid;
+static bool with_uffd;
 static struct minivm vm;
 
 static double now(void)
@@ -86,6 +89,8 @@ static void print_stats(void)
 	print("pinned", st.pinned);
 	print("resident_max", st.resident_max);
 	print("limit", st.limit / MINIVM_PAGE);
+	print("create_ns", vm.create_ns);
+	print("metadata_bytes", st.metadata_bytes);
 }
 
 /* One program over @n pages from @from on, in order, on vCPU 0. */
@@ -372,70 +377,9 @@ static int park(void)
 
 /* --- bench ----------------------------------------------------------------- */
 
-static uint64_t thread_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-
-/* Pages given up so far, by whomever; 0 without a region. */
-static uint64_t evictions(void)
-{
-	struct hermit_stats st;
-
-	if (vm.control < 0)
-		return 0;
-	minivm_region_stats(&vm, &st);
-	return st.evicted_clean + st.evicted_dirty + st.evicted_zero;
-}
-
-/*
- * Access @n pages once each, in order. Prints ticks per page: of everybody,
- * of the vCPU's own thread, and what the others took per eviction.
- */
-static void measure(const char *name, uint32_t n, bool write, bool check)
-{
-	struct minivm_args *a = vm.vcpu[0].args;
-	uint64_t t, own, evicted = evictions();
-
-	minivm_program(&vm, a, 0, 1);
-	a->ops = a->count = n;
-	a->check = check;
-	a->write_mask = write ? ~0u : 0;
-	minivm_reset(&vm, 0, false);
-	own = thread_ns();
-	t = minivm_ticks();
-	minivm_run(&vm, 0, false);
-	t = minivm_ticks() - t;
-	own = thread_ns() - own;
-	evicted = evictions() - evicted;
-	if (!name)
-		return;
-	printf("%s %lu own %lu per-eviction %lu evicted %lu pages %u\n", name,
-	       t / n, own / n, evicted && t > own ? (t - own) / evicted : 0,
-	       evicted, n);
-}
-
-/*
- * In order over more than the limit, every access finds its page gone: the
- * cost of a fault is that of the read and that of somebody else's eviction.
- */
 static int bench(void)
 {
-	const uint32_t few = vm.npages / 16;
-
-	measure("first_touch", vm.npages, true, true);
-	for (uint32_t i = 0; i < rounds; i++) {
-		/* The first read sweep still evicts what was written before. */
-		measure(NULL, vm.npages, false, false);
-		measure("fault_read", vm.npages, false, false);
-		measure("fault_write", vm.npages, true, true);
-	}
-	measure(NULL, few, false, false);
-	measure("hot_read", few, false, false);
-	return 0;
+	return mini_bench(&vm, rounds, with_uffd);
 }
 
 /* --- burst ----------------------------------------------------------------- */
@@ -448,6 +392,15 @@ static void set_threads(uint32_t n)
 
 	if (ioctl(vm.control, HERMIT_SET_POLICY, &p))
 		die("--threads %u: %s", n, p.error);
+}
+
+/* Pages given up so far, by whomever. */
+static uint64_t evictions(void)
+{
+	struct hermit_stats st;
+
+	minivm_region_stats(&vm, &st);
+	return st.evicted_clean + st.evicted_dirty + st.evicted_zero;
 }
 
 /*
@@ -504,6 +457,7 @@ static const struct command {
 static const struct option options[] = {
 	{ "size", required_argument, NULL, 's' },	/* MiB */
 	{ "limit", required_argument, NULL, 'l' },	/* MiB */
+	{ "spread", required_argument, NULL, 'w' },	/* for bench: the region is so many times --size */
 	{ "server", required_argument, NULL, 'S' },
 	{ "vcpus", required_argument, NULL, 'v' },
 	{ "hosts", required_argument, NULL, 'h' },	/* host threads */
@@ -513,6 +467,7 @@ static const struct option options[] = {
 	{ "pause", required_argument, NULL, 'p' },
 	{ "threads", required_argument, NULL, 't' },	/* for burst; 0: by feedback */
 	{ "anon", no_argument, NULL, 'a' },		/* no region: for comparison */
+	{ "uffd", no_argument, NULL, 'u' },		/* the same, for bench */
 	{ "smm", no_argument, NULL, 'm' },		/* every other round in SMM */
 	{ NULL, 0, NULL, 0 },
 };
@@ -525,6 +480,7 @@ static void parse_options(int argc, char **argv)
 		switch (c) {
 		case 's': config.size = strtoull(optarg, NULL, 0) << 20; break;
 		case 'l': config.limit = strtoull(optarg, NULL, 0) << 20; break;
+		case 'w': config.spread = atoi(optarg); break;
 		case 'S': config.server = optarg; break;
 		case 'v': config.vcpus = atoi(optarg); break;
 		case 'h': hosts = atoi(optarg); break;
@@ -534,6 +490,7 @@ static void parse_options(int argc, char **argv)
 		case 'p': server_pid = atoi(optarg); break;
 		case 't': threads = atoi(optarg); break;
 		case 'a': config.anonymous = true; break;
+		case 'u': config.anonymous = with_uffd = true; break;
 		case 'm': config.smm = true; break;
 		default: exit(2);
 		}
@@ -560,6 +517,8 @@ int main(int argc, char **argv)
 		die("which one: stress, dirty-log, prefault, park, bench or burst?");
 	if (cmd->needs_region && config.anonymous)
 		die("%s needs a region, not --anon", cmd->name);
+	if (config.spread && cmd->run != bench)
+		die("--spread is for bench");
 	config.dirty_log = cmd->run == dirty_log;
 	setvbuf(stdout, NULL, _IOLBF, 0);	/* of what hangs, see how far it came */
 

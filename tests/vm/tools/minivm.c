@@ -13,10 +13,12 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PROGRAM		0x1000UL	/* guest physical */
 #define ARGS(vcpu)	(0x4000UL + (vcpu) * MINIVM_PAGE)
+#define PAGE_TABLES	0x8000UL	/* of a spread region: 5 pages */
 #define VERSIONS	(1UL << 20)
 
 /* Headers of a build machine may be older than the kernel under test. */
@@ -149,12 +151,17 @@ static void *must_map(size_t size, int flags, int fd, const char *what)
 	return p;
 }
 
+static uint64_t region_size(const struct minivm *vm)
+{
+	return vm->config.size * (vm->config.spread ?: 1);
+}
+
 static void create_region(struct minivm *vm)
 {
 	struct hermit_create c = {
 		.size = sizeof(c),
 		.version = HERMIT_UAPI_VERSION,
-		.region_size = vm->config.size,
+		.region_size = region_size(vm),
 		.limit = vm->config.limit,
 		.name = "mini",
 	};
@@ -169,7 +176,7 @@ static void create_region(struct minivm *vm)
 	if (ioctl(vm->control, HERMIT_CREATE, &c))
 		die("HERMIT_CREATE: %s: %s", strerror(errno), c.error);
 	vm->memory = c.memory_fd;
-	vm->pages = must_map(vm->config.size, MAP_SHARED, vm->memory, "the region");
+	vm->pages = must_map(region_size(vm), MAP_SHARED, vm->memory, "the region");
 }
 
 static void set_slot(struct minivm *vm, uint32_t slot, uint32_t flags,
@@ -189,11 +196,30 @@ static void set_slot(struct minivm *vm, uint32_t slot, uint32_t flags,
 
 void minivm_set_slot(struct minivm *vm, uint32_t flags, bool present)
 {
-	uint64_t size = present ? vm->config.size : 0;
+	uint64_t size = present ? region_size(vm) : 0;
 
 	set_slot(vm, 1, flags, MINIVM_BASE, size, vm->pages);
 	if (vm->config.smm)
 		set_slot(vm, 1 << 16 | 1, flags, MINIVM_BASE, size, vm->pages);
+}
+
+/*
+ * PAE: four tables of 512 entries for 2 MiB each. The low 16 MiB are where they
+ * are, and then comes every so manyth piece of the region.
+ */
+static void create_page_tables(struct minivm *vm)
+{
+	const unsigned int low = MINIVM_BASE >> 21, pieces = vm->config.size >> 21;
+	uint64_t *top = (uint64_t *)(vm->low + PAGE_TABLES);
+	uint64_t *entry = (uint64_t *)(vm->low + PAGE_TABLES + MINIVM_PAGE);
+
+	for (unsigned int i = 0; i < 4; i++)
+		top[i] = (PAGE_TABLES + (i + 1) * MINIVM_PAGE) | 1;
+	for (unsigned int i = 0; i < low + pieces; i++) {
+		uint64_t at = i < low ? i : low + (uint64_t)(i - low) * vm->config.spread;
+
+		entry[i] = at << 21 | 0xe3;	/* 2 MiB, dirty, accessed, writable, present */
+	}
 }
 
 void minivm_reset(struct minivm *vm, unsigned int i, bool smm)
@@ -219,6 +245,11 @@ void minivm_reset(struct minivm *vm, unsigned int i, bool smm)
 	sregs.cs = code;
 	sregs.ds = sregs.es = sregs.ss = sregs.fs = sregs.gs = data;
 	sregs.cr0 |= 1;
+	if (vm->config.spread) {
+		sregs.cr3 = PAGE_TABLES;
+		sregs.cr4 |= 1 << 5;	/* PAE */
+		sregs.cr0 |= 1u << 31;	/* paging */
+	}
 	must(ioctl(v->fd, KVM_SET_SREGS, &sregs), "KVM_SET_SREGS");
 	must(ioctl(v->fd, KVM_SET_REGS, &regs), "KVM_SET_REGS");
 }
@@ -237,12 +268,16 @@ static void create_vcpu(struct minivm *vm, unsigned int i)
 
 void minivm_create(struct minivm *vm, const struct minivm_config *config)
 {
+	struct timespec begin, end;
+
 	memset(vm, 0, sizeof(*vm));
 	vm->config = *config;
 	vm->control = vm->memory = -1;
 	vm->npages = config->size / MINIVM_PAGE;
 	if (!vm->npages || vm->npages > MINIVM_MAX_PAGES)
 		die("--size must be 1 to %lu MiB", MINIVM_MAX_PAGES >> 8);
+	if (config->spread && (config->anonymous || config->size % (2 << 20)))
+		die("--spread is for a region, of whole 2 MiB");
 
 	vm->kvm = must(open("/dev/kvm", O_RDWR | O_CLOEXEC), "/dev/kvm");
 	vm->fd = must(ioctl(vm->kvm, KVM_CREATE_VM, 0), "KVM_CREATE_VM");
@@ -258,13 +293,20 @@ void minivm_create(struct minivm *vm, const struct minivm_config *config)
 	if (config->smm)
 		set_slot(vm, 1 << 16, 0, 0, MINIVM_BASE, vm->low);
 
+	if (config->spread)
+		create_page_tables(vm);
+
+	clock_gettime(CLOCK_MONOTONIC, &begin);
 	if (config->anonymous) {
-		vm->pages = must_map(config->size, MAP_SHARED | MAP_ANONYMOUS, -1, "memory");
+		/* as guests have it by default */
+		vm->pages = must_map(config->size, MAP_PRIVATE | MAP_ANONYMOUS, -1, "memory");
 		madvise(vm->pages, config->size, MADV_NOHUGEPAGE);
 	} else {
 		create_region(vm);
 	}
 	minivm_set_slot(vm, config->dirty_log ? KVM_MEM_LOG_DIRTY_PAGES : 0, true);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	vm->create_ns = (end.tv_sec - begin.tv_sec) * 1000000000ull + end.tv_nsec - begin.tv_nsec;
 
 	for (unsigned int i = 0; i < config->vcpus; i++)
 		create_vcpu(vm, i);
@@ -280,7 +322,7 @@ void minivm_destroy(struct minivm *vm)
 	close(vm->stats);
 	close(vm->fd);
 	close(vm->kvm);
-	munmap(vm->pages, vm->config.size);
+	munmap(vm->pages, region_size(vm));
 	munmap(vm->low, MINIVM_BASE);
 	if (vm->control >= 0) {
 		close(vm->control);

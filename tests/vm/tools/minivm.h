@@ -55,6 +55,11 @@ struct minivm_vcpu {
 
 struct minivm_config {
 	uint64_t size, limit;	/* bytes */
+	/*
+	 * A region so many times as large: the pages under test are every so
+	 * many of its 2 MiB, through page tables of the guest. 0: all of it.
+	 */
+	unsigned int spread;
 	const char *server;	/* NULL: local pool */
 	unsigned int vcpus;
 	bool anonymous;		/* no hermit region */
@@ -66,6 +71,7 @@ struct minivm {
 	struct minivm_config config;
 	int kvm, fd, stats, control, memory;
 	uint32_t npages;
+	uint64_t create_ns;	/* what making the region and its slot took */
 	uint8_t *low;		/* guest physical 0 */
 	uint8_t *pages;		/* guest physical MINIVM_BASE */
 	uint32_t *versions;
@@ -97,7 +103,10 @@ void minivm_reset(struct minivm *vm, unsigned int vcpu, bool smm);
 unsigned long minivm_run_all(struct minivm *vm, unsigned int owners, uint32_t ops,
 			     uint32_t seed, uint32_t write_mask, bool smm);
 
-/* The same accesses from the host. True if the page is what it should be. */
+/*
+ * The same accesses from the host. True if the page is what it should be. Not
+ * for a spread region.
+ */
 bool minivm_host_check(struct minivm *vm, uint32_t page);
 void minivm_host_write(struct minivm *vm, uint32_t page);
 

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A guest under hermit over TCP, or under Linux swap on NBD over TCP, whose
+# server keeps plain pages as ours does: for benchmarks in L1. QEMU is in a
+# memory cgroup of the same limit both times: the guest's share and 64 MiB for
+# QEMU itself.
+. /src/tests/vm/vm-tests.sh
+. /src/tests/bench/nbd.sh
+OWN=64		# MiB of QEMU
+G=/sys/fs/cgroup/vm
+export VM_INITRD=/hermit/vm/bench.img VM_CPUS=2
+
+# start_way hermit|swap SIZE-MIB ARGS...: guest v, all of it local
+start_way()
+{
+	local way=$1 size=$2
+	shift 2
+	echo +memory > /sys/fs/cgroup/cgroup.subtree_control
+	mkdir -p $G
+	if [ "$way" = hermit ]; then
+		load_hermit
+		start_memserver m1 tcp:127.0.0.1:7471 --capacity 1G
+	else
+		start_nbd 1024
+		mkswap /dev/nbd0 > /dev/null
+		swapon /dev/nbd0
+		sysctl -qw vm.page-cluster=0
+		echo never > /sys/kernel/mm/transparent_hugepage/enabled
+	fi
+	echo 0 > $G/cgroup.procs	# what is started now belongs to it
+	if [ "$way" = hermit ]; then
+		hermit_vm v "$size" "$size" tcp:127.0.0.1:7471 "$@"
+	else
+		start_vm v -m "${size}M" -machine q35,memory-backend=ram0 -object "memory-backend-ram,id=ram0,size=${size}M" "$@"
+	fi
+	echo 0 > /sys/fs/cgroup/cgroup.procs
+}
+
+# limit_way WAY SIZE-MIB PERCENT
+limit_way()
+{
+	local mib=$(($2 * $3 / 100))
+	if [ "$3" = 100 ]; then
+		echo max > $G/memory.max
+	else
+		[ "$1" != hermit ] || set_limit v $mib
+		echo $(((mib + OWN) << 20)) > $G/memory.max
+	fi
+}
+
+stop_way()
+{
+	echo max > $G/memory.max
+	stop_vm v
+	if [ "$1" = hermit ]; then
+		stop_memserver m1
+		unload_hermit
+	else
+		swapoff /dev/nbd0
+		stop_nbd
+	fi
+}
+
+cgroup_mib() { echo $(($(cat $G/memory.current) >> 20)); }

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The ways to have more guest than memory, for benchmarks in L1: each runs mini
+# bench in one of them, going through more memory than may be local.
+#
+#	hook		hermit through the EPT hook, its own pool of plain copies
+#	hook-lz4	its default pool, lz4: beside zram
+#	host-fault	the first, as if KVM had no hook: through vm_ops->fault
+#	hook-tcp	hermit-memserver over loopback
+#	swap-brd	Linux swap on a RAM disk: plain copies, too
+#	swap-zram	Linux swap on zram, lz4
+#	swap-nbd	Linux swap on NBD, nbdkit's memory plugin over loopback
+#	uffd		a userfaultfd handler with plain copies
+#
+# Hermit has 48 of 96 MiB local: with much less, pages go round within the 12 ms
+# for which a page just brought is no victim (an instruction is a nanosecond under
+# icount), and reclaim looks in vain at most of them. The others have no such
+# rule, take longer, and get 8 of 32 MiB.
+. /src/tests/bench/nbd.sh
+SIZE=${HERMIT_ARG_SIZE:-96} LIMIT=${HERMIT_ARG_LIMIT:-48} SWAP_SIZE=${HERMIT_ARG_SWAP_SIZE:-32} BENCH_ARGS=${BENCH_ARGS:-}
+
+# bench WAY MIB LOCAL-MIB ARGS...
+bench()
+{
+	local way=$1 size=$2 limit=$3
+	shift 3
+	mini --size $size --limit $limit $BENCH_ARGS "$@" bench > /out/$way.txt ||
+		fail "$way: $(tail -n 1 /out/$way.txt)"
+	# for --profile; addresses of modules change with each way
+	[ -z "${HERMIT_ARG_PROFILE:-}" ] || cp /proc/kallsyms /out/kallsyms.$way
+	grep '^access ' /out/$way.txt | while read -r line; do note "way $way $line"; done
+}
+
+hermit() { load_hermit; bench "$1" $SIZE $LIMIT --server "$2"; unload_hermit; }
+
+# page-cluster 0: a fault brings its page only, as ours do with prefetch off. The
+# device is four times as large: of one that is half full, Linux keeps no copies
+# of pages that are home.
+swap()
+{
+	mkswap "$2" > /dev/null
+	swapon "$2"
+	sysctl -qw vm.page-cluster=0
+	echo never > /sys/kernel/mm/transparent_hugepage/enabled
+	echo +memory > /sys/fs/cgroup/cgroup.subtree_control
+	mkdir -p /sys/fs/cgroup/vm
+	( echo 0 > /sys/fs/cgroup/vm/cgroup.procs
+	  bench "$1" $SWAP_SIZE $((SWAP_SIZE / 4)) --anon )
+	swapoff "$2"
+	rmdir /sys/fs/cgroup/vm
+}
+
+way()
+{
+	case $1 in
+	hook) hermit hook local:plain ;;
+	hook-lz4) hermit hook-lz4 local:lz4 ;;
+	host-fault)
+		insmod "$(module hermit)"
+		bench host-fault $SIZE $LIMIT --server local:plain
+		unload_hermit ;;
+	hook-tcp)
+		start_memserver m1 tcp:127.0.0.1:7471 --capacity 1G
+		hermit hook-tcp tcp:127.0.0.1:7471
+		stop_memserver m1 ;;
+	swap-brd)
+		modprobe brd rd_nr=1 rd_size=$((SWAP_SIZE * 4096))
+		swap swap-brd /dev/ram0
+		rmmod brd ;;
+	swap-zram)
+		modprobe zram
+		echo lz4 > /sys/block/zram0/comp_algorithm
+		echo $((SWAP_SIZE * 4))M > /sys/block/zram0/disksize
+		swap swap-zram /dev/zram0
+		rmmod zram ;;
+	swap-nbd)
+		start_nbd $((SWAP_SIZE * 4))
+		swap swap-nbd /dev/nbd0
+		stop_nbd ;;
+	uffd)	bench uffd $SWAP_SIZE $((SWAP_SIZE / 4)) --uffd ;;
+	*)	fail "no way '$1'; see tests/bench/ways.sh" ;;
+	esac
+}
+
+for w in ${HERMIT_ARG_WAYS:-hook host-fault hook-lz4 hook-tcp swap-brd swap-zram swap-nbd uffd}; do
+	log "$w"
+	way $w
+done
+unload_kvm
