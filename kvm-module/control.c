@@ -218,9 +218,59 @@ static int control_set_limit(struct hermit_region *r, void __user *arg)
 		hermit_pool_shrink(r);
 		wake_up_all(&r->room_wq);
 		hermit_reclaim_kick(r);
+		/* QEMU tells whoever watches it, also of hermitctl's changes. */
+		hermit_event(r, HERMIT_EVENT_LIMIT_CHANGED, l.limit, 0);
 	}
 	if (copy_back(arg, &l, sizeof(l), l.size))
 		ret = -EFAULT;
+	return ret;
+}
+
+static int control_recall(struct hermit_region *r, void __user *arg)
+{
+	struct hermit_recall c;
+	int ret;
+
+	/* What it may allocate is bounded by the limit, as the owner's is. */
+	ret = copy_sized(&c, sizeof(c), arg);
+	if (ret)
+		return ret;
+	if (c.start_page > r->npages || c.nr_pages > r->npages - c.start_page)
+		return -EINVAL;
+	c.next_page = c.start_page;
+	c.fetched = 0;
+	ret = hermit_recall(r, c.start_page + c.nr_pages, &c.next_page,
+			    &c.fetched);
+	if (copy_back(arg, &c, sizeof(c), c.size))
+		ret = -EFAULT;
+	return ret;
+}
+
+/* More than KVM has; bounds what one call may allocate. */
+#define HERMIT_VCPUS_MAX	4096
+
+static int control_get_vcpus(struct hermit_region *r, void __user *arg)
+{
+	struct hermit_vcpu_entry *e;
+	struct hermit_vcpus l;
+	u32 room, i;
+	int ret;
+
+	ret = copy_sized(&l, sizeof(l), arg);
+	if (ret)
+		return ret;
+	room = min_t(u32, l.nr, HERMIT_VCPUS_MAX);
+	e = kvcalloc(room + 1, sizeof(*e), GFP_KERNEL);
+	if (!e)
+		return -ENOMEM;
+	l.nr = hermit_vcpu_list(r, e, room);
+	for (i = 0; i < min(l.nr, room) && !ret; i++)
+		if (copy_to_user(u64_to_user_ptr(l.entries) + (u64)i * l.entry_size,
+				 e + i, min_t(size_t, l.entry_size, sizeof(*e))))
+			ret = -EFAULT;
+	if (!ret)
+		ret = copy_back(arg, &l, sizeof(l), l.size);
+	kvfree(e);
 	return ret;
 }
 
@@ -328,6 +378,10 @@ static long control_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		return control_get_stats(r, p);
 	case HERMIT_GET_PAGEMAP:
 		return control_get_pagemap(r, p);
+	case HERMIT_RECALL:
+		return control_recall(r, p);
+	case HERMIT_GET_VCPUS:
+		return control_get_vcpus(r, p);
 	default:
 		return -ENOTTY;
 	}

@@ -223,20 +223,24 @@ EXPORT_SYMBOL_GPL(hermit_provider_get_page);
 struct provider_vcpu {
 	struct hermit_waiter w;
 	struct hermit_stream stream;
+	struct hermit_vcpu who;
 };
 
 /* True if the read came while we spun for it. */
-static bool provider_spin(struct hermit_region *r, struct hermit_waiter *w)
+static bool provider_spin(struct hermit_region *r, struct provider_vcpu *v)
 {
-	u64 end = hermit_fault_spin(r);
+	u64 begin = local_clock(), now = begin, end = hermit_fault_spin(r);
 
-	if (end) {
-		end += local_clock();
-		while (!smp_load_acquire(&w->req->done) && !need_resched() &&
-		       local_clock() < end)
-			cpu_relax();
+	if (!end)
+		return smp_load_acquire(&v->w.req->done);
+	end += begin;
+	while (!smp_load_acquire(&v->w.req->done) && !need_resched() &&
+	       now < end) {
+		cpu_relax();
+		now = local_clock();
 	}
-	return smp_load_acquire(&w->req->done);
+	hermit_vcpu_waited(&v->who, now > begin ? now - begin : 0);
+	return smp_load_acquire(&v->w.req->done);
 }
 
 int hermit_provider_wait_page(struct hermit_binding *b, unsigned long idx,
@@ -251,6 +255,7 @@ int hermit_provider_wait_page(struct hermit_binding *b, unsigned long idx,
 		if (!v)
 			return 0;
 		hermit_prefetch_init(&v->stream.p);
+		hermit_vcpu_add(&v->who, r->vm);
 		*wait = v;
 	}
 	w = &v->w;
@@ -262,7 +267,7 @@ int hermit_provider_wait_page(struct hermit_binding *b, unsigned long idx,
 
 	if (w->posted)
 		hermit_fault_prefetch(r, w->idx, &v->stream);
-	if (w->kind == HERMIT_WAIT_REQ && provider_spin(r, w)) {
+	if (w->kind == HERMIT_WAIT_REQ && provider_spin(r, v)) {
 		hermit_count(r, HERMIT_C_SPUN, 1);
 		hermit_fault_account(r, w->idx, w->since);
 		w->since = 0;
@@ -278,12 +283,15 @@ int hermit_provider_park(void **wait)
 {
 	struct provider_vcpu *v = *wait;
 	struct hermit_waiter *w = &v->w;
+	u64 begin;
 	int ret;
 
 	if (!v || !w->region)
 		return 0;
 	hermit_count(w->region, HERMIT_C_PARKED, 1);
+	begin = ktime_get_ns();
 	ret = hermit_fault_wait(w, TASK_INTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT);
+	hermit_vcpu_waited(&v->who, ktime_get_ns() - begin);
 	if (ret)
 		return ret;
 	if (w->kind == HERMIT_WAIT_REQ && w->since) {
@@ -373,10 +381,13 @@ EXPORT_SYMBOL_GPL(hermit_provider_end_async);
 
 void hermit_provider_drop_wait(void **wait)
 {
-	if (!*wait)
+	struct provider_vcpu *v = *wait;
+
+	if (!v)
 		return;
-	hermit_fault_drop(&((struct provider_vcpu *)*wait)->w);
-	kfree(*wait);
+	hermit_fault_drop(&v->w);
+	hermit_vcpu_del(&v->who);
+	kfree(v);
 	*wait = NULL;
 }
 EXPORT_SYMBOL_GPL(hermit_provider_drop_wait);

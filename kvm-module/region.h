@@ -508,6 +508,30 @@ int hermit_idle_start(struct hermit_region *r);
 void hermit_idle_stop(struct hermit_region *r);
 void hermit_idle_fill(struct hermit_region *r, struct hermit_stats *st);
 
+/*
+ * recall.c: bring home what is remote from *@next up to @end, and move *@next
+ * on. 0, -ENOSPC, -ETIMEDOUT, -EINTR or -ENODEV (the region ended). Task
+ * context; sleeps.
+ */
+int hermit_recall(struct hermit_region *r, u64 end, u64 *next, u64 *fetched);
+
+/* vcpu.c: who waited how long; the thread of the vCPU alone adds to it. */
+struct hermit_vcpu {
+	struct list_head node;
+	void *vm;
+	struct pid *thread;
+	u64 waits;
+	u64 stall_ns;
+};
+
+/* @v is zeroed; its thread is the caller. del: after add, any task. */
+void hermit_vcpu_add(struct hermit_vcpu *v, void *vm);
+void hermit_vcpu_del(struct hermit_vcpu *v);
+void hermit_vcpu_waited(struct hermit_vcpu *v, u64 ns);
+/* Those of the region's VM, up to @room; returns how many there are. */
+u32 hermit_vcpu_list(struct hermit_region *r, struct hermit_vcpu_entry *e,
+		     u32 room);
+
 /* provider.c */
 int hermit_provider_zap(struct hermit_region *r, struct hermit_victim *v, int n);
 int hermit_provider_age(struct hermit_region *r, const u64 *idx, int n,

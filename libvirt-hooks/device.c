@@ -122,3 +122,85 @@ hermit_device_set_limit (const HermitUuid region, guint64 limit,
                  l.error[0] ? l.error : g_strerror (err));
   return !err;
 }
+
+gboolean
+hermit_device_policy (const HermitUuid region, struct hermit_policy *policy,
+                      GError **error)
+{
+  int fd = region_open (region, error), err;
+
+  if (fd < 0)
+    return FALSE;
+  policy->size = sizeof (*policy);
+  err = ioctl (fd, HERMIT_SET_POLICY, policy) < 0 ? errno : 0;
+  close (fd);
+  policy->error[sizeof (policy->error) - 1] = 0;
+  if (err)
+    g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (err), "%s",
+                 policy->error[0] ? policy->error : g_strerror (err));
+  return !err;
+}
+
+gboolean
+hermit_device_recall (const HermitUuid region, guint64 *next, guint64 pages,
+                      guint64 *fetched, GError **error)
+{
+  struct hermit_recall c
+      = { .size = sizeof (c), .start_page = *next, .nr_pages = pages };
+  int fd = region_open (region, error), err;
+
+  *fetched = 0;
+  if (fd < 0)
+    return FALSE;
+  err = ioctl (fd, HERMIT_RECALL, &c) < 0 ? errno : 0;
+  close (fd);
+  if (!err || err == ENOSPC || err == ETIMEDOUT || err == EINTR)
+    {
+      *next = c.next_page;
+      *fetched = c.fetched;
+    }
+  if (err)
+    g_set_error (error, G_FILE_ERROR,
+                 err == ETIMEDOUT ? G_FILE_ERROR_AGAIN
+                                  : g_file_error_from_errno (err),
+                 "page %" G_GUINT64_FORMAT ": %s", (guint64)c.next_page,
+                 err == ENOSPC      ? "the limit has no room for it"
+                 : err == ETIMEDOUT ? "it did not come for 5 s: the server "
+                                      "does not answer, or this host has no "
+                                      "memory"
+                                    : g_strerror (err));
+  return !err;
+}
+
+GArray *
+hermit_device_vcpus (const HermitUuid region, GError **error)
+{
+  g_autoptr (GArray) vcpus
+      = g_array_new (FALSE, TRUE, sizeof (struct hermit_vcpu_entry));
+  struct hermit_vcpus l = { .size = sizeof (l),
+                            .entry_size = sizeof (struct hermit_vcpu_entry),
+                            .nr = FIRST_ROOM };
+  int fd = region_open (region, error), err = 0;
+
+  if (fd < 0)
+    return NULL;
+  do
+    {
+      g_array_set_size (vcpus, l.nr);
+      l.nr = vcpus->len;
+      l.entries = (guintptr)vcpus->data;
+      if (ioctl (fd, HERMIT_GET_VCPUS, &l) < 0)
+        err = errno;
+    }
+  while (!err && l.nr > vcpus->len);
+  close (fd);
+  if (err)
+    {
+      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (err),
+                   "%s: cannot list the vCPUs: %s", HERMIT_DEVICE,
+                   g_strerror (err));
+      return NULL;
+    }
+  g_array_set_size (vcpus, l.nr);
+  return g_steal_pointer (&vcpus);
+}

@@ -5,6 +5,7 @@
 #include <libxml/tree.h>
 #include <string.h>
 
+#include "policy.h"
 #include "size.h"
 
 /* NULL, or a document with a root. */
@@ -51,6 +52,29 @@ hermit_element_limit (const char *xml, guint64 *limit, double *ratio,
   return ok;
 }
 
+gboolean
+hermit_element_policy (const char *xml, struct hermit_policy *policy,
+                       GError **error)
+{
+  xmlDoc *doc = element_parse (xml, error);
+  xmlNode *root = xmlDocGetRootElement (doc);
+  const char *name;
+  gboolean ok = doc != NULL;
+
+  memset (policy, 0, sizeof (*policy));
+  for (guint i = 0; ok && (name = hermit_policy_name (i)); i++)
+    {
+      char *value = (char *)xmlGetNoNsProp (root, (const xmlChar *)name);
+
+      ok = !value || hermit_policy_set (policy, name, value, error);
+      if (!ok)
+        g_prefix_error (error, "<hermit:memory>: ");
+      xmlFree (value);
+    }
+  xmlFreeDoc (doc);
+  return ok;
+}
+
 char *
 hermit_element_change (const char *xml, const char *attribute,
                        const char *value, GError **error)
@@ -62,8 +86,11 @@ hermit_element_change (const char *xml, const char *attribute,
 
   if (!doc)
     return NULL;
-  xmlUnsetProp (root, (const xmlChar *)"limit");
-  xmlUnsetProp (root, (const xmlChar *)"local-ratio");
+  if (!strcmp (attribute, "limit") || !strcmp (attribute, "local-ratio"))
+    {
+      xmlUnsetProp (root, (const xmlChar *)"limit");
+      xmlUnsetProp (root, (const xmlChar *)"local-ratio");
+    }
   xmlSetProp (root, (const xmlChar *)attribute, (const xmlChar *)value);
   buffer = xmlBufferCreate ();
   xmlNodeDump (buffer, doc, root, 0, 0);

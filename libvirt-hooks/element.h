@@ -4,6 +4,8 @@
 /* The <hermit:memory> element of a domain's <metadata>. */
 #include <glib.h>
 
+#include "uapi/hermit.h"
+
 #define HERMIT_XML_NAMESPACE "https://hermit.example/xmlns/libvirt/1"
 #define HERMIT_XML_PREFIX "hermit"
 
@@ -11,9 +13,13 @@
 gboolean hermit_element_limit (const char *xml, guint64 *limit, double *ratio,
                                GError **error);
 
+/* What it says of the techniques' switches; the rest is not set. */
+gboolean hermit_element_policy (const char *xml, struct hermit_policy *policy,
+                                GError **error);
+
 /*
- * @xml, which libvirt gave, with its limit and local-ratio replaced by
- * @attribute=@value; free it.
+ * @xml, which libvirt gave, with @attribute=@value, which if it is limit or
+ * local-ratio replaces both; free it.
  */
 char *hermit_element_change (const char *xml, const char *attribute,
                              const char *value, GError **error);

@@ -24,6 +24,7 @@ follow_domain (virDomainPtr dom, GError **error)
                               HERMIT_XML_NAMESPACE, VIR_DOMAIN_AFFECT_LIVE);
   char uuid[VIR_UUID_STRING_BUFLEN];
   g_autoptr (GPtrArray) regions = NULL;
+  struct hermit_policy policy;
   guint64 limit;
   double ratio;
   gboolean ok;
@@ -35,11 +36,13 @@ follow_domain (virDomainPtr dom, GError **error)
       free (xml);
       return FALSE;
     }
-  ok = hermit_element_limit (xml, &limit, &ratio, error);
+  ok = hermit_element_limit (xml, &limit, &ratio, error)
+       && hermit_element_policy (xml, &policy, error);
   free (xml);
   if (!ok || !(regions = hermit_regions_find (uuid, error)))
     return FALSE;
-  return hermit_limit_apply (regions, limit, ratio, error);
+  return hermit_limit_apply (regions, limit, ratio, error)
+         && hermit_policy_apply (regions, &policy, error);
 }
 
 static void
@@ -54,7 +57,7 @@ on_change (virConnectPtr conn, virDomainPtr dom, int type, const char *uri,
       || g_strcmp0 (uri, HERMIT_XML_NAMESPACE) || !virDomainIsActive (dom))
     return;
   if (follow_domain (dom, &error))
-    printf ("%s: limit set as its <hermit:memory> says\n", name);
+    printf ("%s: set as its <hermit:memory> says\n", name);
   else
     fprintf (stderr, "hermitctl: %s: %s\n", name, error->message);
   fflush (stdout);

@@ -10,8 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "advise.h"
 #include "follow.h"
 #include "limit.h"
+#include "policy.h"
+#include "recall.h"
 #include "region.h"
 #include "size.h"
 #include "store.h"
@@ -21,20 +24,22 @@
 
 static gboolean opt_json, opt_config, opt_version;
 static char *opt_limit, *opt_ratio;
-static double opt_interval = 2;
+static double opt_interval = 2, opt_faults = 100;
 static int opt_count;
 static char **opt_rest;
 
 static const GOptionEntry entries[]
     = { { "json", 'j', 0, G_OPTION_ARG_NONE, &opt_json,
-          "list, stat: print JSON, sizes in bytes and times in ns", NULL },
+          "list, stat, policy, advise: print JSON", NULL },
         { "limit", 'l', 0, G_OPTION_ARG_STRING, &opt_limit,
           "set: most memory of the VM to keep on this host", "SIZE" },
         { "ratio", 'r', 0, G_OPTION_ARG_STRING, &opt_ratio,
           "set: the same as a share of its size, above 0 and at most 1",
           "RATIO" },
         { "config", 'c', 0, G_OPTION_ARG_NONE, &opt_config,
-          "set: also for the next start of the domain", NULL },
+          "set, policy: also for the next start of the domain", NULL },
+        { "faults", 'f', 0, G_OPTION_ARG_DOUBLE, &opt_faults,
+          "advise: how many faults per second are acceptable (100)", "N" },
         { "interval", 'i', 0, G_OPTION_ARG_DOUBLE, &opt_interval,
           "top: seconds between two tables (2)", "SECONDS" },
         { "count", 'n', 0, G_OPTION_ARG_INT, &opt_count,
@@ -102,15 +107,60 @@ cmd_list (GError **error)
   return TRUE;
 }
 
+/* Its regions; none of a domain that does not run, if --config is given. */
+static GPtrArray *
+find_to_change (const char *which, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+  GPtrArray *regions = hermit_regions_find (which, &local);
+
+  if (regions)
+    return regions;
+  if (opt_config && g_error_matches (local, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+    return g_ptr_array_new ();
+  g_propagate_error (error, g_steal_pointer (&local));
+  return NULL;
+}
+
+/*
+ * Have libvirt remember a change that holds already: in the running domain,
+ * for what a save or a migration takes along, and with --config for the next
+ * start.
+ */
+static gboolean
+remember (const char *which, GPtrArray *regions, const char *attribute,
+          const char *value, GError **error)
+{
+  const char *domain
+      = regions->len ? ((HermitRegion *)regions->pdata[0])->domain : which;
+  g_autoptr (GError) local = NULL;
+
+  if (!domain)
+    {
+      if (!opt_config)
+        return TRUE;
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                   "--config: libvirt does not run '%s'; it is set until it "
+                   "ends",
+                   which);
+      return FALSE;
+    }
+  if (regions->len
+      && !hermit_store_set (domain, attribute, value, FALSE, &local))
+    fprintf (stderr,
+             PROGRAM ": warning: %s is set, but libvirt does not know: %s\n",
+             attribute, local->message);
+  return !opt_config
+         || hermit_store_set (domain, attribute, value, TRUE, error);
+}
+
 static gboolean
 cmd_set (const char *which, GError **error)
 {
   g_autoptr (GPtrArray) regions = NULL;
-  g_autoptr (GError) local = NULL;
   const char *attribute = opt_limit ? "limit" : "local-ratio";
   g_autofree char *value = NULL;
   char number[G_ASCII_DTOSTR_BUF_SIZE];
-  const char *domain = which;
   guint64 limit = 0;
   double ratio = 0;
 
@@ -126,37 +176,119 @@ cmd_set (const char *which, GError **error)
   value = limit ? g_strdup_printf ("%" G_GUINT64_FORMAT, limit)
                 : g_strdup (g_ascii_dtostr (number, sizeof (number), ratio));
 
-  regions = hermit_regions_find (which, &local);
-  if (regions)
+  regions = find_to_change (which, error);
+  if (!regions
+      || (regions->len && !hermit_limit_apply (regions, limit, ratio, error)))
+    return FALSE;
+  return remember (which, regions, attribute, value, error);
+}
+
+/* As "set --ratio 1", and then all of it comes. */
+static gboolean
+cmd_recall (const char *which, GError **error)
+{
+  g_autoptr (GPtrArray) regions = hermit_regions_find (which, error);
+
+  if (!regions || !hermit_limit_apply (regions, 0, 1, error)
+      || !remember (which, regions, "local-ratio", "1", error))
+    return FALSE;
+  return hermit_recall (regions, error);
+}
+
+static gboolean
+cmd_advise (const char *which, GError **error)
+{
+  g_autoptr (GPtrArray) regions = hermit_regions_find (which, error);
+
+  if (!regions)
+    return FALSE;
+  if (opt_faults >= 0)
+    return hermit_advise (regions, opt_faults, opt_json, error);
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+               "advise: --faults must not be below 0");
+  return FALSE;
+}
+
+static gboolean
+print_policy (const HermitRegion *r, json_t *all, GError **error)
+{
+  struct hermit_policy policy = { 0 };
+  const char *name;
+  json_t *j = NULL;
+
+  if (!hermit_device_policy ((const unsigned char *)r->st.uuid, &policy,
+                             error))
+    return FALSE;
+  policy.set = HERMIT_POLICY_ALL;
+  if (all)
+    j = json_pack ("{s:s?, s:s, s:s}", "domain", r->domain, "id", r->st.name,
+                   "uuid", r->uuid);
+  else
+    printf ("%s %s %s\n", r->domain ?: "-", r->st.name, r->uuid);
+  for (guint i = 0; (name = hermit_policy_name (i)); i++)
     {
-      domain = ((HermitRegion *)regions->pdata[0])->domain;
-      if (!hermit_limit_apply (regions, limit, ratio, error))
+      g_autofree char *text = hermit_policy_text (&policy, name);
+
+      if (all)
+        json_object_set_new (j, name, hermit_policy_json (&policy, name));
+      else
+        printf ("  %-14s %s\n", name, text);
+    }
+  if (all)
+    json_array_append_new (all, j);
+  return TRUE;
+}
+
+static gboolean
+show_policy (GPtrArray *regions, GError **error)
+{
+  json_t *all = opt_json ? json_array () : NULL;
+  gboolean ok = TRUE;
+
+  for (guint i = 0; ok && i < regions->len; i++)
+    ok = print_policy (regions->pdata[i], all, error);
+  if (all && ok)
+    print_json (all);
+  else
+    json_decref (all);
+  return ok;
+}
+
+/* policy VM [NAME=VALUE...] */
+static gboolean
+cmd_policy (char **words, GError **error)
+{
+  const char *which = words[1];
+  g_autoptr (GPtrArray) regions = NULL;
+  struct hermit_policy policy = { 0 };
+
+  for (int i = 2; words[i]; i++)
+    {
+      char *value = strchr (words[i], '=');
+
+      if (!value)
+        {
+          g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                       "policy: '%s' is not NAME=VALUE", words[i]);
+          return FALSE;
+        }
+      *value++ = 0;
+      if (!hermit_policy_set (&policy, words[i], value, error))
         return FALSE;
     }
-  else if (!opt_config
-           || !g_error_matches (local, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-    {
-      g_propagate_error (error, g_steal_pointer (&local));
+  regions = policy.set ? find_to_change (which, error)
+                       : hermit_regions_find (which, error);
+  if (!regions)
+    return FALSE;
+  if (!policy.set)
+    return show_policy (regions, error);
+  if (!hermit_policy_apply (regions, &policy, error))
+    return FALSE;
+  for (int i = 2; words[i]; i++)
+    if (!remember (which, regions, words[i], words[i] + strlen (words[i]) + 1,
+                   error))
       return FALSE;
-    }
-  if (!domain)
-    {
-      if (!opt_config)
-        return TRUE;
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                   "--config: libvirt does not run '%s'; the limit is set "
-                   "until it ends",
-                   which);
-      return FALSE;
-    }
-  /* What a save or a migration takes along. It holds already. */
-  if (regions && !hermit_store_set (domain, attribute, value, FALSE, &local))
-    fprintf (stderr,
-             PROGRAM ": warning: the limit is set, but libvirt does not know: "
-                     "%s\n",
-             local->message);
-  return !opt_config
-         || hermit_store_set (domain, attribute, value, TRUE, error);
+  return TRUE;
 }
 
 static gboolean
@@ -170,6 +302,12 @@ run (int n, char **words, GError **error)
     return cmd_stat (n == 2 ? words[1] : NULL, error);
   if (!strcmp (command, "set") && n == 2)
     return cmd_set (words[1], error);
+  if (!strcmp (command, "policy") && n >= 2)
+    return cmd_policy (words, error);
+  if (!strcmp (command, "advise") && n == 2)
+    return cmd_advise (words[1], error);
+  if (!strcmp (command, "recall") && n == 2)
+    return cmd_recall (words[1], error);
   if (!strcmp (command, "top") && n == 1)
     {
       if (opt_interval > 0 && opt_count >= 0)
@@ -190,8 +328,9 @@ run (int n, char **words, GError **error)
 int
 main (int argc, char **argv)
 {
-  g_autoptr (GOptionContext) context
-      = g_option_context_new ("list | stat [VM] | set VM | top | follow");
+  g_autoptr (GOptionContext) context = g_option_context_new (
+      "list | stat [VM] | set VM | policy VM [NAME=VALUE...] | advise VM "
+      "| recall VM | top | follow");
   g_autoptr (GError) error = NULL;
 
   setlocale (LC_ALL, "");

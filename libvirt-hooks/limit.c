@@ -36,3 +36,22 @@ hermit_limit_apply (GPtrArray *regions, guint64 limit, double ratio,
     }
   return TRUE;
 }
+
+gboolean
+hermit_policy_apply (GPtrArray *regions, const struct hermit_policy *policy,
+                     GError **error)
+{
+  for (guint i = 0; i < regions->len && policy->set; i++)
+    {
+      const HermitRegion *r = regions->pdata[i];
+      struct hermit_policy p = *policy;
+
+      if (!hermit_device_policy ((const unsigned char *)r->st.uuid, &p, error))
+        {
+          g_prefix_error (error, "%s%s: ", r->st.name,
+                          i ? " (the others are set)" : "");
+          return FALSE;
+        }
+    }
+  return TRUE;
+}

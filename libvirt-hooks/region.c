@@ -156,6 +156,9 @@ hermit_server_state_name (guint32 state)
   X ("fetches", fetches)                                                      \
   X ("prefetches", prefetches)                                                \
   X ("prefetch-hits", prefetch_hits)                                          \
+  X ("prefetch-misses", prefetch_misses)                                      \
+  X ("early-refaults", refaults_early)                                        \
+  X ("eager-pauses", eager_pauses)                                            \
   X ("conflicts", conflicts)                                                  \
   X ("read-errors", read_errors)                                              \
   X ("evicted-clean", evicted_clean)                                          \
@@ -171,6 +174,7 @@ hermit_server_state_name (guint32 state)
   X ("zapped", zapped)                                                        \
   X ("scanned", scanned)                                                      \
   X ("room-waits", room_waits)                                                \
+  X ("turn-waits", reclaim_turn_waits)                                        \
   X ("parked", parked)                                                        \
   X ("spun", spun)                                                            \
   X ("async-faults", async_faults)                                            \
@@ -230,7 +234,9 @@ server_to_json (const struct hermit_server_stats *s)
   return j;
 }
 
-/* See HermitMemoryIdle in QEMU's qapi/hermit.json. */
+/* See HermitMemoryIdle in QEMU's qapi/hermit.json: the last 16 periods. */
+#define WORKING_SET_BUCKETS 5
+
 static json_t *
 idle_to_json (const struct hermit_stats *st)
 {
@@ -239,7 +245,7 @@ idle_to_json (const struct hermit_stats *st)
 
   for (guint i = 0; i < HERMIT_IDLE_BUCKETS; i++)
     {
-      recent += i < 5 ? st->idle_hist[i] : 0;
+      recent += i < WORKING_SET_BUCKETS ? st->idle_hist[i] : 0;
       json_array_append_new (hist, bytes (st->idle_hist[i]));
     }
   return json_pack ("{s:o, s:o, s:o, s:o, s:o}", "period",
@@ -247,6 +253,47 @@ idle_to_json (const struct hermit_stats *st)
                     bytes (st->idle_sampled), "busy",
                     integer (st->idle_busy_ns), "working-set", bytes (recent),
                     "histogram", hist);
+}
+
+/* QEMU's name for the thread of a vCPU, "CPU 0/KVM", or its number. */
+static char *
+thread_name (guint32 tid)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%u/comm", tid);
+  char *name = NULL;
+
+  if (tid && g_file_get_contents (path, &name, NULL, NULL))
+    return g_strchomp (name);
+  return g_strdup_printf ("thread %u", tid);
+}
+
+static GArray *
+vcpus_of (const struct hermit_stats *st)
+{
+  GArray *vcpus = hermit_device_vcpus ((const unsigned char *)st->uuid, NULL);
+
+  return vcpus ?: g_array_new (FALSE, TRUE, sizeof (struct hermit_vcpu_entry));
+}
+
+static json_t *
+vcpus_to_json (const struct hermit_stats *st)
+{
+  g_autoptr (GArray) vcpus = vcpus_of (st);
+  json_t *all = json_array ();
+
+  for (guint i = 0; i < vcpus->len; i++)
+    {
+      const struct hermit_vcpu_entry *v
+          = &g_array_index (vcpus, struct hermit_vcpu_entry, i);
+      g_autofree char *name = thread_name (v->tid);
+
+      json_array_append_new (all,
+                             json_pack ("{s:s, s:i, s:o, s:o}", "name", name,
+                                        "thread-id", (int)v->tid, "waits",
+                                        integer (v->waits), "stall-time",
+                                        integer (v->stall_ns)));
+    }
+  return all;
 }
 
 json_t *
@@ -290,12 +337,13 @@ hermit_region_to_json (const HermitRegion *region)
   if (st->idle_period_ns)
     json_object_set_new (j, "idle", idle_to_json (st));
   json_object_set_new (j, "reclaim",
-                       json_pack ("{s:i, s:i, s:o, s:o, s:o}", "threads",
+                       json_pack ("{s:i, s:i, s:o, s:o, s:o, s:o}", "threads",
                                   (int)st->threads_now, "threads-max",
                                   (int)st->threads_max, "watermark-low",
                                   bytes (st->watermark_low), "watermark-high",
                                   bytes (st->watermark_high), "turnaround",
-                                  integer (st->turnaround_ns)));
+                                  integer (st->turnaround_ns), "busy-time",
+                                  integer (st->reclaim_busy_ns)));
   part = json_array ();
   for (guint i = 0; i < HERMIT_HIST_BUCKETS; i++)
     json_array_append_new (part, integer (st->fault_hist[i]));
@@ -307,6 +355,7 @@ hermit_region_to_json (const HermitRegion *region)
                  integer (hermit_hist_quantile (st->fault_hist, 0.99)), "p999",
                  integer (hermit_hist_quantile (st->fault_hist, 0.999)),
                  "histogram", part));
+  json_object_set_new (j, "vcpus", vcpus_to_json (st));
   part = json_array ();
   for (guint i = 0; i < st->nr_servers; i++)
     json_array_append_new (part, server_to_json (&st->servers[i]));
@@ -329,6 +378,7 @@ hermit_region_print (const HermitRegion *region)
   g_autofree char *size = hermit_size_format (st->region_size);
   g_autofree char *limit = hermit_size_format (st->limit);
   g_autofree char *floor = hermit_size_format (st->floor);
+  g_autoptr (GArray) vcpus = NULL;
 
   printf ("%s %s %s\n", region->domain ?: "-", st->name, region->uuid);
   printf ("  %-14s %s\n", "size", size);
@@ -338,6 +388,14 @@ hermit_region_print (const HermitRegion *region)
   print_pages ("remote", st->remote);
   if (st->lost)
     print_pages ("LOST", st->lost);
+  if (st->idle_period_ns)
+    {
+      guint64 recent = 0;
+
+      for (guint i = 0; i < WORKING_SET_BUCKETS; i++)
+        recent += st->idle_hist[i];
+      print_pages ("working set", recent);
+    }
   printf ("  %-14s %s\n", "mode", hermit_mode_name (st->mode));
   printf ("  %-14s %u of %u\n", "threads", st->threads_now, st->threads_max);
   printf ("  %-14s p50 %.1f us, p99 %.1f us, p99.9 %.1f us\n", "faults",
@@ -348,6 +406,16 @@ hermit_region_print (const HermitRegion *region)
   printf ("  %-14s %" G_GUINT64_FORMAT "\n", name, (guint64)st->field);
   COUNTERS (X)
 #undef X
+  vcpus = vcpus_of (st);
+  for (guint i = 0; i < vcpus->len; i++)
+    {
+      const struct hermit_vcpu_entry *v
+          = &g_array_index (vcpus, struct hermit_vcpu_entry, i);
+      g_autofree char *name = thread_name (v->tid);
+
+      printf ("  %-14s waited %" G_GUINT64_FORMAT " times, %.1f ms\n", name,
+              (guint64)v->waits, v->stall_ns / 1e6);
+    }
   for (guint i = 0; i < st->nr_servers; i++)
     {
       const struct hermit_server_stats *s = &st->servers[i];

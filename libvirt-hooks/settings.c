@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "element.h"
+#include "policy.h"
 #include "size.h"
 
 #define EMULATOR "hermit-qemu"
@@ -172,6 +173,30 @@ put_string (json_t *properties, xmlNode *node, const char *name)
     json_object_set_new (properties, name, json_string (value));
 }
 
+/* The techniques' switches. */
+static gboolean
+put_policy (json_t *properties, xmlNode *node, GError **error)
+{
+  struct hermit_policy policy = { 0 };
+  const char *name;
+
+  for (guint i = 0; (name = hermit_policy_name (i)); i++)
+    {
+      g_autofree char *value = attribute (node, name);
+
+      if (!value)
+        continue;
+      if (!hermit_policy_set (&policy, name, value, error))
+        {
+          g_prefix_error (error, "<hermit:memory>: ");
+          return FALSE;
+        }
+      json_object_set_new (properties, name,
+                           hermit_policy_json (&policy, name));
+    }
+  return TRUE;
+}
+
 /* limit and local-ratio, of which there is one. */
 static gboolean
 read_limit (xmlNode *node, guint64 size, json_t *properties, guint64 *limit,
@@ -212,7 +237,8 @@ read_properties (xmlNode *node, guint64 size, guint64 *limit, GError **error)
   json_t *properties = json_object ();
   g_autofree char *server = attribute (node, "server");
 
-  if (!read_limit (node, size, properties, limit, error))
+  if (!read_limit (node, size, properties, limit, error)
+      || !put_policy (properties, node, error))
     {
       json_decref (properties);
       return NULL;

@@ -250,10 +250,12 @@ sessions_attach (HermitSessions *sessions, const char *peer,
 
   if (s && memcmp (s->client_id, hello->client_id, sizeof (s->client_id)) != 0)
     {
-      *why = g_strdup (s->conns->len
-                           ? "another client is using the region"
-                           : "another client left the region behind: forget "
-                             "it on the server to give it away");
+      /* with what an operator gives to "forget", in less than 120 bytes */
+      *why = g_strdup_printf (s->conns->len
+                                  ? "another client is using region %s"
+                                  : "another client left region %s behind: "
+                                    "forget it on the server to give it away",
+                              s->uuid_text);
       return HERMIT_REFUSE_BUSY;
     }
   if (s && s->size != le64_to_cpu (hello->region_size))

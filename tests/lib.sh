@@ -62,17 +62,18 @@ unlock() { exec 9>&-; }
 
 abi() { cat "$C/kernel/abi" 2>/dev/null || die "no kernel in the cache; run tests/deps kernel"; }
 
-# in_tree COMMAND...: run in the Debian 13 tree with the checkout at /src and
+# in_tree COMMAND...: run in the Debian 13 tree, or that of $TREE, with the checkout at /src and
 # the cache at /hermit (the same names as in L1), in a mount namespace of its
 # own, so that nothing stays mounted.
 in_tree()
 {
-	[ -e "$C/root/trixie/.hermit-stamp" ] || die "no Debian 13 tree in the cache; run tests/deps root"
-	mkdir -p "$C/root/trixie/src" "$C/root/trixie/hermit" "$C/ccache"
+	tree=$C/root/${TREE:-trixie}
+	[ -e "$tree/.hermit-stamp" ] || die "no tree $tree; run tests/deps root, or root12"
+	mkdir -p "$tree/src" "$tree/hermit" "$C/ccache"
 	unshare -m sh -c 't=$1 src=$2 c=$3; shift 3
 		mount -t proc proc "$t/proc" && mount --rbind /dev "$t/dev" &&
 		mount --bind "$src" "$t/src" && mount --bind "$c" "$t/hermit" &&
 		exec chroot "$t" /usr/bin/env -i PATH=/usr/lib/ccache:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
 			LC_ALL=C.UTF-8 CCACHE_DIR=/hermit/ccache "$@"' \
-		sh "$C/root/trixie" "$SRC" "$C" "$@"
+		sh "$tree" "$SRC" "$C" "$@"
 }

@@ -250,6 +250,7 @@ enum hermit_event_type {
 	HERMIT_EVENT_STALL_END = 3,	/* arg0: ms since then */
 	HERMIT_EVENT_PAGES_LOST = 4,	/* arg0: pages, arg1: the lowest */
 	HERMIT_EVENT_LIMIT_UNREACHABLE = 5, /* arg0: resident, arg1: limit */
+	HERMIT_EVENT_LIMIT_CHANGED = 6,	/* arg0: the limit, whoever set it */
 };
 
 struct hermit_event_record {
@@ -281,6 +282,43 @@ struct hermit_list {
 	__u64 entries;			/* user pointer */
 };
 
+/*
+ * Bring home what is remote of a range, as far as the limit has room, in the
+ * caller's time: pages that nobody touches come one range after another.
+ * -ENOSPC: the limit leaves no room; -ETIMEDOUT: a page did not come within
+ * HERMIT_RECALL_MS; -EINTR. Then next says where to go on.
+ */
+#define HERMIT_RECALL_MS	5000
+
+struct hermit_recall {
+	__u32 size;
+	__u32 reserved;
+	__u64 start_page;
+	__u64 nr_pages;
+	__u64 next_page;		/* out: the first that was not looked at */
+	__u64 fetched;			/* out: pages that came for this call */
+};
+
+/*
+ * How long each vCPU of the region's VM waited for pages, spinning included;
+ * those that never did are not listed. Only with the EPT hook: KVM tells the
+ * hook who waits.
+ */
+struct hermit_vcpu_entry {
+	__u32 tid;			/* of its thread, as the caller sees it; 0: not at all */
+	__u32 reserved;
+	__u64 waits;
+	__u64 stall_ns;
+};
+
+struct hermit_vcpus {
+	__u32 size;
+	__u32 nr;			/* in: entries there is room for; out: vCPUs there are */
+	__u32 entry_size;
+	__u32 reserved;
+	__u64 entries;			/* user pointer */
+};
+
 #define HERMIT_CREATE		_IOWR('h', 0x01, struct hermit_create)
 #define HERMIT_OPEN		_IOW('h', 0x02, struct hermit_open)
 #define HERMIT_SET_LIMIT	_IOWR('h', 0x03, struct hermit_limit)
@@ -288,5 +326,7 @@ struct hermit_list {
 #define HERMIT_GET_PAGEMAP	_IOW('h', 0x05, struct hermit_pagemap)
 #define HERMIT_LIST		_IOWR('h', 0x06, struct hermit_list)
 #define HERMIT_SET_POLICY	_IOWR('h', 0x07, struct hermit_policy)
+#define HERMIT_RECALL		_IOWR('h', 0x08, struct hermit_recall)
+#define HERMIT_GET_VCPUS	_IOWR('h', 0x09, struct hermit_vcpus)
 
 #endif /* HERMIT_UAPI_H */

@@ -2,7 +2,7 @@
 # What a test in L1 can call.  bash; paths are those of L1: /hermit is the
 # cache, /src the checkout (both read-only), /out the folder of this run.
 . /out/env
-export PATH=/hermit/build/userland/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH=$USERLAND/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 
 QEMU=/hermit/build/qemu/bin/qemu-system-x86_64
 [ -x $QEMU ] || QEMU=/usr/bin/qemu-system-x86_64
@@ -152,7 +152,7 @@ start_memserver()
 {
 	local name=$1 address=$2 port=${2##*:}
 	shift 2
-	requires /hermit/build/userland/bin/hermit-memserver "build the userland"
+	requires $USERLAND/bin/hermit-memserver "build the userland"
 	# MEMSERVER_AS: a command that runs it, as somebody else or with limits
 	${MEMSERVER_AS:-} hermit-memserver --listen "$address" "$@" > "$W/$name.server.log" 2>&1 &
 	echo $! > "$W/$name.memserver"

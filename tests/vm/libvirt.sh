@@ -6,12 +6,19 @@ EMULATOR=/usr/local/bin/hermit-qemu
 # As docs/operators.md says, from what meson install made.
 install_hermit()
 {
-	requires /hermit/build/userland/root/usr/local/bin/hermit-qemu "run tests/userland l1"
+	requires $USERLAND/root/usr/local/bin/hermit-qemu "run tests/userland l1"
 	requires /hermit/build/qemu/bin/qemu-system-x86_64 "run qemu-patches/build"
-	cp -a /hermit/build/userland/root/. /
+	cp -a $USERLAND/root/. /
 	export PATH=/usr/local/bin:$PATH
 	mkdir -p /opt/hermit-qemu/bin /etc/hermit
-	ln -sf /hermit/build/qemu/bin/qemu-system-x86_64 /opt/hermit-qemu/bin/
+	if [ $USERLAND = /hermit/build/userland ]; then
+		ln -sf $QEMU /opt/hermit-qemu/bin/
+	else
+		# It is built for Debian 13: with the libraries of that
+		printf '#!/bin/sh\nT=/hermit/root/trixie\nexec $T/lib64/ld-linux-x86-64.so.2 --library-path $T/usr/lib/x86_64-linux-gnu %s "$@"\n' \
+			$QEMU > /opt/hermit-qemu/bin/qemu-system-x86_64
+		chmod 755 /opt/hermit-qemu/bin/qemu-system-x86_64
+	fi
 	cat /usr/local/share/hermit/qemu.conf.snippet >> /etc/libvirt/qemu.conf
 	[ -s /etc/machine-id ] || tr -d - < /proc/sys/kernel/random/uuid > /etc/machine-id
 	# libvirt chowns what it gives to QEMU

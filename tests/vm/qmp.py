@@ -16,7 +16,7 @@ def connect(path, seconds=20):
     end = time.monotonic() + seconds
     while True:
         s = socket.socket(socket.AF_UNIX)
-        s.settimeout(60)
+        s.settimeout(240)
         try:
             s.connect(path)
             return s.makefile("rw")

@@ -70,3 +70,75 @@ vm_ok()
 	report "$1" | grep -q '^exit 0$' || { save_vm "$1"; fail "guest $1: $(report "$1" | tail -n 3 | tr '\n' ' ')"; }
 	wait_vm_end "$1" 60
 }
+
+# --- guests that are told what to do ------------------------------------------
+
+# start_shell_vm NAME QEMU-ARGS...: a guest with a shell that ask() talks to,
+# and a second monitor whose events go to $W/NAME.events
+start_shell_vm()
+{
+	local name=$1
+	shift
+	VM_APPEND="job=shell ${VM_APPEND:-}" start_vm "$name" "$@" \
+		-chardev "socket,id=control,path=$W/$name.control,server=on,wait=off" \
+		-device virtserialport,chardev=control,name=control \
+		-chardev "socket,id=qmp2,path=$W/$name.qmp2,server=on,wait=off" -mon chardev=qmp2,mode=control
+	: > "$W/$name.commands"
+	wait_for 20 test -S "$W/$name.control"
+	tail -n +1 --pid="$(vm_pid "$name")" -f "$W/$name.commands" | socat -u - "UNIX-CONNECT:$W/$name.control" &
+	echo '{"execute": "qmp_capabilities"}' > "$W/hello"
+	socat -,ignoreeof "UNIX-CONNECT:$W/$name.qmp2" < "$W/hello" > "$W/$name.events" &
+	wait_report "$name" 150 '^ready'
+}
+
+# ask NAME COMMAND: its last line of output
+ASKED=0
+ask()
+{
+	ASKED=$(($(cat $W/asked 2>/dev/null || echo 0) + 1))
+	echo $ASKED > $W/asked		# ask may run in a subshell
+	echo "$2; echo; echo =$ASKED" >> "$W/$1.commands"
+	wait_report "$1" 150 "^=$ASKED\$"
+	tr -d '\r' < "$W/$1.report" | sed "/^=$ASKED\$/,\$d" | grep -v '^$' | tail -n 1
+}
+
+# told NAME EVENT [REGEX]: did the second monitor hear of it?
+told() { grep "\"$2\"" "$W/$1.events" | grep -Eq "${3:-.}"; }
+
+# over NAME EXPRESSION: of all objects "r" of query-hermit-memory, by id
+over()
+{
+	qmp "$1" query-hermit-memory | python3 -I -c '
+import json, sys
+r = {o["id"]: o for o in json.load(sys.stdin)["return"]}
+every = list(r.values())
+print(int(eval(sys.argv[1])))' "$2"
+}
+holds() { [ "$(over "$1" "$2")" = 1 ]; }
+
+# bounded NAME: no object ever had more here than its limit and one batch for
+# each reclaim thread
+bounded()
+{
+	holds "$1" 'all(o["resident-max"] <= o["limit"] + o["reclaim"]["threads-max"] * 32 * 4096 for o in every)' ||
+		fail "$1: above a limit: $(qmp "$1" query-hermit-memory)"
+}
+
+# --- the table of docs/memory-backend.md ---------------------------------------
+
+TABLE=/src/docs/memory-backend.md
+
+# row WHAT OUTCOME: it was just shown, and the table says so
+row()
+{
+	grep -qxF "| $1 | $2 | ${TEST%@*} |" $TABLE || fail "$TABLE does not say: | $1 | $2 | ${TEST%@*} |"
+	note "$1: $2"
+	echo "$1" >> $W/rows
+}
+
+# rows_end: nothing of this test is in the table that was not shown
+rows_end()
+{
+	grep " | ${TEST%@*} |$" $TABLE | sed 's/^| \(.*\) | [^|]* | [^|]* |$/\1/' | sort > $W/rows.said
+	sort $W/rows | diff - $W/rows.said || fail "the rows of ${TEST%@*} in $TABLE are not those it shows"
+}

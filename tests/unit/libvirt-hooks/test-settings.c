@@ -6,8 +6,10 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "advise.h"
 #include "domain.h"
 #include "element.h"
+#include "policy.h"
 #include "region.h"
 #include "settings.h"
 #include "size.h"
@@ -40,6 +42,13 @@ test_accepted (void)
       "{\"limit\":536870912,\"server\":[\"local:\"],\"key-file\":"
       "\"/etc/hermit/k\",\"on-stall\":\"kill\",\"fault-timeout\":5000,"
       "\"reclaim-threads\":2}" },
+    { "limit='1G' eager-fetch='off' async-io='on' prefetch='0' batch='32'"
+      " fixed-threads='1' wait='park' async-pf='off' reclaim-weight='300'",
+      "",
+      "{\"limit\":1073741824,\"eager-fetch\":false,\"async-io\":true,"
+      "\"prefetch\":0,\"batch\":32,\"fixed-threads\":1,\"wait\":\"park\","
+      "\"async-pf\":\"off\","
+      "\"reclaim-weight\":300}" },
     { "limit='1G'",
       "<maxMemory slots='0' unit='KiB'>2097152</maxMemory>"
       "<memtune><hard_limit unit='KiB'>1314816</hard_limit></memtune>",
@@ -48,9 +57,8 @@ test_accepted (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      g_autofree char *xml
-          = domain_xml (cases[i].attributes, cases[i].extra,
-                        "<emulator>" EMULATOR "</emulator>");
+      g_autofree char *xml = domain_xml (cases[i].attributes, cases[i].extra,
+                                         "<emulator>" EMULATOR "</emulator>");
       g_autoptr (GError) error = NULL;
       g_autoptr (HermitSettings) settings
           = hermit_settings_read (xml, SCHEMA, &error);
@@ -90,9 +98,8 @@ test_refused (void)
     { half, "<memoryBacking><locked/></memoryBacking>", "", "<locked/>" },
     { half, "<memoryBacking><hugepages/></memoryBacking>", "",
       "<hugepages/>" },
-    { half,
-      "<memoryBacking><allocation mode='immediate'/></memoryBacking>", "",
-      "mode='immediate'" },
+    { half, "<memoryBacking><allocation mode='immediate'/></memoryBacking>",
+      "", "mode='immediate'" },
     { half, "<launchSecurity type='sev'/>", "", "<launchSecurity>" },
     { half, "<numatune><memory mode='strict' nodeset='0'/></numatune>", "",
       "<numatune>" },
@@ -102,8 +109,7 @@ test_refused (void)
     { half, "", "<interface type='hostdev'/>", "VFIO" },
     { half, "", "<interface type='vdpa'/>", "vDPA" },
     { half, "", "<disk type='vhostvdpa'/>", "vDPA" },
-    { half, "",
-      "<emulator>/usr/bin/qemu-system-x86_64</emulator>",
+    { half, "", "<emulator>/usr/bin/qemu-system-x86_64</emulator>",
       "<emulator> is /usr/bin/qemu-system-x86_64" },
     /* a page below what test_accepted() has */
     { "limit='1G'",
@@ -126,15 +132,22 @@ test_refused (void)
     { "local-ratio='0.5' on-stall='wait'", "", "", "attribute on-stall" },
     { "local-ratio='0.5' fault-timeout='0'", "", "",
       "attribute fault-timeout" },
+    { "local-ratio='0.5' eager-fetch='true'", "", "", "eager-fetch: 'true'" },
+    { "local-ratio='0.5' wait='sleep'", "", "", "none of: auto, spin, park" },
+    { "local-ratio='0.5' prefetch='-1'", "", "", "prefetch: '-1'" },
+    { "local-ratio='0.5' prefetch='33'", "", "", "attribute prefetch" },
+    { "local-ratio='0.5' batch='0'", "", "", "attribute batch" },
+    { "local-ratio='0.5' reclaim-weight='0'", "", "",
+      "attribute reclaim-weight" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      g_autofree char *devices = g_strconcat (
-          strstr (cases[i].devices, "<emulator>")
-              ? ""
-              : "<emulator>" EMULATOR "</emulator>",
-          cases[i].devices, NULL);
+      g_autofree char *devices
+          = g_strconcat (strstr (cases[i].devices, "<emulator>")
+                             ? ""
+                             : "<emulator>" EMULATOR "</emulator>",
+                         cases[i].devices, NULL);
       g_autofree char *xml
           = domain_xml (cases[i].attributes, cases[i].extra, devices);
       g_autoptr (GError) error = NULL;
@@ -163,8 +176,7 @@ test_file (void)
       hermit_domain_derive (UUID, machine, domain.regions, &error));
   g_clear_error (&error);
   g_assert_true (g_file_set_contents (machine, "m1\n", -1, NULL));
-  g_assert_true (
-      hermit_domain_derive (UUID, machine, domain.regions, &error));
+  g_assert_true (hermit_domain_derive (UUID, machine, domain.regions, &error));
   /* each host has its own */
   g_assert_true (g_file_set_contents (machine, "m2\n", -1, NULL));
   g_assert_true (hermit_domain_derive (UUID, machine, other, &error));
@@ -190,12 +202,73 @@ static void
 test_element (void)
 {
   g_autoptr (GError) error = NULL;
-  g_autofree char *xml = hermit_element_change (
-      "<memory local-ratio='0.5' server='tcp:m:1'/>", "limit", "4096", &error);
+  g_autofree char *xml
+      = hermit_element_change ("<memory local-ratio='0.5' server='tcp:m:1'/>",
+                               "limit", "4096", &error);
 
   g_assert_no_error (error);
   g_assert_cmpstr (xml, ==, "<memory server=\"tcp:m:1\" limit=\"4096\"/>");
   g_assert_null (hermit_element_change ("<memory", "limit", "1", &error));
+}
+
+/* A switch is added to the element and read back; the limit stays. */
+static void
+test_policy (void)
+{
+  struct hermit_policy policy;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *xml = hermit_element_change ("<memory local-ratio='0.5'/>",
+                                                "wait", "spin", &error);
+
+  g_assert_cmpstr (xml, ==, "<memory local-ratio=\"0.5\" wait=\"spin\"/>");
+  g_assert_true (hermit_element_policy (xml, &policy, &error));
+  g_assert_cmpuint (policy.set, ==, HERMIT_POLICY_WAIT);
+  g_assert_cmpuint (policy.wait, ==, HERMIT_POLICY_WAIT_SPIN);
+  g_assert_true (hermit_policy_set (&policy, "batch", "7", &error));
+  g_assert_cmpuint (policy.batch, ==, 7);
+  g_assert_cmpuint (policy.set, ==, HERMIT_POLICY_WAIT | HERMIT_POLICY_BATCH);
+  g_assert_false (
+      hermit_element_policy ("<memory batch='x'/>", &policy, &error));
+  g_clear_error (&error);
+  g_assert_false (hermit_policy_set (&policy, "bath", "7", &error));
+  /* every switch that the kernel has can be set here */
+  policy.set = 0;
+  for (guint i = 0; hermit_policy_name (i); i++)
+    {
+      const char *name = hermit_policy_name (i);
+      g_autofree char *text = hermit_policy_text (&policy, name);
+
+      g_assert_true (hermit_policy_set (&policy, name, text, NULL));
+    }
+  g_assert_cmpuint (policy.set, ==, HERMIT_POLICY_ALL);
+}
+
+/*
+ * 1000 pages in use all the time, 800 touched once in 80 periods each, 500
+ * never again: that is 10 faults per period without the 800.
+ */
+static void
+test_advise (void)
+{
+  HermitAges ages
+      = { .pages = { 1000, 10, 20, 40, 80, 160, 320, 170, 500 }, .period = 5 };
+
+  g_assert_cmpuint (hermit_ages_keep (&ages, 0), ==, 1000);
+  g_assert_cmpuint (hermit_ages_keep (&ages, 8), ==, 2300);
+  g_assert_cmpfloat (hermit_ages_seconds (&ages, 0), ==, 5);
+  g_assert_cmpfloat (hermit_ages_seconds (&ages, 4), ==, 80);
+  g_assert_cmpfloat_with_epsilon (hermit_ages_faults (&ages, 0), 2, 1e-6);
+  g_assert_cmpfloat_with_epsilon (hermit_ages_faults (&ages, 5), 2, 1e-6);
+  /* what is older is no more than this: the bucket has no end */
+  g_assert_cmpfloat_with_epsilon (hermit_ages_faults (&ages, 7),
+                                  500.0 / 128 / 5, 1e-6);
+  g_assert_cmpfloat (hermit_ages_faults (&ages, 8), ==, 0);
+  for (guint i = 0; i < HERMIT_IDLE_BUCKETS - 1; i++)
+    g_assert_cmpfloat (hermit_ages_faults (&ages, i), >=,
+                       hermit_ages_faults (&ages, i + 1));
+  g_assert_cmpuint (hermit_ages_choose (&ages, 100), ==, 0);
+  g_assert_cmpuint (hermit_ages_choose (&ages, 1), ==, 6);
+  g_assert_cmpuint (hermit_ages_choose (&ages, 0), ==, 8);
 }
 
 /* A quantile lies in its bucket, and they do not cross. */
@@ -225,6 +298,8 @@ main (int argc, char **argv)
   g_test_add_func ("/settings/refused", test_refused);
   g_test_add_func ("/settings/file", test_file);
   g_test_add_func ("/settings/element", test_element);
+  g_test_add_func ("/settings/policy", test_policy);
   g_test_add_func ("/region/quantile", test_quantile);
+  g_test_add_func ("/advise", test_advise);
   return g_test_run ();
 }

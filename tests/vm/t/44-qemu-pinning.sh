@@ -2,6 +2,7 @@
 # l1: mem=1G timeout=200 kvm=stock log-ok='vduse'
 # A device that pins guest memory, here vDPA made by VDUSE, and hermit memory
 # refuse each other, whoever comes first.
+. /src/tests/vm/vm-tests.sh
 load_hermit
 modprobe vduse && modprobe vhost-vdpa || skip "this kernel has no VDUSE"
 truncate -s 1M $W/disk
@@ -29,3 +30,5 @@ stop_vm p
 vdpa dev del v
 kill $QSD
 wait_for 20 gone $QSD
+row vDPA refused
+rows_end

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=3G timeout=900 kvm=patched long
+# l1: mem=3G timeout=1100 kvm=patched long
 # libvirt as its users know it, unpatched: one element in <metadata> makes a
 # domain's RAM hermit-memory; hermitctl reads and sets without QEMU or libvirt;
 # save, restore and a restart of libvirtd keep the guest's memory right; what
@@ -42,9 +42,14 @@ head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' > /etc/hermit/key
 chown libvirt-qemu /etc/hermit/key
 chmod 600 /etc/hermit/key
 start_memserver m1 tcp:127.0.0.1:7471 --capacity 1G --key-file /etc/hermit/key
-define h1 "$half server='tcp:127.0.0.1:7471' key-file='/etc/hermit/key'" ''
+define h1 "$half server='tcp:127.0.0.1:7471' key-file='/etc/hermit/key' prefetch='8' reclaim-weight='200'" \
+	'<currentMemory unit="MiB">224</currentMemory>'
 virsh -q start h1 || fail "virsh start h1"
 wait_checks h1 1
+note "libvirt $(virsh -q version --daemon | sed -n 's/^Running against daemon: //p')"
+policy_is() { hermitctl policy h1 | grep > /dev/null "$1 *$2\$"; }
+policy_is prefetch 8 && policy_is reclaim-weight 200 || fail "the element's switches: $(hermitctl policy h1)"
+virsh -q dommemstat h1 | grep > /dev/null "^actual $((224 << 10))" || fail "<currentMemory>: $(virsh dommemstat h1)"
 UUID=$(virsh domuuid h1)
 
 query h1 'r[0]["limit"] == 128 << 20 and r[0]["mode"] == "ept-hook" and r[0]["servers"][0]["state"] == "up"' ||
@@ -80,8 +85,11 @@ hermitctl follow > /out/follow 2>&1 &
 follow=$!
 wait_for 20 grep -q following /out/follow
 virsh -q metadata h1 --live --uri $NS --key hermit --set \
-	"<memory local-ratio='0.2' server='tcp:127.0.0.1:7471' key-file='/etc/hermit/key'/>"
+	"<memory local-ratio='0.2' server='tcp:127.0.0.1:7471' key-file='/etc/hermit/key' wait='park' prefetch='8'/>"
 wait_for 20 figures h1 'r[0]["limit"] == int((256 << 20) * 0.2) & ~4095'
+wait_for 10 policy_is wait park
+hermitctl policy h1 batch=16 --config || fail "hermitctl policy --config"
+virsh metadata h1 --config --uri $NS | grep > /dev/null "batch=.16" || fail "--config did not last: $(virsh metadata h1 --config --uri $NS)"
 kill $follow
 hermitctl set h1 --limit 40M
 
@@ -123,6 +131,12 @@ log 'restored'
 figures h1 'r[0]["limit"] == 64 << 20 and r[0]["resident-max"] <= 64 << 20' || fail "after the restore: $(cat /out/figures)"
 wait_for 120 checks_above h1 $((before + 1))
 rm $W/h1.save
+policy_is wait park && policy_is batch 16 || fail "switches after the restore: $(hermitctl policy h1)"
+before=$(checks h1)
+virsh -q managedsave h1 || fail "virsh managedsave"
+virsh -q start h1 || fail "virsh start after managedsave"
+figures h1 'r[0]["limit"] == 64 << 20 and r[0]["resident-max"] <= 64 << 20' || fail "after the managed save: $(cat /out/figures)"
+wait_for 120 checks_above h1 $((before + 1))
 
 log 'two cells'
 # --- two cells: a region each, one limit for both -----------------------------

@@ -8,6 +8,7 @@
 #include "hostmem-hermit.h"
 #include "qapi/error.h"
 #include "qapi/qapi-types-sockets.h"
+#include "qemu/bitmap.h"
 #include "qemu/cutils.h"
 #include "qemu/sockets.h"
 #include "trace.h"
@@ -363,6 +364,58 @@ bool hermit_device_get_stats(HermitMemory *h, struct hermit_stats *st,
 
         error_setg_errno(errp, errno, "%s: cannot get statistics", who);
         return false;
+    }
+    return true;
+}
+
+struct hermit_vcpu_entry *hermit_device_get_vcpus(HermitMemory *h,
+                                                  uint32_t *nr)
+{
+    struct hermit_vcpu_entry *v = NULL;
+    struct hermit_vcpus l = {
+        .size = sizeof(l),
+        .entry_size = sizeof(*v),
+    };
+    uint32_t room;
+
+    /* A vCPU may have its first wait between two calls: ask for one more */
+    do {
+        room = l.nr + 1;
+        v = g_renew(struct hermit_vcpu_entry, v, room);
+        l.nr = room;
+        l.entries = (uintptr_t)v;
+        if (ioctl(h->control_fd, HERMIT_GET_VCPUS, &l) < 0) {
+            l.nr = 0;           /* an older kernel */
+        }
+    } while (l.nr > room);
+    if (!l.nr) {
+        g_clear_pointer(&v, g_free);
+    }
+    *nr = l.nr;
+    return v;
+}
+
+bool hermit_device_find_absent(void *opaque, uint64_t first, uint64_t npages,
+                               unsigned long *absent)
+{
+    g_autofree uint8_t *states = g_malloc(npages);
+    HermitMemory *h = opaque;
+    struct hermit_pagemap m = {
+        .size = sizeof(m),
+        .start_page = first,
+        .nr_pages = npages,
+        .states = (uintptr_t)states,
+    };
+    uint64_t i;
+
+    if (ioctl(h->control_fd, HERMIT_GET_PAGEMAP, &m) < 0) {
+        return false;
+    }
+    bitmap_zero(absent, npages);
+    for (i = 0; i < npages; i++) {
+        if (states[i] == HERMIT_PAGE_ABSENT) {
+            set_bit(i, absent);
+        }
     }
     return true;
 }

@@ -121,6 +121,10 @@ static void hermit_handle_event(HermitMemory *h,
         qapi_event_send_hermit_memory_limit_unreachable(id, rec->arg1,
                                                         rec->arg0);
         break;
+    case HERMIT_EVENT_LIMIT_CHANGED:
+        qapi_event_send_hermit_memory_limit_changed(
+            id, rec->arg0, (double)rec->arg0 / MEMORY_BACKEND(h)->size);
+        break;
     default:
         break;          /* a newer kernel */
     }

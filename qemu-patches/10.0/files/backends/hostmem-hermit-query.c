@@ -6,6 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "hostmem-hermit.h"
+#include "hw/core/cpu.h"
 #include "monitor/hmp.h"
 #include "monitor/monitor.h"
 #include "qapi/error.h"
@@ -67,6 +68,9 @@ static HermitMemoryCounters *hermit_counters(const struct hermit_stats *st)
     c->fetches = st->fetches;
     c->prefetches = st->prefetches;
     c->prefetch_hits = st->prefetch_hits;
+    c->prefetch_misses = st->prefetch_misses;
+    c->early_refaults = st->refaults_early;
+    c->eager_pauses = st->eager_pauses;
     c->conflicts = st->conflicts;
     c->read_errors = st->read_errors;
     c->evicted_clean = st->evicted_clean;
@@ -102,6 +106,7 @@ static HermitMemoryReclaim *hermit_reclaim(const struct hermit_stats *st,
     r->watermark_low = st->watermark_low * page;
     r->watermark_high = st->watermark_high * page;
     r->turnaround = st->turnaround_ns;
+    r->busy_time = st->reclaim_busy_ns;
     return r;
 }
 
@@ -175,6 +180,45 @@ static HermitMemoryIdle *hermit_idle(const struct hermit_stats *st,
     return d;
 }
 
+const struct hermit_vcpu_entry *hermit_vcpu_find(
+    const struct hermit_vcpu_entry *v, uint32_t nr, int thread_id)
+{
+    uint32_t i;
+
+    for (i = 0; i < nr; i++) {
+        if (v[i].tid == thread_id) {
+            return &v[i];
+        }
+    }
+    return NULL;
+}
+
+static HermitVcpuInfoList *hermit_vcpus(HermitMemory *h)
+{
+    g_autofree struct hermit_vcpu_entry *v = NULL;
+    HermitVcpuInfoList *list = NULL, **tail = &list;
+    CPUState *cpu;
+    uint32_t nr;
+
+    v = hermit_device_get_vcpus(h, &nr);
+    CPU_FOREACH(cpu) {
+        const struct hermit_vcpu_entry *e = hermit_vcpu_find(v, nr,
+                                                             cpu->thread_id);
+        HermitVcpuInfo *info;
+
+        if (!e) {
+            continue;
+        }
+        info = g_new0(HermitVcpuInfo, 1);
+        info->cpu_index = cpu->cpu_index;
+        info->thread_id = cpu->thread_id;
+        info->waits = e->waits;
+        info->stall_time = e->stall_ns;
+        QAPI_LIST_APPEND(tail, info);
+    }
+    return list;
+}
+
 static HermitMemoryInfo *hermit_info(HermitMemory *h,
                                      const struct hermit_stats *st)
 {
@@ -208,6 +252,7 @@ static HermitMemoryInfo *hermit_info(HermitMemory *h,
     if (st->idle_period_ns) {
         info->idle = hermit_idle(st, page);
     }
+    info->vcpus = hermit_vcpus(h);
     info->servers = hermit_servers(st, page);
     return info;
 }
@@ -259,6 +304,7 @@ static void hermit_print(Monitor *mon, const HermitMemoryInfo *i)
 {
     const HermitMemoryCounters *c = i->counters;
     HermitServerInfoList *s;
+    HermitVcpuInfoList *v;
 
     monitor_printf(mon, "%s: local-ratio %.3g, mode %s, uuid %s\n", i->id,
                    i->local_ratio, HermitMemoryMode_str(i->mode), i->uuid);
@@ -287,6 +333,11 @@ static void hermit_print(Monitor *mon, const HermitMemoryInfo *i)
                    c->evicted_zero, c->rescued, c->direct_reclaims);
     monitor_printf(mon, "  reclaim threads: %" PRIu32 " of %" PRIu32 "\n",
                    i->reclaim->threads, i->reclaim->threads_max);
+    for (v = i->vcpus; v; v = v->next) {
+        monitor_printf(mon, "  CPU #%" PRId64 ": waited %" PRIu64 " times, "
+                       "%.1f ms\n", v->value->cpu_index, v->value->waits,
+                       v->value->stall_time / 1e6);
+    }
     for (s = i->servers; s; s = s->next) {
         g_autofree char *used = size_to_str(s->value->used);
 

@@ -12,11 +12,11 @@
 #include "qemu/osdep.h"
 #include "hostmem-hermit.h"
 #include "exec/memory.h"
+#include "exec/ramblock.h"
 #include "hw/boards.h"
 #include "migration/blocker.h"
 #include "qapi/error.h"
 #include "qapi/qapi-builtin-visit.h"
-#include "qapi/qapi-events-hermit.h"
 #include "qapi/visitor.h"
 #include "qemu/module.h"
 #include "qom/object_interfaces.h"
@@ -119,6 +119,12 @@ static bool hermit_forbid_pinning(HermitMemory *h, Error **errp)
     return true;
 }
 
+/* For migration: what is not here stays where it is */
+static const RAMBlockPageOps hermit_page_ops = {
+    .find_absent = hermit_device_find_absent,
+    .read_by_fd = true,
+};
+
 static bool hermit_alloc(HostMemoryBackend *backend, Error **errp)
 {
     HermitMemory *h = HERMIT_MEMORY(backend);
@@ -146,6 +152,8 @@ static bool hermit_alloc(HostMemoryBackend *backend, Error **errp)
         close(fd);
         return false;
     }
+    backend->mr.ram_block->page_opaque = h;
+    backend->mr.ram_block->page_ops = &hermit_page_ops;
     hermit_events_start(h);
     return true;
 }
@@ -176,12 +184,8 @@ static void hermit_change_limit(HermitMemory *h, uint64_t limit, Error **errp)
                    limit, size);
         return;
     }
-    if (hermit_device_set_limit(h, limit, errp)) {
-        limit = hermit_limit(h);
-        qapi_event_send_hermit_memory_limit_changed(
-            object_get_canonical_path_component(OBJECT(h)), limit,
-            (double)limit / size);
-    }
+    /* The kernel tells of it, as it does when hermitctl changes the limit */
+    hermit_device_set_limit(h, limit, errp);
 }
 
 static void hermit_set_limit(Object *obj, Visitor *v, const char *name,
@@ -522,6 +526,7 @@ static void hermit_class_init(ObjectClass *oc, void *data)
     bc->alloc = hermit_alloc;
     bc->accepts = hermit_accepts;
     bc->never_pinned = true;
+    hermit_stats_register();
 
     object_class_property_add(oc, "limit", "size", hermit_get_limit,
                               hermit_set_limit, NULL, NULL);

@@ -5,6 +5,7 @@
  *    hostmem-hermit-device.c  /dev/hermit, key file and server addresses
  *    hostmem-hermit-event.c   what the kernel tells, and what follows from it
  *    hostmem-hermit-query.c   query-hermit-memory and "info hermit"
+ *    hostmem-hermit-stats.c   query-stats
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -65,10 +66,26 @@ bool hermit_device_set_policy(HermitMemory *h, struct hermit_policy *p,
                               Error **errp);
 bool hermit_device_get_stats(HermitMemory *h, struct hermit_stats *st,
                              Error **errp);
+/*
+ * How long vCPUs waited.  Returns as many as *nr says, to be freed; NULL and 0
+ * when the kernel knows of none.
+ */
+struct hermit_vcpu_entry *hermit_device_get_vcpus(HermitMemory *h,
+                                                  uint32_t *nr);
+/* RAMBlockPageOps.find_absent of a HermitMemory; any thread */
+bool hermit_device_find_absent(void *opaque, uint64_t first, uint64_t npages,
+                               unsigned long *absent);
 
 /* --- hostmem-hermit-event.c: the main thread only --- */
 
 void hermit_events_start(HermitMemory *h);
 void hermit_events_stop(HermitMemory *h);
+
+/* --- hostmem-hermit-query.c, hostmem-hermit-stats.c --- */
+
+/* Its entry of hermit_device_get_vcpus(), or NULL: it never waited */
+const struct hermit_vcpu_entry *hermit_vcpu_find(
+    const struct hermit_vcpu_entry *v, uint32_t nr, int thread_id);
+void hermit_stats_register(void);
 
 #endif

@@ -195,6 +195,38 @@ static void test_command_line(void)
                 "merge=on is not supported");
 }
 
+/* Every property says what it is for */
+static void test_help(void)
+{
+    static const char *const names[] = {
+        "size", "limit", "local-ratio", "server", "key-file", "uuid",
+        "reclaim-threads", "fault-timeout", "on-stall", "eager-fetch",
+        "async-io", "prefetch", "batch", "fixed-threads", "reclaim-weight",
+        "wait", "async-pf",
+    };
+    g_autofree char *command = g_strdup_printf(
+        "%s -machine none -object hermit-memory,help",
+        getenv("QTEST_QEMU_BINARY"));
+    g_autofree char *out = NULL;
+    g_auto(GStrv) lines = NULL;
+    int i, j;
+
+    g_assert(g_spawn_command_line_sync(command, &out, NULL, NULL, NULL));
+    lines = g_strsplit(out, "\n", -1);
+    for (i = 0; i < ARRAY_SIZE(names); i++) {
+        g_autofree char *begin = g_strdup_printf("  %s=", names[i]);
+
+        j = 0;
+        while (lines[j] && !g_str_has_prefix(lines[j], begin)) {
+            j++;
+        }
+        if (!lines[j] || !strstr(lines[j], " - ")) {
+            g_test_message("wanted a description of '%s'", names[i]);
+            g_test_fail();
+        }
+    }
+}
+
 static void test_mem_lock(void)
 {
     if (mlockall(MCL_CURRENT) < 0) {
@@ -313,6 +345,56 @@ static void test_query(void)
     g_assert_cmpint(qdict_get_int(qdict_get_qdict(server, "local-pool"),
                                   "incompressible"), ==, 0);
     qobject_unref(info);
+    qtest_quit(qts);
+}
+
+static void test_stats(void)
+{
+    QTestState *qts;
+    QDict *resp, *result;
+    QListEntry *e;
+    QList *stats;
+    bool found = false;
+
+    if (device_missing()) {
+        return;
+    }
+    qts = device_start(",local-ratio=0.5");
+    qtest_memset(qts, 1 * MiB, 1, CHUNK);
+    resp = qtest_qmp(qts, "{ 'execute': 'query-stats', 'arguments': {"
+                     " 'target': 'vm', 'providers': [ {"
+                     " 'provider': 'hermit' } ] } }");
+    result = qobject_to(QDict, qlist_peek(qdict_get_qlist(resp, "return")));
+    g_assert_cmpstr(qdict_get_str(result, "provider"), ==, "hermit");
+    stats = qdict_get_qlist(result, "stats");
+    QLIST_FOREACH_ENTRY(stats, e) {
+        QDict *s = qobject_to(QDict, qlist_entry_obj(e));
+
+        if (!strcmp(qdict_get_str(s, "name"), "resident")) {
+            g_assert_cmpint(qdict_get_int(s, "value"), >=, CHUNK);
+            found = true;
+        }
+    }
+    g_assert(found);
+    qobject_unref(resp);
+
+    /* with names, and for each virtual CPU, though it never waited */
+    resp = qtest_qmp(qts, "{ 'execute': 'query-stats', 'arguments': {"
+                     " 'target': 'vcpu', 'providers': [ {"
+                     " 'provider': 'hermit', 'names': [ 'stall-time' ] } ] "
+                     "} }");
+    result = qobject_to(QDict, qlist_peek(qdict_get_qlist(resp, "return")));
+    stats = qdict_get_qlist(result, "stats");
+    g_assert_cmpint(qlist_size(stats), ==, 1);
+    result = qobject_to(QDict, qlist_peek(stats));
+    g_assert_cmpstr(qdict_get_str(result, "name"), ==, "stall-time");
+    g_assert_cmpint(qdict_get_int(result, "value"), ==, 0);
+    qobject_unref(resp);
+
+    resp = qtest_qmp(qts, "{ 'execute': 'query-stats-schemas', 'arguments': {"
+                     " 'provider': 'hermit' } }");
+    g_assert_cmpint(qlist_size(qdict_get_qlist(resp, "return")), ==, 2);
+    qobject_unref(resp);
     qtest_quit(qts);
 }
 
@@ -531,8 +613,10 @@ int main(int argc, char **argv)
     qtest_add_func("/hermit-memory/key-files", test_key_files);
     qtest_add_func("/hermit-memory/no-device", test_no_device);
     qtest_add_func("/hermit-memory/command-line", test_command_line);
+    qtest_add_func("/hermit-memory/help", test_help);
     qtest_add_func("/hermit-memory/mem-lock", test_mem_lock);
     qtest_add_func("/hermit-memory/device/query", test_query);
+    qtest_add_func("/hermit-memory/device/stats", test_stats);
     qtest_add_func("/hermit-memory/device/set", test_set);
     qtest_add_func("/hermit-memory/device/data", test_data);
     qtest_add_func("/hermit-memory/device/hotplug", test_hotplug);
