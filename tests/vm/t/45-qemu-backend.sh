@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=3G timeout=600 kvm=patched
+# l1: mem=3G timeout=600 kvm=patched long
 # Everything that a memory backend is used for, on hermit memory: each row of
 # the table in docs/memory-backend.md that names this test is shown here, or
 # refused with the sentence that says why.
