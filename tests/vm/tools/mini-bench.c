@@ -114,12 +114,12 @@ static uint64_t busy_ns(void)
 /* Interrupts that CPUs took to flush their TLBs. */
 static uint64_t flush_interrupts(void)
 {
-	char *at = strstr(read_file("/proc/interrupts"), " TLB:");
+	char *at = strstr(read_file("/proc/interrupts"), "TLB:");
 	uint64_t sum = 0;
 
 	if (!at)
 		return 0;	/* a kernel for one CPU */
-	at += 5;
+	at += 4;
 	for (;;) {
 		char *end;
 		uint64_t n = strtoul(at, &end, 10);
