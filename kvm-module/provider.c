@@ -367,6 +367,10 @@ bool hermit_provider_end_async(struct hermit_async *a)
 	unsigned long flags;
 	bool queued;
 
+	/*
+	 * The lock makes it one or the other: either the entry is still there
+	 * and is taken off, or its wake is over and touches @a no more.
+	 */
 	spin_lock_irqsave(&req->wq.lock, flags);
 	queued = !list_empty(&a->entry.entry);
 	if (queued)
