@@ -11,11 +11,13 @@ VM_APPEND='job=run -- sh -c "yes hermit | head -c 83886080 > /f; echo filled; he
 # working-set, and the rest: not accessed for 16 periods or more
 idle() { fields p idle.working-set idle.histogram.{5,6,7,8} idle.sampled idle.busy idle.period remote 2> /dev/null | awk 'NF == 9 { print $1, $2 + $3 + $4 + $5, $6, $7, $8, $9 }'; }
 wait_report p 120 '^filled'
-apart() { set -- $(idle); [ $# = 6 ] && [ "$1" -ge $((36 * MIB)) ] && [ "$2" -ge $((64 * MIB)) ]; }
+# What the boot touched grows old as well, so this takes some periods longer
+# than until the 80 MiB are old; the load must be at it still.
+apart() { set -- $(idle); [ $# = 6 ] && [ "$1" -ge $((36 * MIB)) ] && [ "$1" -le $((96 * MIB)) ] && [ "$2" -ge $((64 * MIB)) ]; }
 wait_for 100 apart
+report p | grep -q '^verdict' && fail "the load ended before 48 MiB of it stood out: $(idle)"
 set -- $(idle)
 note "under load: working set $(($1 / MIB)) MiB, older $(($2 / MIB)) MiB, of a sample of $(($3 / MIB)) MiB; $4 ns looking"
-[ "$1" -le $((110 * MIB)) ] || fail "the working set is $1 bytes, with 48 MiB under load"
 [ "$5" = 500000000 ] || fail "the period is $5 ns"
 [ "$6" = 0 ] || fail "$6 bytes are remote: this is to be known before that"
 [ "$4" -gt 0 ] || fail "looking took no time"
