@@ -124,6 +124,18 @@ int hermit_req_submit(struct hermit_region *r, struct hermit_req *req)
 	return 0;
 }
 
+void hermit_req_poll(struct hermit_region *r)
+{
+	int (*poll)(struct hermit_link *link) = r->link->ops->poll;
+
+	if (!poll)
+		return;
+	rcu_read_lock();
+	if (likely(!READ_ONCE(r->dead)))
+		poll(r->link);
+	rcu_read_unlock();
+}
+
 void hermit_req_submit_list(struct hermit_region *r, struct list_head *ios)
 {
 	struct hermit_io *io, *next;

@@ -236,6 +236,7 @@ static bool provider_spin(struct hermit_region *r, struct provider_vcpu *v)
 	end += begin;
 	while (!smp_load_acquire(&v->w.req->done) && !need_resched() &&
 	       now < end) {
+		hermit_req_poll(r);
 		cpu_relax();
 		now = local_clock();
 	}

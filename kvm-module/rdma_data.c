@@ -14,7 +14,9 @@
  *
  * Who may complete an io:
  *
- *  - the completion handler, for a chain whose last work request succeeded;
+ *  - the completion handler, for a chain whose last work request succeeded; it
+ *    runs in a softirq, and in whoever waits for a page and polls meanwhile, at
+ *    once perhaps: chains have nothing in common;
  *  - the link, with what stop() put back into the queue. Once a work request
  *    failed, what the completions after it say of single ones is not looked at:
  *    the queue pair is in error and executes nothing more, and what is still in
@@ -27,6 +29,7 @@
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_cm.h>
@@ -37,6 +40,8 @@
 #include "rdma_queue.h"
 #include "transport.h"
 
+/* Handled in one poll, by one who waits for one of them. */
+#define POLL_BUDGET	8
 /* In one doorbell; as many as reclaim evicts at once. */
 #define BATCH		32
 /* As for tcp: a slow server that answers is not a dead one, for a while. */
@@ -63,6 +68,7 @@ struct hermit_rdma_data {
 	/* set by open */
 	struct hermit_rdma_cm cm;
 	struct ib_cq *cq;
+	struct ib_cq __rcu *polled_cq;	/* while it is started */
 	u32 lkey;
 	unsigned int depth, reserve;
 
@@ -73,7 +79,7 @@ struct hermit_rdma_data {
 	const char *broken;
 	int error;
 	u64 heard;			/* the last completion */
-	u64 doorbells, completions;
+	u64 doorbells, completions, polled;
 	struct hermit_rdma_target targets[BATCH];
 };
 
@@ -150,6 +156,25 @@ static void on_completion(struct ib_cq *cq, struct ib_wc *wc)
 	hermit_rdma_queue_done(data->queue, &ios, rtt);
 	if (!hermit_rdma_queue_is_empty(data->queue))
 		hermit_rdma_data_pump(data);
+}
+
+int hermit_rdma_data_poll(struct hermit_rdma_data *data)
+{
+	struct ib_cq *cq;
+	unsigned long flags;
+	int n = 0;
+
+	rcu_read_lock();
+	cq = rcu_dereference(data->polled_cq);
+	if (cq)
+		n = ib_process_cq_direct(cq, POLL_BUDGET);
+	rcu_read_unlock();
+	if (n) {
+		spin_lock_irqsave(&data->lock, flags);
+		data->polled += n;
+		spin_unlock_irqrestore(&data->lock, flags);
+	}
+	return n;
 }
 
 /* --- posting --------------------------------------------------------------- */
@@ -405,6 +430,7 @@ void hermit_rdma_data_start(struct hermit_rdma_data *data)
 	data->heard = ktime_get_ns();
 	data->started = true;
 	spin_unlock_irq(&data->lock);
+	rcu_assign_pointer(data->polled_cq, data->cq);
 	hermit_rdma_data_pump(data);
 }
 
@@ -418,9 +444,11 @@ void hermit_rdma_data_stop(struct hermit_rdma_data *data)
 	spin_lock_irq(&data->lock);
 	data->started = false;
 	spin_unlock_irq(&data->lock);
+	RCU_INIT_POINTER(data->polled_cq, NULL);
+	synchronize_rcu();
 
 	/*
-	 * Nothing is posted any more. When the queue pair is drained the device
+	 * Nothing is posted any more, and nobody polls. When the queue pair is drained the device
 	 * has let go of all pages, and every completion was handled.
 	 */
 	ib_drain_qp(data->cm.id->qp);
@@ -466,6 +494,7 @@ void hermit_rdma_data_stats(struct hermit_rdma_data *data,
 	spin_lock_irqsave(&data->lock, flags);
 	st->doorbells += data->doorbells;
 	st->completions += data->completions;
+	st->polled += data->polled;
 	if (data->started) {
 		st->connections++;
 		st->inflight += data->depth - data->nr_free;

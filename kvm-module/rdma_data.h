@@ -6,7 +6,8 @@
  * outlives the connections that it has one after the other.
  *
  * create, open, start, stop and destroy exclude each other; they are process
- * context and may sleep. pump, check and stats are for any context, any time.
+ * context and may sleep. pump, poll, check and stats are for any context, any
+ * time.
  */
 #include <linux/list.h>
 #include <linux/types.h>
@@ -46,6 +47,9 @@ void hermit_rdma_data_stop(struct hermit_rdma_data *data);
 
 /* Post queued ios while there is room. False if it is not started. */
 bool hermit_rdma_data_pump(struct hermit_rdma_data *data);
+
+/* Handle completions that there are, some at most; returns how many. */
+int hermit_rdma_data_poll(struct hermit_rdma_data *data);
 
 /* Broken, too, if an io waits longer than @deadline_ns. */
 void hermit_rdma_data_check(struct hermit_rdma_data *data, u64 deadline_ns,

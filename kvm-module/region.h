@@ -455,6 +455,8 @@ void hermit_req_exit(void);
 int hermit_req_submit(struct hermit_region *r, struct hermit_req *req);
 /* The same for several, which complete with -ECANCELED then. */
 void hermit_req_submit_list(struct hermit_region *r, struct list_head *ios);
+/* Handle completions of the link at once, if it knows how; does not sleep. */
+void hermit_req_poll(struct hermit_region *r);
 void hermit_req_finish(struct hermit_req *req);
 
 /* unmap.c: take pages out of all page tables */

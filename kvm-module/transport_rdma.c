@@ -489,6 +489,15 @@ static void rdma_submit_one(struct hermit_link *base, struct hermit_io *io)
 	rdma_submit(base, &ios);
 }
 
+/* What the caller posted is on the queue pair of its processor, most likely. */
+static int rdma_poll(struct hermit_link *base)
+{
+	struct hermit_rdma_link *link = link_to_rdma(base);
+	unsigned int nr = READ_ONCE(link->nr_open);
+
+	return nr ? hermit_rdma_data_poll(link->data[raw_smp_processor_id() % nr]) : 0;
+}
+
 static void rdma_stats(struct hermit_link *base, struct hermit_server_stats *st)
 {
 	struct hermit_rdma_link *link = link_to_rdma(base);
@@ -515,6 +524,7 @@ const struct hermit_transport_ops hermit_transport_rdma = {
 	.connect = rdma_connect_link,
 	.submit = rdma_submit,
 	.submit_one = rdma_submit_one,
+	.poll = rdma_poll,
 	.stats = rdma_stats,
 	.close = rdma_close,
 };

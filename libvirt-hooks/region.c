@@ -228,9 +228,10 @@ server_to_json (const struct hermit_server_stats *s)
     json_object_set_new (j, "local-pool", pool_to_json (s));
   if (g_str_has_prefix (address, "rdma:"))
     json_object_set_new (j, "rdma",
-                         json_pack ("{s:o, s:o}", "doorbells",
+                         json_pack ("{s:o, s:o, s:o}", "doorbells",
                                     integer (s->doorbells), "completions",
-                                    integer (s->completions)));
+                                    integer (s->completions), "polled",
+                                    integer (s->polled)));
   return j;
 }
 

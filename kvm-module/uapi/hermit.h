@@ -106,6 +106,7 @@ struct hermit_server_stats {
 	/* "rdma:" only: what moved the pages, without connecting and control */
 	__u64 doorbells;		/* chains of work requests posted */
 	__u64 completions;		/* work completions handled */
+	__u64 polled;			/* of these, by who waited for a page */
 };
 
 struct hermit_stats {

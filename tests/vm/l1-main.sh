@@ -57,10 +57,30 @@ if [ "$SHELL_MODE" = 1 ]; then
 	power_off
 fi
 
+# What each thread of a program, and of ours in the kernel, waits for: left in
+# /out/stacks by a test that failed, or that will be ended for its time.
+stacks()
+{
+	local t
+	cut -d' ' -f1 /proc/uptime
+	for t in /proc/[0-9]*/task/[0-9]*; do
+		readlink "$t/exe" > /dev/null || grep -q '^hermit' "$t/comm" || continue
+		echo "== ${t#/proc/} $(cat "$t/comm") $(sed -n 's/^State:[[:space:]]*//p' "$t/status") $(cut -d' ' -f1 "$t/syscall")"
+		cat "$t/stack"
+	done
+}
+if [ -z "$ICOUNT" ] && [ "$LIMIT" -gt 60 ]; then
+	( sleep $((LIMIT - 30)); stacks > /out/stacks 2> /dev/null ) &
+fi
+
 cd /run
 # The test is a child, so whatever it does to itself a verdict follows.
 bash /src/tests/vm/l1-test.sh > /out/log 2>&1 < /dev/null
 rc=$?
+case $rc in
+0|77) ;;
+*) stacks > /out/stacks 2> /dev/null ;;
+esac
 reason=$(tail -n 1 /out/reason 2>/dev/null)
 # see tests/vm/run: a failure that began with the reset of a guest
 if [ $rc != 0 ] && [ -e /out/reset ]; then

@@ -22,6 +22,12 @@ wait_for 30 server_is p reconnecting
 sleep 3
 mend_rdma
 wait_for 30 server_is p up
+# who waits looks for the answer itself
+qmp p '{"execute":"qom-set","arguments":{"path":"/objects/ram0","property":"wait","value":"spin"}}' > /dev/null
+polled() { [ "$(fields p servers.0.rdma.polled)" -gt 0 ]; }
+wait_for 30 polled
+sample p 10
+note "completions: $(fields p servers.0.rdma.completions servers.0.rdma.polled | sed 's/ /, polled /')"
 sample p $((SECONDS_OF_LOAD + 200))
 curl -s http://127.0.0.1:9000/metrics > /out/metrics
 note "evictions $(evictions_seen p), $(report p | tail -n 2 | head -n 1)"

@@ -153,6 +153,12 @@ static HermitServerInfoList *hermit_servers(const struct hermit_stats *st,
         if (strstart(info->address, "local:", NULL)) {
             info->local_pool = hermit_local_pool(s, page);
         }
+        if (strstart(info->address, "rdma:", NULL)) {
+            info->rdma = g_new0(HermitRdmaInfo, 1);
+            info->rdma->doorbells = s->doorbells;
+            info->rdma->completions = s->completions;
+            info->rdma->polled = s->polled;
+        }
         QAPI_LIST_APPEND(tail, info);
     }
     return list;

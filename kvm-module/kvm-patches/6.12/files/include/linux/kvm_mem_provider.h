@@ -47,6 +47,9 @@ struct kvm_mp_wait {
 	const struct kvm_mem_provider_ops *ops;
 	void *obj;			/* the provider's */
 	bool parked;			/* sleep before the next entry */
+	bool again;			/* then map gpa, the guest has faulted */
+	gpa_t gpa;
+	u64 error_code;
 };
 
 /*
@@ -177,6 +180,7 @@ int kvm_mp_wait_page(struct kvm_vcpu *vcpu, struct kvm_mp_binding *b,
 		     unsigned long idx, unsigned int flags);
 int kvm_mp_park(struct kvm_vcpu *vcpu);
 int kvm_mp_park_running(struct kvm_vcpu *vcpu);
+void kvm_arch_mp_page_ready(struct kvm_vcpu *vcpu);
 bool kvm_mp_async_begin(struct kvm_vcpu *vcpu, struct kvm_async_pf *apf);
 bool kvm_mp_async_end(struct kvm_async_pf *apf);
 void kvm_mp_vcpu_destroy(struct kvm_vcpu *vcpu);

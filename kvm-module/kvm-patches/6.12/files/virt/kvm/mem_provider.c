@@ -185,9 +185,8 @@ int kvm_mp_wait_page(struct kvm_vcpu *vcpu, struct kvm_mp_binding *b,
 
 /*
  * Sleep in the vCPU's wait, if there is one. kvm->srcu is not held, and the
- * memslot may be gone. Whatever the outcome the vCPU tries its access again
- * next, even if it is run again after a signal: it may have other things to do
- * by then.
+ * memslot may be gone. After a signal the vCPU tries its access again when it
+ * is run again, by entering the guest: it may have other things to do by then.
  */
 int kvm_mp_park(struct kvm_vcpu *vcpu)
 {
@@ -211,6 +210,8 @@ int kvm_mp_park_running(struct kvm_vcpu *vcpu)
 
 	if (r)
 		kvm_handle_signal_exit(vcpu);
+	else
+		kvm_arch_mp_page_ready(vcpu);
 	return r;
 }
 

@@ -100,6 +100,43 @@ static bool kvm_mp_async_pf_pending(struct kvm_vcpu *vcpu,
 	return true;
 }
 
+/*
+ * The vCPU will sleep for the page: what kvm_arch_mp_page_ready() has to know.
+ * Not for shadow pages, whose guest page tables may be others by then.
+ */
+static void kvm_mp_remember(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	struct kvm_mp_wait *wait = &vcpu->mp_wait;
+
+	wait->again = !fault->prefetch && vcpu->arch.mmu->root_role.direct;
+	wait->gpa = fault->addr;
+	wait->error_code = fault->error_code;
+}
+
+/*
+ * The page that the vCPU slept for is there, most likely: map it, which saves
+ * an entry of the guest and its second fault. The vCPU was not run since its
+ * exit, so this is the fault it would have; as in kvm_arch_async_page_ready(),
+ * all but success is left to the guest's own.
+ */
+void kvm_arch_mp_page_ready(struct kvm_vcpu *vcpu)
+{
+	struct kvm_mp_wait *wait = &vcpu->mp_wait;
+
+	if (!wait->again)
+		return;
+
+	wait->again = false;
+	if (unlikely(kvm_mmu_reload(vcpu)))
+		return;
+
+	if (kvm_mmu_do_page_fault(vcpu, wait->gpa, wait->error_code, false,
+				  NULL, NULL) == RET_PF_FIXED)
+		vcpu->stat.pf_fixed++;
+	/* If it is gone again enter the guest first: there may be interrupts. */
+	wait->parked = false;
+}
+
 /* RET_PF_CONTINUE with fault->pfn, perhaps an error pfn; RET_PF_RETRY; < 0. */
 int kvm_mp_faultin_pfn(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 {
@@ -161,12 +198,15 @@ int kvm_mp_faultin_pfn(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	case -EINPROGRESS:
 		if (kvm_mp_async_pf(vcpu, fault))
 			return RET_PF_RETRY;
+		fallthrough;
+	case -EBUSY:
+		/* The run loop sleeps in vcpu->mp_wait. */
+		kvm_mp_remember(vcpu, fault);
 		return again;
 	default:
 		/*
-		 * -EBUSY: the run loop sleeps in vcpu->mp_wait. -ENOMEM, -EIO:
-		 * the page exists, so never fail the guest; the run loop sees
-		 * to signals.
+		 * -ENOMEM, -EIO: the page exists, so never fail the guest; the
+		 * run loop sees to signals.
 		 */
 		return again;
 	}
