@@ -54,14 +54,6 @@ void hermit_req_exit(void)
 	kmem_cache_destroy(req_cache);
 }
 
-/* The clocks of two CPUs differ a little: never below 0. */
-static u64 ns_since(u64 then)
-{
-	u64 now = local_clock();
-
-	return now > then ? now - then : 0;
-}
-
 /* One reference, the wire's. */
 struct hermit_req *hermit_req_alloc(struct hermit_region *r, gfp_t gfp)
 {
@@ -99,7 +91,6 @@ void hermit_req_finish(struct hermit_req *req)
 	struct hermit_region *r = req->region;
 
 	req->status = req->io.status;
-	req->finished = local_clock();
 	smp_store_release(&req->done, true);
 	if (wq_has_sleeper(&req->wq))
 		wake_up_all(&req->wq);
@@ -156,10 +147,8 @@ void hermit_req_submit_list(struct hermit_region *r, struct list_head *ios)
 	}
 }
 
-void hermit_fault_account(struct hermit_region *r, u64 idx, u64 since)
+void hermit_fault_account(struct hermit_region *r, u64 idx, u64 ns)
 {
-	u64 ns = ns_since(since);
-
 	this_cpu_inc(r->stats->hist[min_t(unsigned int, ns ? ilog2(ns) : 0,
 					  HERMIT_HIST_BUCKETS - 1)]);
 	trace_hermit_fault(r, idx, ns);
@@ -213,14 +202,16 @@ static void fault_read_done(struct hermit_io *io)
 	struct page *page = io->page;
 	u64 new;
 
+	req->finished = local_clock();
 	hermit_count(r, HERMIT_C_INFLIGHT, -1);
 	io->page = NULL;
 	if (!io->status) {
 		fault_install(r, req->idx, req->word, page,
 			      req->prefetch ? HERMIT_W_PREFETCHED : 0);
-		WRITE_ONCE(r->progress, ktime_get_ns());
+		WRITE_ONCE(r->progress, ktime_get_coarse_ns());
 		if (!req->prefetch)
-			hermit_wait_done(&r->wait, ns_since(req->posted));
+			hermit_wait_done(&r->wait,
+					 hermit_ns(req->posted, req->finished));
 	} else {
 		hermit_count(r, HERMIT_C_READ_ERRORS, 1);
 		hermit_page_put(r, page);
@@ -274,7 +265,7 @@ static int fault_fetch_sync(struct hermit_region *r, u64 idx, u64 w)
 		return -EIO;
 	}
 	fault_install(r, idx, w, page, 0);
-	hermit_fault_account(r, idx, since);
+	hermit_fault_account(r, idx, hermit_ns(since, local_clock()));
 	return 0;
 }
 
@@ -411,7 +402,7 @@ static enum hermit_wait_kind fault_no_page(struct hermit_region *r)
 
 static struct hermit_req *fault_read_alloc(struct hermit_region *r, u64 idx,
 					   u64 word, struct page *page,
-					   gfp_t gfp)
+					   u64 now, gfp_t gfp)
 {
 	struct hermit_req *req = hermit_req_alloc(r, gfp);
 
@@ -419,7 +410,7 @@ static struct hermit_req *fault_read_alloc(struct hermit_region *r, u64 idx,
 		return NULL;
 	req->idx = idx;
 	req->word = word;
-	req->posted = local_clock();
+	req->posted = now;
 	req->io.op = HERMIT_IO_READ;
 	req->io.page = page;
 	req->io.offset = idx << PAGE_SHIFT;
@@ -430,7 +421,7 @@ static struct hermit_req *fault_read_alloc(struct hermit_region *r, u64 idx,
 
 /* Post the read of a REMOTE page. */
 static void fault_post(struct hermit_region *r, u64 idx, atomic64_t *word,
-		       unsigned int flags, struct hermit_waiter *w)
+		       unsigned int flags, u64 now, struct hermit_waiter *w)
 {
 	struct hermit_req *req;
 	struct page *page;
@@ -441,7 +432,7 @@ static void fault_post(struct hermit_region *r, u64 idx, atomic64_t *word,
 		w->kind = fault_no_page(r);
 		return;
 	}
-	req = fault_read_alloc(r, idx, expected, page,
+	req = fault_read_alloc(r, idx, expected, page, now,
 			       GFP_KERNEL | __GFP_NORETRY);
 	if (!req) {
 		hermit_page_put(r, page);
@@ -490,6 +481,7 @@ void hermit_fault_prefetch(struct hermit_region *r, u64 idx,
 	long hits, misses;
 	LIST_HEAD(ios);
 	s64 stride;
+	u64 now;
 
 	if (!max)
 		return;
@@ -504,6 +496,9 @@ void hermit_fault_prefetch(struct hermit_region *r, u64 idx,
 		s->faults = 0;
 	}
 	n = min(hermit_prefetch_fault(&s->p, idx, r->npages, &stride), max);
+	if (!n)
+		return;
+	now = local_clock();
 	for (i = 1; i <= n && hermit_room(r) > PREFETCH_RESERVE; i++) {
 		u64 ahead = idx + (s64)i * stride, w, fetching;
 		atomic64_t *word = hermit_word(r, ahead);
@@ -520,7 +515,7 @@ void hermit_fault_prefetch(struct hermit_region *r, u64 idx,
 		page = hermit_page_get(r);
 		if (!page)
 			break;
-		req = fault_read_alloc(r, ahead, fetching, page,
+		req = fault_read_alloc(r, ahead, fetching, page, now,
 				       GFP_NOWAIT | __GFP_NOWARN);
 		if (!req) {
 			hermit_page_put(r, page);
@@ -570,6 +565,7 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 {
 	atomic64_t *word;
 	bool failed = false;
+	u64 now;
 
 	w->posted = false;
 	if (w->req) {
@@ -587,8 +583,9 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 		hermit_region_get(r);
 		w->region = r;
 	}
+	now = local_clock();
 	if (w->idx != idx || !w->since)
-		w->since = local_clock();
+		w->since = now;
 	w->idx = idx;
 	w->kind = HERMIT_WAIT_BACKOFF;
 	word = hermit_word_alloc(r, idx);
@@ -615,7 +612,7 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 			w->kind = hermit_room(r) > 0 ? HERMIT_WAIT_NONE :
 						       HERMIT_WAIT_ROOM;
 		else
-			fault_post(r, idx, word, flags, w);
+			fault_post(r, idx, word, flags, now, w);
 		return;
 	default:
 		w->kind = HERMIT_WAIT_NONE;
@@ -640,14 +637,37 @@ static bool wait_over(struct hermit_waiter *w)
 	}
 }
 
+/*
+ * A stall counts from when the first of those who wait now began. Who gives up
+ * and soon waits again, as naps do and a vCPU that is kicked, did not begin anew.
+ */
+void hermit_wait_enter(struct hermit_region *r)
+{
+	u64 now;
+
+	if (atomic_inc_return(&r->waiters) != 1)
+		return;
+	now = ktime_get_coarse_ns();
+	if (now - READ_ONCE(r->gave_up) > NSEC_PER_SEC)
+		WRITE_ONCE(r->stall_since, now);
+}
+
+void hermit_wait_leave(struct hermit_region *r, bool served)
+{
+	WRITE_ONCE(r->gave_up, served ? 0 : ktime_get_coarse_ns());
+	atomic_dec(&r->waiters);
+}
+
 int hermit_fault_wait(struct hermit_waiter *w, unsigned int state, long timeout)
 {
 	struct hermit_region *r = w->region;
-	u64 begin = ktime_get_ns();
 	wait_queue_head_t *wq = NULL;
 	DEFINE_WAIT(wait);
+	bool served = false;
 	int ret = 0;
 
+	w->began = local_clock();
+	w->ended = w->began;
 	switch (w->kind) {
 	case HERMIT_WAIT_NONE:
 		return 0;
@@ -668,8 +688,7 @@ int hermit_fault_wait(struct hermit_waiter *w, unsigned int state, long timeout)
 		break;
 	}
 
-	if (atomic_inc_return(&r->waiters) == 1)
-		WRITE_ONCE(r->stall_since, begin);
+	hermit_wait_enter(r);
 	if (w->kind == HERMIT_WAIT_ROOM) {
 		atomic_inc(&r->room_waiters);
 		hermit_reclaim_kick(r);
@@ -679,7 +698,8 @@ int hermit_fault_wait(struct hermit_waiter *w, unsigned int state, long timeout)
 			prepare_to_wait(wq, &wait, state);
 		else
 			set_current_state(state);
-		if (wait_over(w))
+		served = wait_over(w);
+		if (served)
 			break;
 		if (signal_pending_state(state, current)) {
 			ret = -EINTR;
@@ -698,10 +718,12 @@ int hermit_fault_wait(struct hermit_waiter *w, unsigned int state, long timeout)
 		__set_current_state(TASK_RUNNING);
 	if (w->kind == HERMIT_WAIT_ROOM)
 		atomic_dec(&r->room_waiters);
-	else if (w->kind == HERMIT_WAIT_REQ && !ret)
-		hermit_wait_parked(&r->wait, ns_since(w->req->finished));
-	atomic_dec(&r->waiters);
-	hermit_count(r, HERMIT_C_STALL_NS, ktime_get_ns() - begin);
+	hermit_wait_leave(r, served);
+	w->ended = local_clock();
+	if (w->kind == HERMIT_WAIT_REQ && !ret)
+		hermit_wait_parked(&r->wait,
+				   hermit_ns(w->req->finished, w->ended));
+	hermit_count(r, HERMIT_C_STALL_NS, hermit_ns(w->began, w->ended));
 	return ret;
 }
 
@@ -709,6 +731,7 @@ static void fault_peek_done(struct hermit_io *io)
 {
 	struct hermit_req *req = container_of(io, struct hermit_req, io);
 
+	req->finished = local_clock();
 	hermit_count(req->region, HERMIT_C_INFLIGHT, -1);
 	hermit_req_finish(req);
 }

@@ -116,7 +116,7 @@ static vm_fault_t hermit_vm_fault(struct vm_fault *vmf)
 			file = get_file(vmf->vma->vm_file);
 			release_fault_lock(vmf);
 			hermit_fault_wait(&w, state, MAX_SCHEDULE_TIMEOUT);
-			hermit_fault_account(r, idx, since);
+			hermit_fault_account(r, idx, hermit_ns(since, w.ended));
 			hermit_fault_drop(&w);
 			fput(file);
 			return VM_FAULT_RETRY | VM_FAULT_MAJOR;

@@ -229,19 +229,21 @@ struct provider_vcpu {
 /* True if the read came while we spun for it. */
 static bool provider_spin(struct hermit_region *r, struct provider_vcpu *v)
 {
-	u64 begin = local_clock(), now = begin, end = hermit_fault_spin(r);
+	u64 budget = hermit_fault_spin(r);
+	struct hermit_waiter *w = &v->w;
 
-	if (!end)
-		return smp_load_acquire(&v->w.req->done);
-	end += begin;
-	while (!smp_load_acquire(&v->w.req->done) && !need_resched() &&
-	       now < end) {
+	if (!budget)
+		return smp_load_acquire(&w->req->done);
+	w->began = local_clock();
+	w->ended = w->began;
+	while (!smp_load_acquire(&w->req->done) && !need_resched() &&
+	       hermit_ns(w->began, w->ended) < budget) {
 		hermit_req_poll(r);
 		cpu_relax();
-		now = local_clock();
+		w->ended = local_clock();
 	}
-	hermit_vcpu_waited(&v->who, now > begin ? now - begin : 0);
-	return smp_load_acquire(&v->w.req->done);
+	hermit_vcpu_waited(&v->who, hermit_ns(w->began, w->ended));
+	return smp_load_acquire(&w->req->done);
 }
 
 int hermit_provider_wait_page(struct hermit_binding *b, unsigned long idx,
@@ -270,7 +272,7 @@ int hermit_provider_wait_page(struct hermit_binding *b, unsigned long idx,
 		hermit_fault_prefetch(r, w->idx, &v->stream);
 	if (w->kind == HERMIT_WAIT_REQ && provider_spin(r, v)) {
 		hermit_count(r, HERMIT_C_SPUN, 1);
-		hermit_fault_account(r, w->idx, w->since);
+		hermit_fault_account(r, w->idx, hermit_ns(w->since, local_clock()));
 		w->since = 0;
 		return 0;
 	}
@@ -284,19 +286,18 @@ int hermit_provider_park(void **wait)
 {
 	struct provider_vcpu *v = *wait;
 	struct hermit_waiter *w = &v->w;
-	u64 begin;
 	int ret;
 
 	if (!v || !w->region)
 		return 0;
 	hermit_count(w->region, HERMIT_C_PARKED, 1);
-	begin = ktime_get_ns();
 	ret = hermit_fault_wait(w, TASK_INTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT);
-	hermit_vcpu_waited(&v->who, ktime_get_ns() - begin);
+	hermit_vcpu_waited(&v->who, hermit_ns(w->began, w->ended));
 	if (ret)
 		return ret;
 	if (w->kind == HERMIT_WAIT_REQ && w->since) {
-		hermit_fault_account(w->region, w->idx, w->since);
+		hermit_fault_account(w->region, w->idx,
+				     hermit_ns(w->since, w->ended));
 		w->since = 0;
 	}
 	/*
@@ -318,8 +319,8 @@ static int provider_async_wake(struct wait_queue_entry *entry,
 	struct hermit_region *r = req->region;
 
 	list_del_init(&entry->entry);
-	atomic_dec(&r->waiters);
-	hermit_fault_account(r, req->idx, req->posted);
+	hermit_wait_leave(r, true);
+	hermit_fault_account(r, req->idx, hermit_ns(req->posted, req->finished));
 	/* A fault that parks sees the error, and backs off. */
 	if (req->status)
 		WRITE_ONCE(r->async_pause, jiffies + HZ);
@@ -341,8 +342,7 @@ bool hermit_provider_begin_async(void **wait, struct hermit_async *a,
 	a->req = req;
 	a->done = done;
 	a->arg = arg;
-	if (atomic_inc_return(&r->waiters) == 1)
-		WRITE_ONCE(r->stall_since, ktime_get_ns());
+	hermit_wait_enter(r);
 	spin_lock_irqsave(&req->wq.lock, flags);
 	__add_wait_queue(&req->wq, &a->entry);
 	/* Pairs with wq_has_sleeper() in hermit_req_finish(). */
@@ -352,7 +352,7 @@ bool hermit_provider_begin_async(void **wait, struct hermit_async *a,
 		__remove_wait_queue(&req->wq, &a->entry);
 	spin_unlock_irqrestore(&req->wq.lock, flags);
 	if (over) {
-		atomic_dec(&r->waiters);
+		hermit_wait_leave(r, true);
 		return false;
 	}
 	hermit_count(r, HERMIT_C_ASYNC, 1);
@@ -378,7 +378,7 @@ bool hermit_provider_end_async(struct hermit_async *a)
 		__remove_wait_queue(&req->wq, &a->entry);
 	spin_unlock_irqrestore(&req->wq.lock, flags);
 	if (queued)
-		atomic_dec(&req->region->waiters);
+		hermit_wait_leave(req->region, false);
 	hermit_req_put(req);
 	return queued;
 }

@@ -27,9 +27,9 @@
  */
 #include <linux/err.h>
 #include <linux/jiffies.h>
-#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/clock.h>
 #include <linux/slab.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_cm.h>
@@ -52,7 +52,7 @@ struct slot {
 	struct hermit_rdma_data *data;
 	struct hermit_io *io;		/* NULL: not posted */
 	u64 dma;
-	u64 posted;
+	u64 posted;			/* ns, local_clock() */
 	struct ib_sge sge;
 	struct ib_rdma_wr wr;
 	struct slot *head;		/* of the chain, if signalled; else NULL */
@@ -124,7 +124,7 @@ static void on_completion(struct ib_cq *cq, struct ib_wc *wc)
 	struct slot *last = container_of(wc->wr_cqe, struct slot, cqe), *s;
 	struct hermit_rdma_data *data = last->data;
 	struct slot *head = last->head;
-	u64 now = ktime_get_ns(), rtt = 0;
+	u64 now = local_clock(), rtt = 0;
 	unsigned int n = 0;
 	unsigned long flags;
 	LIST_HEAD(ios);
@@ -138,7 +138,7 @@ static void on_completion(struct ib_cq *cq, struct ib_wc *wc)
 		struct hermit_io *io = slot_finish(s);
 
 		if (io->op == HERMIT_IO_READ)
-			rtt = max(now - s->posted, 1ULL);
+			rtt = now > s->posted ? now - s->posted : 1;
 		list_add_tail(&io->node, &ios);
 		n++;
 		if (s == last)
@@ -211,7 +211,6 @@ static struct slot *slot_fill(struct hermit_rdma_data *data,
 	} else {
 		s->wr.wr.opcode = IB_WR_RDMA_WRITE;
 	}
-	t->io->posted = now;
 	return s;
 }
 
@@ -219,7 +218,7 @@ static struct slot *slot_fill(struct hermit_rdma_data *data,
 static unsigned int post(struct hermit_rdma_data *data, unsigned int n)
 {
 	struct slot *head = NULL, *last = NULL;
-	u64 now = ktime_get_ns();
+	u64 now = local_clock();
 	unsigned int i;
 	int ret;
 
@@ -427,7 +426,7 @@ err_close:
 void hermit_rdma_data_start(struct hermit_rdma_data *data)
 {
 	spin_lock_irq(&data->lock);
-	data->heard = ktime_get_ns();
+	data->heard = local_clock();
 	data->started = true;
 	spin_unlock_irq(&data->lock);
 	rcu_assign_pointer(data->polled_cq, data->cq);
@@ -472,13 +471,14 @@ void hermit_rdma_data_check(struct hermit_rdma_data *data, u64 deadline_ns,
 	check->error = data->error;
 	if (!check->broken)
 		check->broken = hermit_rdma_cm_lost(&data->cm);
-	now = ktime_get_ns();
+	now = local_clock();
 	oldest = now;
 	if (data->started && data->nr_free < data->depth)
 		for (i = 0; i < data->depth; i++)
 			if (READ_ONCE(data->slots[i].io))
 				oldest = min(oldest, data->slots[i].posted);
-	since = max(oldest, data->heard);
+	/* The clocks of two CPUs differ a little. */
+	since = min(max(oldest, data->heard), now);
 	if (!check->broken &&
 	    (now - since > deadline_ns ||
 	     now - oldest > DEADLINES_WITH_ANSWERS * deadline_ns))

@@ -228,12 +228,13 @@ struct hermit_region {
 	/* waiting */
 	wait_queue_head_t word_wq[64];	/* by page, for words to change */
 	atomic_t waiters;
-	u64 progress;			/* ns: last time any wait made sense */
+	u64 progress;			/* coarse ns: last time any wait made sense */
 	u64 fault_timeout;		/* ns */
 	bool stalled;			/* the watchdog's, with stall_begun (ns) */
 	u64 stall_begun;
 	struct delayed_work watchdog;
-	u64 stall_since;
+	u64 stall_since;		/* coarse ns */
+	u64 gave_up;			/* coarse ns: the last waiter left, in vain; or 0 */
 	bool unreachable;		/* LIMIT_UNREACHABLE was said */
 	u64 limit_set;			/* ns */
 
@@ -396,12 +397,19 @@ enum hermit_wait_kind {
 	HERMIT_WAIT_BACKOFF,
 };
 
+/* The clocks of two CPUs differ a little: never below 0. */
+static inline u64 hermit_ns(u64 from, u64 to)
+{
+	return to > from ? to - from : 0;
+}
+
 struct hermit_waiter {
 	struct hermit_region *region;	/* a reference, while set */
 	enum hermit_wait_kind kind;
 	u64 idx;
 	u64 word;
-	u64 since;			/* ns: when this fault first waited */
+	/* ns, local_clock(): this fault's first wait; what hermit_fault_wait() took */
+	u64 since, began, ended;
 	bool posted;			/* prepare posted a read */
 	struct hermit_req *req;		/* a reference */
 };
@@ -420,8 +428,14 @@ int hermit_fault_get(struct hermit_region *r, u64 idx, unsigned int flags,
  */
 void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 			  struct hermit_waiter *w);
-/* Sleep as @state until the wait is over or @timeout jiffies: 0, -EINTR, -ETIME. */
+/*
+ * Sleep as @state until the wait is over or @timeout jiffies: 0, -EINTR, -ETIME.
+ * Sets w->began and w->ended.
+ */
 int hermit_fault_wait(struct hermit_waiter *w, unsigned int state, long timeout);
+/* Somebody begins, or ends, to wait; @served: for the better. Any context. */
+void hermit_wait_enter(struct hermit_region *r);
+void hermit_wait_leave(struct hermit_region *r, bool served);
 void hermit_fault_drop(struct hermit_waiter *w);
 /*
  * Post what the faults of one vCPU so far make likely to be wanted next, as
@@ -439,7 +453,7 @@ u64 hermit_fault_spin(struct hermit_region *r);
 /* Is a read worth an async page fault of the guest? */
 bool hermit_fault_long(struct hermit_region *r);
 /* The fault of @idx that began at @since (ns) is over: latency statistics. */
-void hermit_fault_account(struct hermit_region *r, u64 idx, u64 since);
+void hermit_fault_account(struct hermit_region *r, u64 idx, u64 ns);
 /*
  * Read a REMOTE page into a page of its own without installing it: 0 and
  * (*@req)->io.page, freed by hermit_req_put(); -EAGAIN: look at the word

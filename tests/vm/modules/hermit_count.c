@@ -10,7 +10,8 @@
  *	net:DEVICE	in softirq:NET_RX, from a packet of that device on
  *	verbs:NAME	a call into the driver of one of the RDMA devices named
  *			by the parameter `devices`: what a NIC's would do instead
- *	overhead	of counting, as far as it can be told
+ *	overhead	of counting: what is between its two looks at the TSC, and
+ *			what is outside of them, as measured when it is loaded
  *
  * Rows exclude what is on top of them. Interrupts count for whom they
  * interrupted. /sys/kernel/debug/hermit_count/ctl takes "start" (from zero) and
@@ -57,6 +58,7 @@ static struct row *overhead, *many;
 static struct row *stack[MAX_DEPTH];
 static unsigned int depth;		/* of the innermost */
 static u64 last;
+static u64 outside;		/* of an event, before its first and after its last look */
 static unsigned long confused;		/* times that did not nest */
 
 static struct {
@@ -103,7 +105,8 @@ static u64 begin(void)
 {
 	u64 now = rdtsc();
 
-	stack[depth]->ticks += now - last;
+	stack[depth]->ticks += now - last - outside;
+	overhead->ticks += outside;
 	return now;
 }
 
@@ -390,6 +393,32 @@ static void find_tracepoint(struct tracepoint *tp, void *unused)
 			probes[i].tp = tp;
 }
 
+/*
+ * What an event takes from its tracepoint's call to its first look at the TSC,
+ * and from the last to the return. The tracepoint's own part is not in it.
+ */
+static void calibrate(void)
+{
+	void (*volatile enter)(void *data, unsigned int nr) = on_softirq_entry;
+	void (*volatile leave)(void *data, unsigned int nr) = on_softirq_exit;
+	const unsigned int rounds = 1000;
+	unsigned long flags;
+	u64 began, inside;
+	unsigned int i;
+
+	local_irq_save(flags);
+	inside = overhead->ticks;
+	began = rdtsc();
+	for (i = 0; i < rounds; i++) {
+		enter(NULL, 0);
+		leave(NULL, 0);
+	}
+	outside = rdtsc() - began;
+	outside -= overhead->ticks - inside;
+	outside /= 2 * rounds;
+	local_irq_restore(flags);
+}
+
 static void unregister_probes(void)
 {
 	unsigned int i;
@@ -493,6 +522,9 @@ static int __init count_init(void)
 	stack[0] = task_row(current);
 	last = rdtsc();
 
+	calibrate();
+	pr_info("an event takes %llu instructions beside those that are counted\n",
+		outside);
 	ret = register_probes();
 	if (ret)
 		goto err_probes;

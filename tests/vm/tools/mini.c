@@ -11,7 +11,8 @@
  *			is evicted meanwhile
  *	prefault	KVM_PRE_FAULT_MEMORY brings pages, and they fault no more
  *	park		the memory server is stopped (--pause PID): a stalled vCPU
- *			takes signals and keeps nobody from updating memslots
+ *			takes signals and keeps nobody from updating memslots,
+ *			and is told of, also if another began the read
  *	bench		CPU time per page and thread (instructions, under -icount);
  *			with --anon of a cgroup's swap, with --uffd of a
  *			userfaultfd handler
@@ -24,6 +25,8 @@
 #include <errno.h>
 #include <getopt.h>
 #include <linux/kvm.h>
+#include <poll.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -325,6 +328,54 @@ static unsigned long interrupt(struct runner *r, const char *what)
 	return errors + expect(minivm_stat(&vm, 0, "signal_exits") - exits, 1, "signal exits");
 }
 
+static sigjmp_buf away;
+
+static void on_timer(int sig)
+{
+	siglongjmp(away, 1);
+}
+
+/* Have a page's read begun by one who goes away: nobody waits for it then. */
+static uint32_t abandon_read(void)
+{
+	struct sigaction action = { .sa_handler = on_timer };
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2 };
+	struct itimerspec t = { .it_value.tv_nsec = 300 * 1000 * 1000 }, none = { 0 };
+	volatile uint32_t page = vm.npages;
+	timer_t timer;
+
+	sigaction(SIGUSR2, &action, NULL);
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer))
+		die("timer_create: %s", strerror(errno));
+	while (page--) {
+		timer_settime(timer, 0, &t, NULL);
+		if (sigsetjmp(away, 1))
+			break;
+		(void)*(volatile uint8_t *)(vm.pages + page * MINIVM_PAGE);
+		/* it was here */
+		timer_settime(timer, 0, &none, NULL);
+	}
+	timer_delete(timer);
+	if (page > vm.npages)
+		die("no page is on the server");
+	return page;
+}
+
+/* Is there an event of @type within @ms? Those before it are dropped. */
+static bool told(uint32_t type, int ms)
+{
+	struct pollfd p = { .fd = vm.control, .events = POLLIN };
+	struct hermit_event_record e;
+	double end = now() + ms * 1e-3;
+
+	while (now() < end) {
+		if (poll(&p, 1, (end - now()) * 1e3 + 1) > 0 &&
+		    read(vm.control, &e, sizeof(e)) == sizeof(e) && e.type == type)
+			return true;
+	}
+	return false;
+}
+
 static int park(void)
 {
 	struct sigaction alarm_action = { .sa_handler = on_alarm };
@@ -362,8 +413,17 @@ static int park(void)
 	update_memslots(&r);
 	errors += interrupt(&r, "interrupt_prefault");
 
+	/* The only one to wait for a read that another began: a stall as well. */
+	minivm_program(&vm, a, 0, 1);
+	a->next = abandon_read();
+	minivm_reset(&vm, 0, false);
+	told(0, 500);
 	start_runner(&r, false);
-	wait_stalled(&r);
+	errors += expect(told(HERMIT_EVENT_STALL_BEGIN, 30000), true, "told of a stall behind another's read");
+	errors += interrupt(&r, "interrupt_joined");
+
+	start_runner(&r, false);
+	usleep(500 * 1000);
 	kill(server_pid, SIGCONT);
 	pthread_join(r.thread, NULL);
 	alarm(0);
@@ -520,6 +580,7 @@ int main(int argc, char **argv)
 	if (config.spread && cmd->run != bench)
 		die("--spread is for bench");
 	config.dirty_log = cmd->run == dirty_log;
+	config.fault_timeout_ms = cmd->run == park ? 3000 : 0;
 	setvbuf(stdout, NULL, _IOLBF, 0);	/* of what hangs, see how far it came */
 
 	minivm_create(&vm, &config);

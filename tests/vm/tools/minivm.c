@@ -163,6 +163,7 @@ static void create_region(struct minivm *vm)
 		.version = HERMIT_UAPI_VERSION,
 		.region_size = region_size(vm),
 		.limit = vm->config.limit,
+		.fault_timeout_ms = vm->config.fault_timeout_ms,
 		.name = "mini",
 	};
 

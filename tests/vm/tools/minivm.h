@@ -62,6 +62,7 @@ struct minivm_config {
 	unsigned int spread;
 	const char *server;	/* NULL: local pool */
 	unsigned int vcpus;
+	uint32_t fault_timeout_ms;	/* 0: the default */
 	bool anonymous;		/* no hermit region */
 	bool smm;		/* the pages in both address spaces */
 	bool dirty_log;
