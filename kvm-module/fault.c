@@ -16,6 +16,7 @@
  * The request, not the waiter, owns the page it fills: an interrupted waiter
  * drops its reference, and the request installs when it completes.
  */
+#include <linux/hash.h>
 #include <linux/highmem.h>
 #include <linux/mempool.h>
 #include <linux/sched/clock.h>
@@ -532,6 +533,21 @@ void hermit_fault_prefetch(struct hermit_region *r, u64 idx,
 	}
 	if (!list_empty(&ios))
 		hermit_req_submit_list(r, &ios);
+}
+
+void hermit_fault_prefetch_host(struct hermit_region *r, u64 idx)
+{
+	struct hermit_host_stream *h =
+		&r->host[hash_32(current->pid, HERMIT_HOST_STREAMS_SHIFT)];
+
+	if (!mutex_trylock(&h->lock))
+		return;
+	if (h->who != current->pid) {
+		h->who = current->pid;
+		hermit_prefetch_init(&h->stream.p);
+	}
+	hermit_fault_prefetch(r, idx, &h->stream);
+	mutex_unlock(&h->lock);
 }
 
 u64 hermit_fault_spin(struct hermit_region *r)

@@ -102,6 +102,8 @@ static vm_fault_t hermit_vm_fault(struct vm_fault *vmf)
 			hermit_count(r, HERMIT_C_FAULTS_HOST, 1);
 		}
 		hermit_fault_prepare(r, idx, HERMIT_FAULT_HOST, &w);
+		if (w.posted)
+			hermit_fault_prefetch_host(r, idx);
 		if ((flags & FAULT_FLAG_ALLOW_RETRY) &&
 		    (flags & FAULT_FLAG_RETRY_NOWAIT)) {
 			hermit_fault_drop(&w);

@@ -187,6 +187,8 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 	init_waitqueue_head(&r->write_wq);
 	for (i = 0; i < ARRAY_SIZE(r->word_wq); i++)
 		init_waitqueue_head(&r->word_wq[i]);
+	for (i = 0; i < ARRAY_SIZE(r->host); i++)
+		mutex_init(&r->host[i].lock);
 	spin_lock_init(&r->events.lock);
 	hermit_policy_init(r, threads);
 	init_waitqueue_head(&r->events.wq);

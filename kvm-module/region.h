@@ -162,6 +162,26 @@ struct hermit_idle {
 	u32 shown[HERMIT_IDLE_BUCKETS];	/* of the last one */
 };
 
+/* The faults of one vCPU or thread, for reading ahead. */
+struct hermit_stream {
+	struct hermit_prefetch p;
+	unsigned int faults;		/* since p last heard what became of it all */
+	long hits, misses;		/* the region's, as of then */
+};
+
+/*
+ * Host threads share these by their number: QEMU's, vhost's, and without the
+ * EPT hook all vCPUs. Only ever trylocked: a lost fault is a lost vote.
+ */
+#define HERMIT_HOST_STREAMS_SHIFT 4
+#define HERMIT_HOST_STREAMS	(1 << HERMIT_HOST_STREAMS_SHIFT)
+
+struct hermit_host_stream {
+	struct mutex lock;
+	pid_t who;			/* that the stream is of */
+	struct hermit_stream stream;
+};
+
 struct hermit_region {
 	struct kref ref;
 	struct list_head node;		/* in the registry */
@@ -237,6 +257,8 @@ struct hermit_region {
 	u64 gave_up;			/* coarse ns: the last waiter left, in vain; or 0 */
 	bool unreachable;		/* LIMIT_UNREACHABLE was said */
 	u64 limit_set;			/* ns */
+
+	struct hermit_host_stream host[HERMIT_HOST_STREAMS];
 
 	struct hermit_idle idle;
 	struct hermit_events events;
@@ -438,16 +460,14 @@ void hermit_wait_enter(struct hermit_region *r);
 void hermit_wait_leave(struct hermit_region *r, bool served);
 void hermit_fault_drop(struct hermit_waiter *w);
 /*
- * Post what the faults of one vCPU so far make likely to be wanted next, as
- * far as there is room to spare. After the demand read; does not sleep for I/O.
+ * Post what the faults of one vCPU or thread so far make likely to be wanted
+ * next, as far as there is room to spare. After the demand read; does not sleep
+ * for I/O.
  */
-struct hermit_stream {
-	struct hermit_prefetch p;
-	unsigned int faults;		/* since p last heard what became of it all */
-	long hits, misses;		/* the region's, as of then */
-};
 void hermit_fault_prefetch(struct hermit_region *r, u64 idx,
 			   struct hermit_stream *s);
+/* The same for a fault of the calling host thread. */
+void hermit_fault_prefetch_host(struct hermit_region *r, u64 idx);
 /* How long a guest's fault should spin for its read, in ns. */
 u64 hermit_fault_spin(struct hermit_region *r);
 /* Is a read worth an async page fault of the guest? */
