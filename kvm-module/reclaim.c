@@ -22,6 +22,7 @@
 
 /* Words that one step of the clock hand takes, and asks the EPT about. */
 #define SCAN_STEP	64
+#define CHUNK_STEPS	(HERMIT_CHUNK_PAGES / SCAN_STEP)
 /* After so many words without a full batch, age does not protect any more. */
 #define SCAN_HARD	8192
 /* Give up a scan here; a region of less is scanned about twice. */
@@ -134,15 +135,22 @@ static void reclaim_scan_step(struct hermit_region *r, u64 start, bool hard,
 
 static void reclaim_select(struct hermit_region *r, struct reclaim_batch *b)
 {
-	u64 scanned = 0, start, steps = DIV_ROUND_UP(r->npages, SCAN_STEP), s;
+	u64 scanned = 0, steps = DIV_ROUND_UP(r->npages, SCAN_STEP), s;
 	bool hard = false;
 
-	/* A region of mostly untouched chunks is walked by leaps below. */
 	for (s = 0; s < 3 * steps && b->nr < b->max; s++) {
-		start = (u64)(atomic64_inc_return(&r->hand) % steps) * SCAN_STEP;
-		if (!hermit_word(r, start))
+		u64 hand = atomic64_inc_return(&r->hand), step = hand % steps;
+
+		if (!hermit_word(r, step * SCAN_STEP)) {
+			/* Over the rest of an untouched chunk, and of the region. */
+			u64 leap = min_t(u64, CHUNK_STEPS - 1 - step % CHUNK_STEPS,
+					 steps - 1 - step);
+
+			if (atomic64_cmpxchg(&r->hand, hand, hand + leap) == hand)
+				s += leap;
 			continue;
-		reclaim_scan_step(r, start, hard, b);
+		}
+		reclaim_scan_step(r, step * SCAN_STEP, hard, b);
 		scanned += SCAN_STEP;
 		b->scanned = scanned;
 		hard = scanned >= SCAN_HARD || s > 2 * steps;

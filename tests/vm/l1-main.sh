@@ -6,6 +6,7 @@ mkdir -p /run /dev/shm /dev/pts
 mount -t tmpfs -o mode=755 run /run
 mount -t tmpfs shm /dev/shm
 mount -t devpts devpts /dev/pts
+ln -sfn /proc/self/fd /dev/fd
 mount -t tmpfs tmp /tmp
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t debugfs debugfs /sys/kernel/debug

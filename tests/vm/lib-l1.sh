@@ -28,7 +28,7 @@ wait_for()
 	end=$(($(cut -d. -f1 /proc/uptime) + seconds))
 	until "$@" >/dev/null 2>&1; do
 		tries=$((tries + 1))
-		if [ "$(cut -d. -f1 /proc/uptime)" -ge $end ] && [ $tries -ge $((seconds * 4)) ]; then
+		if [ "$(cut -d. -f1 /proc/uptime)" -ge $end ] && [ $tries -ge $((ICOUNT ? seconds * 4 : 1)) ]; then
 			fail "waited $seconds s for: $*"
 		fi
 		sleep 0.2
