@@ -66,7 +66,8 @@ systemctl()
 	  set -a
 	  [ ! -e /etc/default/$unit ] || . /etc/default/$unit
 	  # the port is taken by the one in the foreground
-	  HERMIT_MEMSERVER_OPTIONS=${HERMIT_MEMSERVER_OPTIONS/7471/7470}
+	  options=${HERMIT_MEMSERVER_OPTIONS:-}
+	  HERMIT_MEMSERVER_OPTIONS=${options/7471/7470}
 	  eval "exec $(sed -n 's/^ExecStart=//p' $file)" ) > /out/$unit.log 2>&1 &
 	echo $! > $W/$unit.unit
 }
@@ -150,7 +151,7 @@ run()
 
 	case $cmd in
 	# what is built by tests/all, and there already
-	'meson setup build && meson install -C build') cp -a /hermit/build/userland/root/. / ;;
+	'meson setup build && meson install -C build') cp -a --remove-destination /hermit/build/userland/root/. / ;;
 	'tests/deps apt kernel') ls /hermit/kernel/6.12*/ok ;;
 	kvm-module/build) ls /hermit/build/modules/6.12*/{kvm,hermit,hermit-kvm,hermit-rdma}.ko ;;
 	qemu-patches/build) ls /hermit/build/qemu/bin/qemu-system-x86_64 ;;
