@@ -28,7 +28,6 @@
 #include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
-#include <linux/rcupdate.h>
 #include <linux/sched/clock.h>
 #include <linux/slab.h>
 #include <rdma/ib_verbs.h>
@@ -68,7 +67,6 @@ struct hermit_rdma_data {
 	/* set by open */
 	struct hermit_rdma_cm cm;
 	struct ib_cq *cq;
-	struct ib_cq __rcu *polled_cq;	/* while it is started */
 	u32 lkey;
 	unsigned int depth, reserve;
 
@@ -160,15 +158,9 @@ static void on_completion(struct ib_cq *cq, struct ib_wc *wc)
 
 int hermit_rdma_data_poll(struct hermit_rdma_data *data)
 {
-	struct ib_cq *cq;
+	int n = ib_process_cq_direct(data->cq, POLL_BUDGET);
 	unsigned long flags;
-	int n = 0;
 
-	rcu_read_lock();
-	cq = rcu_dereference(data->polled_cq);
-	if (cq)
-		n = ib_process_cq_direct(cq, POLL_BUDGET);
-	rcu_read_unlock();
 	if (n) {
 		spin_lock_irqsave(&data->lock, flags);
 		data->polled += n;
@@ -429,7 +421,6 @@ void hermit_rdma_data_start(struct hermit_rdma_data *data)
 	data->heard = local_clock();
 	data->started = true;
 	spin_unlock_irq(&data->lock);
-	rcu_assign_pointer(data->polled_cq, data->cq);
 	hermit_rdma_data_pump(data);
 }
 
@@ -443,11 +434,9 @@ void hermit_rdma_data_stop(struct hermit_rdma_data *data)
 	spin_lock_irq(&data->lock);
 	data->started = false;
 	spin_unlock_irq(&data->lock);
-	RCU_INIT_POINTER(data->polled_cq, NULL);
-	synchronize_rcu();
 
 	/*
-	 * Nothing is posted any more, and nobody polls. When the queue pair is drained the device
+	 * Nothing is posted any more. When the queue pair is drained the device
 	 * has let go of all pages, and every completion was handled.
 	 */
 	ib_drain_qp(data->cm.id->qp);

@@ -48,7 +48,10 @@ void hermit_rdma_data_stop(struct hermit_rdma_data *data);
 /* Post queued ios while there is room. False if it is not started. */
 bool hermit_rdma_data_pump(struct hermit_rdma_data *data);
 
-/* Handle completions that there are, some at most; returns how many. */
+/*
+ * Handle completions that there are, some at most; returns how many. The caller
+ * sees to it that the connection is open meanwhile, and does not stop.
+ */
 int hermit_rdma_data_poll(struct hermit_rdma_data *data);
 
 /* Broken, too, if an io waits longer than @deadline_ns. */

@@ -39,6 +39,7 @@
 #include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/module.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
 
@@ -125,6 +126,8 @@ static void stop_data(struct hermit_rdma_link *link)
 	unsigned int i;
 
 	WRITE_ONCE(link->nr_open, 0);
+	/* Until nobody polls. */
+	synchronize_rcu();
 	for (i = 0; i < link->nr_data; i++)
 		hermit_rdma_data_stop(link->data[i]);
 }
@@ -207,7 +210,8 @@ static void rdma_start(struct hermit_remote *remote,
 	unsigned int i;
 
 	link->ping_at = jiffies + PING_INTERVAL;
-	WRITE_ONCE(link->nr_open, link->nr_opened);
+	/* Pairs with rdma_poll(), which uses what open made. */
+	smp_store_release(&link->nr_open, link->nr_opened);
 	for (i = 0; i < link->nr_opened; i++)
 		hermit_rdma_data_start(link->data[i]);
 }
@@ -493,9 +497,15 @@ static void rdma_submit_one(struct hermit_link *base, struct hermit_io *io)
 static int rdma_poll(struct hermit_link *base)
 {
 	struct hermit_rdma_link *link = link_to_rdma(base);
-	unsigned int nr = READ_ONCE(link->nr_open);
+	unsigned int nr;
+	int n = 0;
 
-	return nr ? hermit_rdma_data_poll(link->data[raw_smp_processor_id() % nr]) : 0;
+	rcu_read_lock();
+	nr = smp_load_acquire(&link->nr_open);
+	if (nr)
+		n = hermit_rdma_data_poll(link->data[raw_smp_processor_id() % nr]);
+	rcu_read_unlock();
+	return n;
 }
 
 static void rdma_stats(struct hermit_link *base, struct hermit_server_stats *st)

@@ -120,10 +120,10 @@ run()
 		wait_for 120 away
 		wait_for 60 figures hermit1 '"idle" in r[0]' ;;
 	bpftrace*|perf*|'cd /sys/kernel/tracing'*)
-		hermitctl set hermit1 --limit 40M
+		hermitctl set hermit1 --limit 24M
 		wait_for 60 busy ;;
 	'virsh resume'*)
-		hermitctl set hermit1 --limit 40M
+		hermitctl set hermit1 --limit 24M
 		wait_for 60 busy
 		kill -STOP "$(cat $W/m1.memserver)"
 		log 'waiting for fault-timeout'
