@@ -12,9 +12,9 @@ note "plain: $(sed 's/ clean.*//' /out/plain)"
 
 cut_link() { nft add table inet cut; nft add chain inet cut in '{ type filter hook input priority 0; }'; nft add rule inet cut in tcp dport 7471 drop; nft add rule inet cut in tcp sport 7471 drop; }
 give_link() { nft delete table inet cut; }
-region-stress --server $S --size 64 --limit 16 --threads 4 --ops 5000 --seed 5 > /out/cut 2>&1 &
+region-stress --server $S --size 64 --limit 16 --threads 4 --ops 30000 --seed 5 > /out/cut 2>&1 &
 pid=$!
-sleep 3
+sleep 2
 cut_link
 sleep 20
 [ -d /proc/$pid ] || fail "the run ended before the link came back: $(cat /out/cut)"

@@ -17,15 +17,15 @@ wait_report p 120 '^up'
 sample p 10
 hermitctl stat --json > /out/stat.json
 grep -q '"doorbells": [1-9]' /out/stat.json || fail "hermitctl stat counts no doorbells"
+# who waits looks for the answer itself, also while the queue pairs go
+qmp p '{"execute":"qom-set","arguments":{"path":"/objects/ram0","property":"wait","value":"spin"}}' > /dev/null
+polled() { [ "$(fields p servers.0.rdma.polled)" -gt 0 ]; }
+wait_for 30 polled
 cut_rdma
 wait_for 30 server_is p reconnecting
 sleep 3
 mend_rdma
 wait_for 30 server_is p up
-# who waits looks for the answer itself
-qmp p '{"execute":"qom-set","arguments":{"path":"/objects/ram0","property":"wait","value":"spin"}}' > /dev/null
-polled() { [ "$(fields p servers.0.rdma.polled)" -gt 0 ]; }
-wait_for 30 polled
 sample p 10
 note "completions: $(fields p servers.0.rdma.completions servers.0.rdma.polled | sed 's/ /, polled /')"
 sample p $((SECONDS_OF_LOAD + 200))
