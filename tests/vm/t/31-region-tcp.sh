@@ -12,7 +12,7 @@ note "plain: $(sed 's/ clean.*//' /out/plain)"
 
 cut_link() { nft add table inet cut; nft add chain inet cut in '{ type filter hook input priority 0; }'; nft add rule inet cut in tcp dport 7471 drop; nft add rule inet cut in tcp sport 7471 drop; }
 give_link() { nft delete table inet cut; }
-region-stress --server $S --size 64 --limit 16 --threads 4 --ops 30000 --seed 5 > /out/cut 2>&1 &
+region-stress --server $S --size 64 --limit 16 --threads 4 --ops 12000 --seed 5 > /out/cut 2>&1 &
 pid=$!
 sleep 2
 cut_link
