@@ -656,6 +656,8 @@ static bool wait_over(struct hermit_waiter *w)
 /*
  * A stall counts from when the first of those who wait now began. Who gives up
  * and soon waits again, as naps do and a vCPU that is kicked, did not begin anew.
+ * gave_up is stored before the count falls, and read by who raised it from 0: it
+ * is 0 only if somebody was served since.
  */
 void hermit_wait_enter(struct hermit_region *r)
 {
@@ -671,6 +673,7 @@ void hermit_wait_enter(struct hermit_region *r)
 void hermit_wait_leave(struct hermit_region *r, bool served)
 {
 	WRITE_ONCE(r->gave_up, served ? 0 : ktime_get_coarse_ns());
+	smp_mb__before_atomic();
 	atomic_dec(&r->waiters);
 }
 

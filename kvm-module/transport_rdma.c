@@ -493,7 +493,11 @@ static void rdma_submit_one(struct hermit_link *base, struct hermit_io *io)
 	rdma_submit(base, &ios);
 }
 
-/* What the caller posted is on the queue pair of its processor, most likely. */
+/*
+ * What the caller posted is on the queue pair of its processor, most likely.
+ * Under RCU: stop_data() clears nr_open and waits for a grace period before it
+ * stops the first one.
+ */
 static int rdma_poll(struct hermit_link *base)
 {
 	struct hermit_rdma_link *link = link_to_rdma(base);
