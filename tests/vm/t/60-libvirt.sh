@@ -29,7 +29,7 @@ half="local-ratio='0.5'"
 refused locked '<locked/> cannot be used' "$half" '<memoryBacking><locked/></memoryBacking>'
 refused hard_limit 'the host would kill QEMU' "$half" '<memtune><hard_limit unit="MiB">200</hard_limit></memtune>'
 refused attribute 'Invalid attribute sever' "$half sever='local:'" ''
-EMULATOR=/usr/bin/qemu-system-x86_64 refused emulator 'needs the path of hermit-qemu' "$half" ''
+EMULATOR=/opt/hermit-qemu/bin/qemu-system-x86_64 refused emulator 'needs the path of hermit-qemu' "$half" ''
 # what only QEMU and the module know
 define bad "$half server='tcp:127.0.0.1:7999'" ''
 ! virsh start bad > /out/refused 2>&1 || fail "started without its server"
