@@ -21,9 +21,10 @@ KEYS = {
     "fault": ["way", "access"],
     "fault-smp": ["way", "access"],
     "growth": ["size-mib", "vms", "access"],
-    "app": ["way", "ratio"],
+    "app": ["server", "way", "ratio", "offered"],
     "batch": ["program", "way", "ratio"],
     "burst": [],
+    "wire-delay": ["way", "delay-us"],
     "drill-down": ["load", "with"],
 }
 

@@ -2,30 +2,32 @@
 # A guest under hermit over TCP, or under Linux swap on NBD over TCP, whose
 # server keeps plain pages as ours does: for benchmarks in L1. QEMU is in a
 # memory cgroup of the same limit both times: the guest's share and 64 MiB for
-# QEMU itself.
+# QEMU itself. Or in plain memory, without huge pages or with them.
 . /src/tests/vm/vm-tests.sh
-. /src/tests/bench/nbd.sh
+. /src/tests/bench/swap.sh
 OWN=64		# MiB of QEMU
 G=/sys/fs/cgroup/vm
-export VM_INITRD=/hermit/vm/bench.img VM_CPUS=2
+export VM_INITRD=/hermit/vm/bench.img VM_CPUS=${VM_CPUS:-1}
 
-# start_way hermit|swap SIZE-MIB ARGS...: guest v, all of it local
+# start_way hermit|swap|ram|thp SIZE-MIB ARGS...: guest v, all of it local
 start_way()
 {
 	local way=$1 size=$2
 	shift 2
 	echo +memory > /sys/fs/cgroup/cgroup.subtree_control
 	mkdir -p $G
-	if [ "$way" = hermit ]; then
+	echo never > /sys/kernel/mm/transparent_hugepage/enabled
+	case $way in
+	hermit)
 		load_hermit
-		start_memserver m1 tcp:127.0.0.1:7471 --capacity 1G
-	else
+		start_memserver m1 tcp:127.0.0.1:7471 --capacity 1G ;;
+	swap)
 		start_nbd 1024
 		mkswap /dev/nbd0 > /dev/null
 		swapon /dev/nbd0
-		sysctl -qw vm.page-cluster=0
-		echo never > /sys/kernel/mm/transparent_hugepage/enabled
-	fi
+		sysctl -qw vm.page-cluster=0 ;;
+	thp)	echo always > /sys/kernel/mm/transparent_hugepage/enabled ;;
+	esac
 	echo 0 > $G/cgroup.procs	# what is started now belongs to it
 	if [ "$way" = hermit ]; then
 		hermit_vm v "$size" "$size" tcp:127.0.0.1:7471 "$@"
@@ -35,14 +37,16 @@ start_way()
 	echo 0 > /sys/fs/cgroup/cgroup.procs
 }
 
-# limit_way WAY SIZE-MIB PERCENT
+# limit_way WAY SIZE-MIB PERCENT; the kernel cannot reclaim hermit's pages: it
+# would kill QEMU if the cgroup's limit came before they have left
+at_limit() { set -- $(fields v resident limit); [ "$1" -le "$2" ]; }
 limit_way()
 {
 	local mib=$(($2 * $3 / 100))
 	if [ "$3" = 100 ]; then
 		echo max > $G/memory.max
 	else
-		[ "$1" != hermit ] || set_limit v $mib
+		[ "$1" != hermit ] || { set_limit v $mib; wait_for 60 at_limit; }
 		echo $(((mib + OWN) << 20)) > $G/memory.max
 	fi
 }
@@ -51,13 +55,14 @@ stop_way()
 {
 	echo max > $G/memory.max
 	stop_vm v
-	if [ "$1" = hermit ]; then
+	case $1 in
+	hermit)
 		stop_memserver m1
-		unload_hermit
-	else
+		unload_hermit ;;
+	swap)
 		swapoff /dev/nbd0
-		stop_nbd
-	fi
+		stop_nbd ;;
+	esac
 }
 
 cgroup_mib() { echo $(($(cat $G/memory.current) >> 20)); }

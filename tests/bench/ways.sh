@@ -15,7 +15,7 @@
 # for which a page just brought is no victim (an instruction is a nanosecond under
 # icount), and reclaim looks in vain at most of them. The others have no such
 # rule, take longer, and get 8 of 32 MiB.
-. /src/tests/bench/nbd.sh
+. /src/tests/bench/swap.sh
 SIZE=${HERMIT_ARG_SIZE:-96} LIMIT=${HERMIT_ARG_LIMIT:-48} SWAP_SIZE=${HERMIT_ARG_SWAP_SIZE:-32} BENCH_ARGS=${BENCH_ARGS:-}
 
 # bench WAY MIB LOCAL-MIB ARGS...
@@ -32,22 +32,9 @@ bench()
 
 hermit() { load_hermit; bench "$1" $SIZE $LIMIT --server "$2"; unload_hermit; }
 
-# page-cluster 0: a fault brings its page only, as ours do with prefetch off. The
-# device is four times as large: of one that is half full, Linux keeps no copies
-# of pages that are home.
-swap()
-{
-	mkswap "$2" > /dev/null
-	swapon "$2"
-	sysctl -qw vm.page-cluster=0
-	echo never > /sys/kernel/mm/transparent_hugepage/enabled
-	echo +memory > /sys/fs/cgroup/cgroup.subtree_control
-	mkdir -p /sys/fs/cgroup/vm
-	( echo 0 > /sys/fs/cgroup/vm/cgroup.procs
-	  bench "$1" $SWAP_SIZE $((SWAP_SIZE / 4)) --anon )
-	swapoff "$2"
-	rmdir /sys/fs/cgroup/vm
-}
+# A device is four times as large as what it is for: of one that is half full,
+# Linux keeps no copies of pages that are home.
+swap() { swapped "$2" max bench "$1" $SWAP_SIZE $((SWAP_SIZE / 4)) --anon; }
 
 way()
 {

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 
-WAYS = ["tcp", "rdma", "nvme-swap"]
+WAYS = ["tcp", "nbd-swap", "rdma", "nvme-swap"]
 
 # row -> where, by its beginning; the first that fits. "host" counts.
 SIDES = [
@@ -23,6 +23,7 @@ SIDES = [
     ("softirq:NET_RX", "net-shared"),
     ("softirq:NET_TX", "net-shared"),
     ("hermit-memserve", "server"),
+    ("nbdkit", "server"),
     ("conn", "server"),
     ("work:ib_cq_poll_work", "server"),      # nvmet's completions; ours are in softirqs
     ("work:nvmet", "server"),
@@ -57,8 +58,8 @@ def summary(way, phase):
         if row == "confused":
             continue
         where = side(row)
-        # With RDMA, every packet is soft-RoCE's; with TCP it is the side's that gets it.
-        if way != "tcp" and where.startswith("net-"):
+        # With RDMA, every packet is soft-RoCE's; over TCP it is the side's that gets it.
+        if way not in ("tcp", "nbd-swap") and where.startswith("net-"):
             where = "rxe"
         elif where == "net-host":
             where = "host"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Shared by the tests that run a guest on hermit memory (5x): sourced in L1.
 
-# hermit_vm NAME SIZE-MIB LIMIT-MIB SERVER ARGS...: a 2-CPU guest whose RAM is
+# hermit_vm NAME SIZE-MIB LIMIT-MIB SERVER ARGS...: a guest of 2 CPUs whose RAM is
 # one hermit-memory object ram0; SERVER local is the default, a
 # compressed pool on this host
 hermit_vm()
@@ -9,7 +9,7 @@ hermit_vm()
 	local name=$1 size=$2 limit=$3 server=
 	[ "$4" = local ] || server=,server=$4
 	shift 4
-	VM_CPUS=2 start_vm "$name" -m "${size}M" -machine q35,memory-backend=ram0 \
+	VM_CPUS=${VM_CPUS:-2} start_vm "$name" -m "${size}M" -machine q35,memory-backend=ram0 \
 		-object "hermit-memory,id=ram0,size=${size}M,limit=${limit}M$server${HERMIT_OBJECT:-}" "$@"
 }
 

@@ -1,24 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=2500M smp=2 timeout=595 kvm=patched
-# memcached in a guest, by how much of the guest's memory is local. Times are of
-# an emulated machine on a machine that may have been busy: compare rows of one
-# run, as ratios.
+# l1: mem=2500M icount timeout=3000 kvm=patched
+# memcached or redis in a guest, by how much of the guest's memory is local, or
+# by offered load (HERMIT_ARG_RATES) at one such ratio; hermit over TCP, Linux
+# swap on NBD over the same loopback, and plain memory without and with huge
+# pages. Times are of one processor that does an instruction in a nanosecond.
 . /src/tests/bench/vms.sh
-SIZE=${HERMIT_ARG_SIZE:-224} ITEMS=${HERMIT_ARG_ITEMS:-1000000} WINDOW=${HERMIT_ARG_WINDOW:-8}
-VM_APPEND="job=run -- bench-memcached $ITEMS $WINDOW"
+SIZE=${HERMIT_ARG_SIZE:-224} ITEMS=${HERMIT_ARG_ITEMS:-1000000} WINDOW=${HERMIT_ARG_WINDOW:-1}
+SERVER=${HERMIT_ARG_SERVER:-memcached} RATES=${HERMIT_ARG_RATES:-}
+VM_APPEND="job=run -- bench-kv $SERVER $ITEMS $WINDOW $RATES"
 windows() { grep -c '^t ' $W/v.report || true; }
 windows_are() { [ "$(windows)" -ge "$1" ]; }
+read -ra rates <<< "${RATES:-0}"
 
-for way in ${HERMIT_ARG_WAYS:-hermit swap}; do
+for way in ${HERMIT_ARG_WAYS:-ram thp hermit swap}; do
 	start_way $way $SIZE
 	wait_report v 240 '^filled '
 	log "$way: $(report v | grep '^filled')"
-	for percent in ${HERMIT_ARG_PERCENTS:-100 75 50 35}; do
+	percents=${HERMIT_ARG_PERCENTS:-100 90 80 70 60 50 40 30}
+	case $way in
+	ram|thp) percents=100 ;;
+	esac
+	for percent in $percents; do
 		limit_way $way $SIZE $percent
 		# after the window that is under way, and one to settle in
 		n=$(($(windows) + 3))
-		wait_for $((WINDOW * 6 + 60)) windows_are $n
-		note "way $way ratio $percent $(grep '^t ' $W/v.report | sed -n "${n}p" | cut -d' ' -f3-) cgroup-mib $(cgroup_mib)"
+		last=$((n + ${#rates[@]} - 1))
+		wait_for $((WINDOW * (2 * ${#rates[@]} + 6) + 120)) windows_are $last
+		grep '^t ' $W/v.report | sed -n "$n,${last}p" | cut -d' ' -f3- | while read -r line; do
+			note "server $SERVER way $way ratio $percent $line cgroup-mib $(cgroup_mib)"
+		done
 	done
 	stop_way $way
 done

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=2500M smp=2 timeout=595 kvm=patched
+# l1: mem=2500M icount timeout=3000 kvm=patched
 # Programs that run for a while and end, by how much of the guest's memory is
 # local: sort, xz and sqlite. What they make must be the same every time. Times
 # are of an emulated machine: compare rows of one run, as ratios.

@@ -20,6 +20,7 @@
 #define ARGS(vcpu)	(0x4000UL + (vcpu) * MINIVM_PAGE)
 #define PAGE_TABLES	0x8000UL	/* of a spread region: 5 pages */
 #define VERSIONS	(1UL << 20)
+#define TIMINGS		(4UL << 20)
 
 /* Headers of a build machine may be older than the kernel under test. */
 #ifndef KVM_PRE_FAULT_MEMORY
@@ -73,7 +74,23 @@ __asm__(
 "	addl	(%ebp), %esi\n"			/* base */
 "	cmpl	$0, 32(%ebp)\n"			/* check */
 "	jne	.Lverify\n"
+"	movl	56(%ebp), %edi\n"		/* timings */
+"	testl	%edi, %edi\n"
+"	jnz	.Ltimed\n"
 "	movl	(%esi), %eax\n"
+"	jmp	.Lnext\n"
+".Ltimed:\n"
+"	rdtsc\n"
+"	movl	%eax, %ecx\n"
+"	testl	28(%ebp), %ebx\n"		/* write_mask */
+"	jz	5f\n"
+"	movl	%ecx, 16(%esi)\n"		/* no check looks there */
+"5:	movl	(%esi), %eax\n"
+"	rdtsc\n"
+"	subl	%ecx, %eax\n"
+"	movl	%eax, (%edi)\n"
+"	addl	$4, %edi\n"
+"	movl	%edi, 56(%ebp)\n"
 "	jmp	.Lnext\n"
 ".Lverify:\n"
 "	movl	4(%ebp), %edi\n"		/* versions */
@@ -122,6 +139,9 @@ extern const uint8_t minivm_program_start[], minivm_program_end[];
 _Static_assert(offsetof(struct minivm_args, ops) == 20, "the program knows");
 _Static_assert(offsetof(struct minivm_args, check) == 32, "the program knows");
 _Static_assert(offsetof(struct minivm_args, next) == 52, "the program knows");
+_Static_assert(offsetof(struct minivm_args, timings) == 56, "the program knows");
+_Static_assert(VERSIONS + MINIVM_MAX_PAGES * 4 <= TIMINGS, "they lie one after the other");
+_Static_assert(TIMINGS + MINIVM_MAX_TIMINGS * 4 <= MINIVM_BASE, "they fit");
 
 void die(const char *format, ...)
 {
@@ -288,6 +308,7 @@ void minivm_create(struct minivm *vm, const struct minivm_config *config)
 
 	vm->low = must_map(MINIVM_BASE, MAP_SHARED | MAP_ANONYMOUS, -1, "low memory");
 	vm->versions = (uint32_t *)(vm->low + VERSIONS);
+	vm->timings = (uint32_t *)(vm->low + TIMINGS);
 	memcpy(vm->low + PROGRAM, minivm_program_start,
 	       minivm_program_end - minivm_program_start);
 	set_slot(vm, 0, 0, 0, MINIVM_BASE, vm->low);
@@ -357,6 +378,15 @@ static void unexpected_exit(const struct minivm_vcpu *v)
 		die("KVM_RUN: MMIO %s of %u bytes at %#llx", run->mmio.is_write ? "write" : "read",
 		    run->mmio.len, run->mmio.phys_addr);
 	die("KVM_RUN: exit reason %u, suberror %u", run->exit_reason, run->internal.suberror);
+}
+
+void minivm_time(struct minivm_args *a, uint32_t ops)
+{
+	if (ops > MINIVM_MAX_TIMINGS)
+		die("no more than %lu accesses can be timed", MINIVM_MAX_TIMINGS);
+	a->ops = ops;
+	a->check = 0;
+	a->timings = TIMINGS;
 }
 
 bool minivm_run(struct minivm *vm, unsigned int i, bool once)

@@ -9,7 +9,8 @@
  *	guest physical			     userspace
  *	0	 +----------------------+
  *		 | program, its args,	|   anonymous memory, slot 0
- *		 | version of each page |
+ *		 | version of each page,|
+ *		 | timings		|
  *	16 MiB	 +----------------------+
  *		 | the pages under test	|   the region's memory fd, or anonymous
  *		 +----------------------+   memory; slot 1, with SMM in both
@@ -29,6 +30,7 @@
 #define MINIVM_BASE	(16UL << 20)
 #define MINIVM_MAX_VCPUS 4
 #define MINIVM_MAX_PAGES (1UL << 19)	/* below the 32-bit hole */
+#define MINIVM_MAX_TIMINGS (1UL << 21)
 
 /* Arguments and results of the guest program; the program knows the layout. */
 struct minivm_args {
@@ -44,6 +46,7 @@ struct minivm_args {
 	uint32_t errors;
 	uint32_t bad_page, bad_index, bad_version; /* of the first error */
 	uint32_t next;		/* k of the next access in order */
+	uint32_t timings;	/* where the next access's goes, see minivm_time(); or 0 */
 };
 
 struct minivm_vcpu {
@@ -76,6 +79,7 @@ struct minivm {
 	uint8_t *low;		/* guest physical 0 */
 	uint8_t *pages;		/* guest physical MINIVM_BASE */
 	uint32_t *versions;
+	uint32_t *timings;	/* TSC ticks of the guest, one for each access timed */
 	struct minivm_vcpu vcpu[MINIVM_MAX_VCPUS];
 };
 
@@ -90,6 +94,11 @@ void minivm_set_slot(struct minivm *vm, uint32_t flags, bool present);
 /* Fill in a program run over the pages of one of @of owners. */
 void minivm_program(struct minivm *vm, struct minivm_args *a, unsigned int owner,
 		    unsigned int of);
+/*
+ * @ops accesses without checks (a write goes where checks do not look), each
+ * with its ticks in vm.timings. One vCPU at a time.
+ */
+void minivm_time(struct minivm_args *a, uint32_t ops);
 /*
  * Enter the guest until the program halts. With @once return false if KVM_RUN
  * was interrupted by a signal.

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The load of tests/bench/run wire: one vCPU of the smallest VM (minivm.h) goes
- * over pages in order, one access each.
+ * The load of tests/bench/run wire and wire-delay: one vCPU of the smallest VM
+ * (minivm.h) goes over pages.
  *
- *	wire-load --server ADDRESS [--size MIB] [--limit MIB]
- *	wire-load --cgroup DIR [--size MIB]		anonymous memory
+ *	wire-load --server ADDRESS [--size MIB] [--limit MIB] [--latency N]
+ *	wire-load --cgroup DIR [--size MIB] [--latency N]	anonymous memory
  *
- * Phases: `churn`, reading more than fits, so that every access fetches a page
+ * With --latency: N accesses at random, half of them writes, and prints
+ * "latency accesses N fetched N p50-us US p99-us US p99.9-us US max-us US ops/s N",
+ * as the guest's TSC saw them, which must tick once a nanosecond.
+ *
+ * Otherwise in order, one access each, phases: `churn`, reading more than fits, so that every access fetches a page
  * and a clean one leaves; `fetch`, reading what is remote after the limit was
  * raised, so that nothing leaves. Prefetch is off and waits are parked: one
  * processor has to do what they wait for.
@@ -76,6 +80,35 @@ static void sweep(bool write)
 		die("page %u is not what was written", a->bad_page);
 }
 
+static int by_size(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void latency(uint32_t accesses)
+{
+	struct minivm_args *a = vm.vcpu[0].args;
+	uint64_t before = fetched(), sum = 0;
+	const uint32_t *t = vm.timings;
+
+	minivm_program(&vm, a, 0, 1);
+	minivm_time(a, accesses);
+	a->seed = 20261122;
+	a->write_mask = 1;
+	minivm_reset(&vm, 0, false);
+	minivm_run(&vm, 0, false);
+	qsort(vm.timings, accesses, sizeof(*t), by_size);
+	for (uint32_t i = 0; i < accesses; i++)
+		sum += t[i];
+	printf("latency accesses %u fetched %" PRIu64
+	       " p50-us %.1f p99-us %.1f p99.9-us %.1f max-us %.1f ops/s %.0f\n",
+	       accesses, fetched() - before, t[accesses / 2] * 1e-3,
+	       t[accesses - 1 - accesses / 100] * 1e-3, t[accesses - 1 - accesses / 1000] * 1e-3,
+	       t[accesses - 1] * 1e-3, accesses * 1e9 / sum);
+}
+
 static void phase(const char *name)
 {
 	uint64_t before = fetched(), ticks, entries;
@@ -135,11 +168,13 @@ int main(int argc, char **argv)
 		{ "limit", required_argument, NULL, 'l' },
 		{ "server", required_argument, NULL, 'S' },
 		{ "cgroup", required_argument, NULL, 'c' },
+		{ "latency", required_argument, NULL, 'n' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct minivm_config config = {
 		.size = 64UL << 20, .limit = 16UL << 20, .vcpus = 1,
 	};
+	uint32_t accesses = 0;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -148,6 +183,7 @@ int main(int argc, char **argv)
 		case 'l': config.limit = strtoull(optarg, NULL, 0) << 20; break;
 		case 'S': config.server = optarg; break;
 		case 'c': cgroup = optarg; break;
+		case 'n': accesses = strtoul(optarg, NULL, 0); break;
 		default: exit(2);
 		}
 	}
@@ -162,9 +198,14 @@ int main(int argc, char **argv)
 	sweep(true);
 	/* This one still evicts what was written. */
 	sweep(false);
-	phase("churn");
-	raise_limit();
-	phase("fetch");
+	if (accesses) {
+		latency(accesses);
+		sweep(true);	/* and all that was written still stands */
+	} else {
+		phase("churn");
+		raise_limit();
+		phase("fetch");
+	}
 	minivm_destroy(&vm);
 	return 0;
 }
