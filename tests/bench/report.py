@@ -105,6 +105,16 @@ def tsv(what, rows):
         for access in dict.fromkeys(r["access"] for r in rows):
             block(access, [[r["size-mib"], r["vms"], r["own"], r.get("reclaim", 0)]
                            for r in rows if r["access"] == access and "own" in r])
+    elif what == "app":
+        # by ratio, for each server and way, then by offered load
+        for x in "ratio", "offered":
+            some = [r for r in rows if bool(r["offered"]) == (x == "offered") and r["way"] in ("hermit", "swap")]
+            for series in dict.fromkeys((r["server"], r["way"]) for r in some):
+                block(" ".join(series), [[r[x]] + [r[v] for v in ("ops/s", "p50-us", "p99-us", "p99.9-us")]
+                                         for r in some if (r["server"], r["way"]) == series])
+    elif what == "wire-delay":
+        for way in dict.fromkeys(r["way"] for r in rows):
+            block(way, [[r[v] for v in ("delay-us", "p50-us", "p99-us", "p99.9-us")] for r in rows if r["way"] == way])
     else:
         for way in dict.fromkeys((r.get("program", ""), r["way"]) for r in rows):
             block(" ".join(way).strip(), [[r["ratio"]] + [v for k, v in r.items() if k not in KEYS[what] and not isinstance(v, str)]

@@ -37,18 +37,36 @@ start_way()
 	echo 0 > /sys/fs/cgroup/cgroup.procs
 }
 
-# limit_way WAY SIZE-MIB PERCENT; the kernel cannot reclaim hermit's pages: it
-# would kill QEMU if the cgroup's limit came before they have left
+# limit_way WAY SIZE-MIB PERCENT: so much of the guest's memory may be here. The
+# kernel cannot reclaim hermit's pages: it would kill QEMU if the cgroup's limit
+# came before they have left. Swap takes QEMU's own pages and the cache of its
+# files first, so its cgroup is made smaller until the guest's are as many.
 at_limit() { set -- $(fields v resident limit); [ "$1" -le "$2" ]; }
+resident_kib()
+{
+	awk -v size="$1" '/^[0-9a-f]+-/ { ours = 0 } $1 == "Size:" { ours = $2 == size } $1 == "Rss:" && ours { print $2; exit }' "/proc/$(vm_pid v)/smaps"
+}
 limit_way()
 {
-	local mib=$(($2 * $3 / 100))
+	local mib=$(($2 * $3 / 100)) max over
 	if [ "$3" = 100 ]; then
 		echo max > $G/memory.max
-	else
-		[ "$1" != hermit ] || { set_limit v $mib; wait_for 60 at_limit; }
-		echo $(((mib + OWN) << 20)) > $G/memory.max
+		return
 	fi
+	max=$((mib + OWN << 10))
+	if [ "$1" = hermit ]; then
+		set_limit v $mib
+		wait_for 60 at_limit
+		echo $((max << 10)) > $G/memory.max
+		return
+	fi
+	for _ in $(seq 20); do
+		echo $((max << 10)) > $G/memory.max
+		sleep 0.1
+		over=$(($(resident_kib $(($2 << 10))) - (mib << 10)))
+		[ $over -gt 1024 ] || break
+		max=$((max - over))
+	done
 }
 
 stop_way()
@@ -65,4 +83,12 @@ stop_way()
 	esac
 }
 
+# what of the guest is here, whoever limits it
+guest_mib()
+{
+	case $1 in
+	hermit) set -- $(fields v resident); echo $(($1 >> 20)) ;;
+	*) echo $(($(resident_kib $(($2 << 10))) >> 10)) ;;
+	esac
+}
 cgroup_mib() { echo $(($(cat $G/memory.current) >> 20)); }

@@ -16,7 +16,7 @@ for way in ${HERMIT_ARG_WAYS:-ram thp hermit swap}; do
 	start_way $way $SIZE
 	wait_report v 240 '^filled '
 	log "$way: $(report v | grep '^filled')"
-	percents=${HERMIT_ARG_PERCENTS:-100 90 80 70 60 50 40 30}
+	percents=${HERMIT_ARG_PERCENTS:-100 90 80 70 60 50 40 30 20}
 	case $way in
 	ram|thp) percents=100 ;;
 	esac
@@ -27,7 +27,7 @@ for way in ${HERMIT_ARG_WAYS:-ram thp hermit swap}; do
 		last=$((n + ${#rates[@]} - 1))
 		wait_for $((WINDOW * (2 * ${#rates[@]} + 6) + 120)) windows_are $last
 		grep '^t ' $W/v.report | sed -n "$n,${last}p" | cut -d' ' -f3- | while read -r line; do
-			note "server $SERVER way $way ratio $percent $line cgroup-mib $(cgroup_mib)"
+			note "server $SERVER way $way ratio $percent $line guest-mib $(guest_mib $way $SIZE) cgroup-mib $(cgroup_mib)"
 		done
 	done
 	stop_way $way

@@ -23,7 +23,7 @@ for way in ${HERMIT_ARG_WAYS:-hermit swap}; do
 			wait_for 300 ran_are $n
 			set -- $(grep '^ran ' $W/v.report | sed -n "${n}p")
 			[ "${sum[$program]:=$4}" = "$4" ] || fail "$way at $percent %: $program made something else"
-			note "program $program way $way ratio $percent seconds $3 cgroup-mib $(cgroup_mib)"
+			note "program $program way $way ratio $percent seconds $3 guest-mib $(guest_mib $way $SIZE) cgroup-mib $(cgroup_mib)"
 		done
 	done
 	stop_way $way
