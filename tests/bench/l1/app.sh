@@ -22,6 +22,9 @@ for way in ${HERMIT_ARG_WAYS:-ram thp hermit swap}; do
 	esac
 	for percent in $percents; do
 		limit_way $way $SIZE $percent
+		wait_for $((WINDOW * 4 + 60)) windows_are $(($(windows) + 2))
+		# what has left since was QEMU's, and the guest has come back for it
+		limit_way $way $SIZE $percent
 		# after the window that is under way, and one to settle in
 		n=$(($(windows) + 3))
 		last=$((n + ${#rates[@]} - 1))
