@@ -40,38 +40,39 @@ start_way()
 # limit_way WAY SIZE-MIB PERCENT: so much of the guest's memory may be here. The
 # kernel cannot reclaim hermit's pages: it would kill QEMU if the cgroup's limit
 # came before they have left. Swap takes QEMU's own pages and the cache of its
-# files first, so its cgroup is made smaller until the guest's are as many.
+# files, too, and the guest comes back for the room: so its cgroup is made smaller
+# until the guest's are as many, and kept so.
 at_limit() { set -- $(fields v resident limit); [ "$1" -le "$2" ]; }
 resident_kib()
 {
 	awk -v size="$1" '/^[0-9a-f]+-/ { ours = 0 } $1 == "Size:" { ours = $2 == size } $1 == "Rss:" && ours { print $2; exit }' "/proc/$(vm_pid v)/smaps"
 }
+keeper=
 limit_way()
 {
 	local mib=$(($2 * $3 / 100)) max over
+	[ -z "$keeper" ] || { kill $keeper; wait $keeper || true; }
+	keeper=
 	if [ "$3" = 100 ]; then
 		echo max > $G/memory.max
 		return
 	fi
 	max=$((mib + OWN << 10))
-	if [ "$1" = hermit ]; then
-		set_limit v $mib
-		wait_for 60 at_limit
-		echo $((max << 10)) > $G/memory.max
-		return
-	fi
-	for _ in $(seq 20); do
-		echo $((max << 10)) > $G/memory.max
-		sleep 0.1
+	[ "$1" != hermit ] || { set_limit v $mib; wait_for 60 at_limit; }
+	echo $((max << 10)) > $G/memory.max
+	[ "$1" != hermit ] || return 0
+	while sleep 0.3; do
 		over=$(($(resident_kib $(($2 << 10))) - (mib << 10)))
-		[ $over -gt 1024 ] || break
+		[ $over -gt 1024 ] || continue
 		max=$((max - over))
-	done
+		echo $((max << 10)) > $G/memory.max
+	done &
+	keeper=$!
 }
 
 stop_way()
 {
-	echo max > $G/memory.max
+	limit_way $1 0 100
 	stop_vm v
 	case $1 in
 	hermit)

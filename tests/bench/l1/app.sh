@@ -22,13 +22,10 @@ for way in ${HERMIT_ARG_WAYS:-ram thp hermit swap}; do
 	esac
 	for percent in $percents; do
 		limit_way $way $SIZE $percent
-		wait_for $((WINDOW * 4 + 60)) windows_are $(($(windows) + 2))
-		# what has left since was QEMU's, and the guest has come back for it
-		limit_way $way $SIZE $percent
-		# after the window that is under way, and one to settle in
-		n=$(($(windows) + 3))
+		# after the window that is under way, and three to settle in
+		n=$(($(windows) + 5))
 		last=$((n + ${#rates[@]} - 1))
-		wait_for $((WINDOW * (2 * ${#rates[@]} + 6) + 120)) windows_are $last
+		wait_for $((WINDOW * (2 * ${#rates[@]} + 10) + 120)) windows_are $last
 		grep '^t ' $W/v.report | sed -n "$n,${last}p" | cut -d' ' -f3- | while read -r line; do
 			note "server $SERVER way $way ratio $percent $line guest-mib $(guest_mib $way $SIZE) cgroup-mib $(cgroup_mib)"
 		done

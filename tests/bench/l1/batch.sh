@@ -16,9 +16,9 @@ for way in ${HERMIT_ARG_WAYS:-hermit swap}; do
 	wait_report v 240 '^ready'
 	n=0
 	for percent in ${HERMIT_ARG_PERCENTS:-100 80 60 50 40 30 20}; do
+		limit_way $way $SIZE $percent
 		for program in ${HERMIT_ARG_PROGRAMS:-sort xz sqlite}; do
 			n=$((n + 1))
-			limit_way $way $SIZE $percent	# again: see app.sh
 			echo $program > $W/control.in
 			wait_for 300 ran_are $n
 			set -- $(grep '^ran ' $W/v.report | sed -n "${n}p")
