@@ -36,7 +36,7 @@ for way in ${HERMIT_ARG_WAYS:-tcp nbd-swap rdma nvme-swap}; do
 	case $way in
 	tcp|rdma)
 		start_memserver m $way:$ADDR --capacity 256M
-		loads $way --server $way:$ADDR --limit $LIMIT
+		loads $way --server $way:$ADDR --limit $LIMIT ${HERMIT_ARG_BATCH:+--batch $HERMIT_ARG_BATCH}
 		stop_memserver m ;;
 	nbd-swap)
 		start_nbd $((SIZE * 4)) ${ADDR%:*}

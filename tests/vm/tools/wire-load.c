@@ -3,7 +3,7 @@
  * The load of tests/bench/run wire and wire-delay: one vCPU of the smallest VM
  * (minivm.h) goes over pages.
  *
- *	wire-load --server ADDRESS [--size MIB] [--limit MIB] [--latency N]
+ *	wire-load --server ADDRESS [--size MIB] [--limit MIB] [--batch N] [--latency N]
  *	wire-load --cgroup DIR [--size MIB] [--latency N]	anonymous memory
  *
  * With --latency: N accesses at random, half of them writes, and prints
@@ -128,13 +128,14 @@ static void phase(const char *name)
 	fclose(f);
 }
 
-static void set_policy(void)
+static void set_policy(uint32_t batch)
 {
 	struct hermit_policy p = {
 		.size = sizeof(p),
-		.set = HERMIT_POLICY_PREFETCH | HERMIT_POLICY_WAIT,
+		.set = HERMIT_POLICY_PREFETCH | HERMIT_POLICY_WAIT | (batch ? HERMIT_POLICY_BATCH : 0),
 		.prefetch = 0,
 		.wait = HERMIT_POLICY_WAIT_PARK,
+		.batch = batch,
 	};
 
 	if (ioctl(vm.control, HERMIT_SET_POLICY, &p))
@@ -169,12 +170,13 @@ int main(int argc, char **argv)
 		{ "server", required_argument, NULL, 'S' },
 		{ "cgroup", required_argument, NULL, 'c' },
 		{ "latency", required_argument, NULL, 'n' },
+		{ "batch", required_argument, NULL, 'b' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct minivm_config config = {
 		.size = 64UL << 20, .limit = 16UL << 20, .vcpus = 1,
 	};
-	uint32_t accesses = 0;
+	uint32_t accesses = 0, batch = 0;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -183,6 +185,7 @@ int main(int argc, char **argv)
 		case 'l': config.limit = strtoull(optarg, NULL, 0) << 20; break;
 		case 'S': config.server = optarg; break;
 		case 'c': cgroup = optarg; break;
+		case 'b': batch = strtoul(optarg, NULL, 0); break;
 		case 'n': accesses = strtoul(optarg, NULL, 0); break;
 		default: exit(2);
 		}
@@ -194,7 +197,7 @@ int main(int argc, char **argv)
 
 	minivm_create(&vm, &config);
 	if (!cgroup)
-		set_policy();
+		set_policy(batch);
 	sweep(true);
 	/* This one still evicts what was written. */
 	sweep(false);
