@@ -41,7 +41,7 @@ start_way()
 # kernel cannot reclaim hermit's pages: it would kill QEMU if the cgroup's limit
 # came before they have left. Swap takes QEMU's own pages and the cache of its
 # files, too, and the guest comes back for the room: so its cgroup is made smaller
-# until the guest's are as many, and kept so.
+# or larger until the guest's are as many, and kept so.
 at_limit() { set -- $(fields v resident limit); [ "$1" -le "$2" ]; }
 resident_kib()
 {
@@ -50,21 +50,27 @@ resident_kib()
 keeper=
 limit_way()
 {
-	local mib=$(($2 * $3 / 100)) max over
+	local mib=$(($2 * $3 / 100)) most max over
 	[ -z "$keeper" ] || { kill $keeper; wait $keeper || true; }
 	keeper=
 	if [ "$3" = 100 ]; then
 		echo max > $G/memory.max
 		return
 	fi
-	max=$((mib + OWN << 10))
+	most=$((mib + OWN << 10))
+	max=$most
 	[ "$1" != hermit ] || { set_limit v $mib; wait_for 60 at_limit; }
 	echo $((max << 10)) > $G/memory.max
 	[ "$1" != hermit ] || return 0
 	while sleep 0.3; do
 		over=$(($(resident_kib $(($2 << 10))) - (mib << 10)))
-		[ $over -gt 1024 ] || continue
-		max=$((max - over))
+		if [ $over -gt 512 ]; then
+			max=$((max - over))
+		elif [ $over -lt -512 ]; then
+			max=$((max - over / 2 < most ? max - over / 2 : most))
+		else
+			continue
+		fi
 		echo $((max << 10)) > $G/memory.max
 	done &
 	keeper=$!
