@@ -2,7 +2,8 @@
 # A guest under hermit over TCP, or under Linux swap on NBD over TCP, whose
 # server keeps plain pages as ours does: for benchmarks in L1. QEMU is in a
 # memory cgroup of the same limit both times: the guest's share and 64 MiB for
-# QEMU itself. Or in plain memory, without huge pages or with them.
+# QEMU itself. Both read ahead as they do by default. Or in plain memory, without
+# huge pages or with them.
 . /src/tests/vm/vm-tests.sh
 . /src/tests/bench/swap.sh
 OWN=64		# MiB of QEMU
@@ -24,8 +25,7 @@ start_way()
 	swap)
 		start_nbd 1024
 		mkswap /dev/nbd0 > /dev/null
-		swapon /dev/nbd0
-		sysctl -qw vm.page-cluster=0 ;;
+		swapon /dev/nbd0 ;;
 	thp)	echo always > /sys/kernel/mm/transparent_hugepage/enabled ;;
 	esac
 	echo 0 > $G/cgroup.procs	# what is started now belongs to it
