@@ -50,14 +50,15 @@ stop_nvme()
 }
 
 # swapped DEVICE LIMIT-MIB|max COMMAND...: in a cgroup of that limit, which swaps to
-# it. A fault brings its page only (page-cluster 0), as ours do with prefetch off.
+# it. A fault brings its page only, as ours do with prefetch off, or as many as
+# PAGE_CLUSTER says (3 is Linux' default: 8 pages).
 swapped()
 {
 	local device=$1 limit=$2
 	shift 2
 	mkswap $device > /dev/null
 	swapon $device
-	sysctl -qw vm.page-cluster=0
+	sysctl -qw vm.page-cluster=${PAGE_CLUSTER:-0}
 	echo never > /sys/kernel/mm/transparent_hugepage/enabled
 	echo +memory > /sys/fs/cgroup/cgroup.subtree_control
 	mkdir -p /sys/fs/cgroup/vm

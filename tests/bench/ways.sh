@@ -6,9 +6,11 @@
 #	hook-lz4	its default pool, lz4: beside zram
 #	host-fault	the first, as if KVM had no hook: through vm_ops->fault
 #	hook-tcp	hermit-memserver over loopback
+#	hook-tcp-ahead	the same, reading ahead as by default
 #	swap-brd	Linux swap on a RAM disk: plain copies, too
 #	swap-zram	Linux swap on zram, lz4
 #	swap-nbd	Linux swap on NBD, nbdkit's memory plugin over loopback
+#	swap-nbd-ahead	the same, reading ahead as by default
 #	uffd		a userfaultfd handler with plain copies
 #
 # Hermit has 48 of 96 MiB local: with much less, pages go round within the 12 ms
@@ -30,7 +32,15 @@ bench()
 	grep '^access ' /out/$way.txt | while read -r line; do note "way $way $line"; done
 }
 
-hermit() { load_hermit; bench "$1" $SIZE $LIMIT --server "$2"; unload_hermit; }
+# hermit WAY SERVER [ARGUMENT...]
+hermit()
+{
+	local way=$1 server=$2
+	shift 2
+	load_hermit
+	bench $way $SIZE $LIMIT --server $server "$@"
+	unload_hermit
+}
 
 # A device is four times as large as what it is for: of one that is half full,
 # Linux keeps no copies of pages that are home.
@@ -39,15 +49,16 @@ swap() { swapped "$2" max bench "$1" $SWAP_SIZE $((SWAP_SIZE / 4)) --anon; }
 way()
 {
 	case $1 in
-	hook) hermit hook local:plain ;;
-	hook-lz4) hermit hook-lz4 local:lz4 ;;
+	hook) hermit hook local:plain --prefetch 0 ;;
+	hook-lz4) hermit hook-lz4 local:lz4 --prefetch 0 ;;
 	host-fault)
 		insmod "$(module hermit)"
-		bench host-fault $SIZE $LIMIT --server local:plain
+		bench host-fault $SIZE $LIMIT --server local:plain --prefetch 0
 		unload_hermit ;;
-	hook-tcp)
+	hook-tcp|hook-tcp-ahead)
 		start_memserver m1 tcp:127.0.0.1:7471 --capacity 1G
-		hermit hook-tcp tcp:127.0.0.1:7471
+		[ $1 = hook-tcp ] && args=(--prefetch 0) || args=()
+		hermit $1 tcp:127.0.0.1:7471 "${args[@]}"
 		stop_memserver m1 ;;
 	swap-brd)
 		modprobe brd rd_nr=1 rd_size=$((SWAP_SIZE * 4096))
@@ -59,16 +70,18 @@ way()
 		echo $((SWAP_SIZE * 4))M > /sys/block/zram0/disksize
 		swap swap-zram /dev/zram0
 		rmmod zram ;;
-	swap-nbd)
+	swap-nbd|swap-nbd-ahead)
 		start_nbd $((SWAP_SIZE * 4))
-		swap swap-nbd /dev/nbd0
+		[ $1 = swap-nbd ] && PAGE_CLUSTER=0 || PAGE_CLUSTER=3
+		swap $1 /dev/nbd0
+		PAGE_CLUSTER=0
 		stop_nbd ;;
 	uffd)	bench uffd $SWAP_SIZE $((SWAP_SIZE / 4)) --uffd ;;
 	*)	fail "no way '$1'; see tests/bench/ways.sh" ;;
 	esac
 }
 
-for w in ${HERMIT_ARG_WAYS:-hook host-fault hook-lz4 hook-tcp swap-brd swap-zram swap-nbd uffd}; do
+for w in ${HERMIT_ARG_WAYS:-hook host-fault hook-lz4 hook-tcp hook-tcp-ahead swap-brd swap-zram swap-nbd swap-nbd-ahead uffd}; do
 	log "$w"
 	way $w
 done

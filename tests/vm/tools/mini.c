@@ -45,6 +45,7 @@ static struct minivm_config config = {
 };
 static uint32_t ops = 100000, seed = 1, rounds = 1;
 static unsigned int hosts, threads;
+static int prefetch = -1;
 static pid_t server_pid;
 static bool with_uffd;
 static struct minivm vm;
@@ -439,6 +440,10 @@ static int park(void)
 
 static int bench(void)
 {
+	if (!config.anonymous && prefetch >= 0)
+		minivm_set_policy(&vm, &(struct hermit_policy) {
+			.set = HERMIT_POLICY_PREFETCH, .prefetch = prefetch,
+		});
 	return mini_bench(&vm, rounds, with_uffd);
 }
 
@@ -446,12 +451,9 @@ static int bench(void)
 
 static void set_threads(uint32_t n)
 {
-	struct hermit_policy p = {
-		.size = sizeof(p), .set = HERMIT_POLICY_THREADS, .threads = n,
-	};
-
-	if (ioctl(vm.control, HERMIT_SET_POLICY, &p))
-		die("--threads %u: %s", n, p.error);
+	minivm_set_policy(&vm, &(struct hermit_policy) {
+		.set = HERMIT_POLICY_THREADS, .threads = n,
+	});
 }
 
 /* Pages given up so far, by whomever. */
@@ -526,6 +528,7 @@ static const struct option options[] = {
 	{ "seed", required_argument, NULL, 'x' },
 	{ "pause", required_argument, NULL, 'p' },
 	{ "threads", required_argument, NULL, 't' },	/* for burst; 0: by feedback */
+	{ "prefetch", required_argument, NULL, 'f' },	/* for bench: pages beside a fault */
 	{ "anon", no_argument, NULL, 'a' },		/* no region: for comparison */
 	{ "uffd", no_argument, NULL, 'u' },		/* the same, for bench */
 	{ "smm", no_argument, NULL, 'm' },		/* every other round in SMM */
@@ -549,6 +552,7 @@ static void parse_options(int argc, char **argv)
 		case 'x': seed = strtoul(optarg, NULL, 0); break;
 		case 'p': server_pid = atoi(optarg); break;
 		case 't': threads = atoi(optarg); break;
+		case 'f': prefetch = atoi(optarg); break;
 		case 'a': config.anonymous = true; break;
 		case 'u': config.anonymous = with_uffd = true; break;
 		case 'm': config.smm = true; break;

@@ -507,6 +507,13 @@ void minivm_region_stats(struct minivm *vm, struct hermit_stats *st)
 		must(ioctl(vm->control, HERMIT_GET_STATS, st), "HERMIT_GET_STATS");
 }
 
+void minivm_set_policy(struct minivm *vm, struct hermit_policy *policy)
+{
+	policy->size = sizeof(*policy);
+	if (ioctl(vm->control, HERMIT_SET_POLICY, policy))
+		die("HERMIT_SET_POLICY: %s: %s", strerror(errno), policy->error);
+}
+
 void minivm_set_limit(struct minivm *vm, uint64_t limit)
 {
 	struct hermit_limit l = { .size = sizeof(l), .limit = limit };

@@ -124,6 +124,7 @@ void minivm_host_write(struct minivm *vm, uint32_t page);
 uint64_t minivm_stat(struct minivm *vm, int vcpu, const char *name);
 void minivm_region_stats(struct minivm *vm, struct hermit_stats *st);
 void minivm_set_limit(struct minivm *vm, uint64_t limit);
+void minivm_set_policy(struct minivm *vm, struct hermit_policy *policy);
 /* The dirty log of the pages: how many are set in [from, to), clearing all. */
 unsigned int minivm_dirty(struct minivm *vm, uint32_t from, uint32_t to);
 /* KVM_PRE_FAULT_MEMORY of pages; 0 or -errno. */

@@ -24,7 +24,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "minivm.h"
@@ -130,16 +129,12 @@ static void phase(const char *name)
 
 static void set_policy(uint32_t batch)
 {
-	struct hermit_policy p = {
-		.size = sizeof(p),
+	minivm_set_policy(&vm, &(struct hermit_policy) {
 		.set = HERMIT_POLICY_PREFETCH | HERMIT_POLICY_WAIT | (batch ? HERMIT_POLICY_BATCH : 0),
 		.prefetch = 0,
 		.wait = HERMIT_POLICY_WAIT_PARK,
 		.batch = batch,
-	};
-
-	if (ioctl(vm.control, HERMIT_SET_POLICY, &p))
-		die("policy: %s", p.error);
+	});
 }
 
 static void raise_limit(void)
