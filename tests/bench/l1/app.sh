@@ -22,8 +22,8 @@ for way in ${HERMIT_ARG_WAYS:-ram thp hermit swap}; do
 	esac
 	for percent in $percents; do
 		limit_way $way $SIZE $percent
-		# after the window that is under way, and three to settle in
-		n=$(($(windows) + 5))
+		# after the window that is under way, and four to settle in
+		n=$(($(windows) + 6))
 		last=$((n + ${#rates[@]} - 1))
 		wait_for $((WINDOW * (2 * ${#rates[@]} + 10) + 120)) windows_are $last
 		grep '^t ' $W/v.report | sed -n "$n,${last}p" | cut -d' ' -f3- | while read -r line; do
