@@ -62,7 +62,7 @@ limit_way()
 	[ "$1" != hermit ] || { set_limit v $mib; wait_for 60 at_limit; }
 	echo $((max << 10)) > $G/memory.max
 	[ "$1" != hermit ] || return 0
-	# looking costs a percent of the processor when it is done each second
+	# a look takes some 25 ms of the only processor
 	for i in $(seq 1000); do
 		[ $i -gt 8 ] && sleep 4 || sleep 0.3
 		over=$(($(resident_kib $(($2 << 10))) - (mib << 10)))
