@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A guest under hermit over TCP, or under Linux swap on NBD over TCP, whose
 # server keeps plain pages as ours does: for benchmarks in L1. QEMU is in a
-# memory cgroup of the same limit both times: the guest's share and 64 MiB for
-# QEMU itself. Both read ahead as they do by default. Or in plain memory, without
-# huge pages or with them.
+# memory cgroup both times, and as much of the guest is here. Both read ahead as
+# they do by default. Or in plain memory, without huge pages or with them.
 . /src/tests/vm/vm-tests.sh
 . /src/tests/bench/swap.sh
-OWN=64		# MiB of QEMU
 G=/sys/fs/cgroup/vm
 export VM_INITRD=/hermit/vm/bench.img VM_CPUS=${VM_CPUS:-1}
 
@@ -40,47 +38,26 @@ start_way()
 # limit_way WAY SIZE-MIB PERCENT: so much of the guest's memory may be here. The
 # kernel cannot reclaim hermit's pages: it would kill QEMU if the cgroup's limit
 # came before they have left. Swap takes QEMU's own pages and the cache of its
-# files, too, and the guest comes back for the room: so its cgroup is made smaller
-# or larger until the guest's are as many, and looked after.
+# files, too, all but some 8 MiB, so its cgroup has just these on top.
 at_limit() { set -- $(fields v resident limit); [ "$1" -le "$2" ]; }
-resident_kib()
-{
-	awk -v size="$1" '/^[0-9a-f]+-/ { ours = 0 } $1 == "Size:" { ours = $2 == size } $1 == "Rss:" && ours { print $2; exit }' "/proc/$(vm_pid v)/smaps"
-}
-keeper=
 limit_way()
 {
-	local mib=$(($2 * $3 / 100)) most max over i
-	[ -z "$keeper" ] || { kill $keeper; wait $keeper || true; }
-	keeper=
+	local mib=$(($2 * $3 / 100)) own=8
 	if [ "$3" = 100 ]; then
 		echo max > $G/memory.max
 		return
 	fi
-	most=$((mib + OWN << 10))
-	max=$most
-	[ "$1" != hermit ] || { set_limit v $mib; wait_for 60 at_limit; }
-	echo $((max << 10)) > $G/memory.max
-	[ "$1" != hermit ] || return 0
-	# a look takes some 25 ms of the only processor
-	for i in $(seq 1000); do
-		[ $i -gt 8 ] && sleep 4 || sleep 0.3
-		over=$(($(resident_kib $(($2 << 10))) - (mib << 10)))
-		if [ $over -gt 512 ]; then
-			max=$((max - over))
-		elif [ $over -lt -512 ]; then
-			max=$((max - over / 2 < most ? max - over / 2 : most))
-		else
-			continue
-		fi
-		echo $((max << 10)) > $G/memory.max
-	done &
-	keeper=$!
+	if [ "$1" = hermit ]; then
+		set_limit v $mib
+		wait_for 60 at_limit
+		own=64
+	fi
+	echo $(((mib + own) << 20)) > $G/memory.max
 }
 
 stop_way()
 {
-	limit_way $1 0 100
+	echo max > $G/memory.max
 	stop_vm v
 	case $1 in
 	hermit)
@@ -92,7 +69,11 @@ stop_way()
 	esac
 }
 
-# what of the guest is here, whoever limits it
+# guest_mib WAY SIZE-MIB: what of the guest is here, whoever limits it
+resident_kib()
+{
+	awk -v size="$1" '/^[0-9a-f]+-/ { ours = 0 } $1 == "Size:" { ours = $2 == size } $1 == "Rss:" && ours { print $2; exit }' "/proc/$(vm_pid v)/smaps"
+}
 guest_mib()
 {
 	case $1 in

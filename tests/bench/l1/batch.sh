@@ -17,7 +17,6 @@ for way in ${HERMIT_ARG_WAYS:-hermit swap}; do
 	n=0
 	for percent in ${HERMIT_ARG_PERCENTS:-100 80 60 50 40 30 20}; do
 		limit_way $way $SIZE $percent
-		sleep 3
 		for program in ${HERMIT_ARG_PROGRAMS:-sort xz sqlite}; do
 			n=$((n + 1))
 			echo $program > $W/control.in
