@@ -15,5 +15,6 @@ set yrange [*:*]
 set key top
 plot for [i=0:3] data index i using 1:4 with linespoints title columnheader(1)
 set xlabel "offered load, operations/s"
+set xtics 4000
 plot for [i=4:5] data index i using 1:4 with linespoints title columnheader(1)
 unset multiplot
