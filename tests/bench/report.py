@@ -24,6 +24,7 @@ KEYS = {
     "app": ["server", "way", "ratio", "offered"],
     "batch": ["program", "way", "ratio"],
     "burst": [],
+    "wire": ["way", "phase"],
     "wire-delay": ["way", "delay-us"],
     "drill-down": ["load", "with"],
 }
@@ -93,7 +94,7 @@ def tsv(what, rows):
         for server in ("memserver", "nbdkit", "qemu-nbd"):
             by = {(r["access"], r["connections"], r["depth"]): r for r in rows if r["server"] == server}
             block(server, [[f"{a} {c}x{d}", by[a, c, d]["pages/s"], by[a, c, d]["server-us"]] for a, c, d in points])
-    elif what == "fault":
+    elif what in ("fault", "fault-smp"):
         accesses = []
         for r in rows:
             if r["access"] not in accesses:
@@ -112,6 +113,10 @@ def tsv(what, rows):
             for series in dict.fromkeys((r["server"], r["way"]) for r in some):
                 block(" ".join(series), [[r[x]] + [r[v] for v in ("ops/s", "p50-us", "p99-us", "p99.9-us")]
                                          for r in some if (r["server"], r["way"]) == series])
+    elif what == "wire":
+        for column in "host", "server", "rxe":
+            block({"host": "compute host", "server": "server", "rxe": "soft-RoCE"}[column],
+                  [[f"{r['way']} {r['phase']}", r[column]] for r in rows])
     elif what == "wire-delay":
         for way in dict.fromkeys(r["way"] for r in rows):
             block(way, [[r[v] for v in ("delay-us", "p50-us", "p99-us", "p99.9-us")] for r in rows if r["way"] == way])

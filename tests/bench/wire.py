@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Sum up what hermit-count.ko counted: wire.py OUT-FOLDER [--rows] [--json FILE].
+"""Sum up what hermit-count.ko counted, as lines for report.py: wire.py OUT-FOLDER [--rows].
+
+With --rows each counter: its way, phase, side, name, instructions and entries per fetch.
 
 Every row is put to one side. What a NIC and its driver would do instead is
 soft-RoCE's: calls into its driver, its work items, and every packet.
 """
-import json
 import os
 import sys
 
@@ -71,27 +72,20 @@ def summary(way, phase):
 
 
 def main():
-    out = sys.argv[1]
-    result = []
+    out, keys = sys.argv[1], ["host", "thread", "shared", "net-shared", "server", "rxe", "counting"]
     for way in WAYS:
         if not os.path.exists(f"{out}/{way}.txt"):
             continue
         for name, phase in read(f"{out}/{way}.txt").items():
-            s = summary(way, phase)
-            result.append({"way": way, "phase": name, "fetched": phase["fetched"],
-                           "thread": round(phase["rows"].get("wire-load", (0, 0))[0] / phase["fetched"]), **s})
-            if phase["rows"].get("confused", (0, 0))[0]:
-                print(f"{way} {name}: {phase['rows']['confused'][0]} events did not nest: do not trust this", file=sys.stderr)
+            n, rows = phase["fetched"], phase["rows"]
+            if rows.get("confused", (0, 0))[0]:
+                print(f"{way} {name}: {rows['confused'][0]} events did not nest: do not trust this", file=sys.stderr)
             if "--rows" in sys.argv:
-                for row, (ticks, entries) in sorted(phase["rows"].items(), key=lambda r: -r[1][0]):
-                    print(f"{way:10} {name:6} {side(row):10} {row:36} {ticks / phase['fetched']:9.0f} {entries / phase['fetched']:7.2f}")
-    keys = ["host", "thread", "shared", "net-shared", "server", "rxe", "counting"]
-    print(f"{'way':10} {'phase':6} {'fetched':>8}" + "".join(f" {k:>10}" for k in keys))
-    for r in result:
-        print(f"{r['way']:10} {r['phase']:6} {r['fetched']:8}" + "".join(f" {r.get(k, 0):10}" for k in keys))
-    if "--json" in sys.argv:
-        with open(sys.argv[sys.argv.index("--json") + 1], "w") as f:
-            json.dump(result, f, indent=1)
+                for row, (ticks, entries) in sorted(rows.items(), key=lambda r: -r[1][0]):
+                    print(f"{way:10} {name:6} {side(row):10} {row:36} {ticks / n:9.0f} {entries / n:7.2f}")
+                continue
+            sums = {**summary(way, phase), "thread": round(rows.get("wire-load", (0, 0))[0] / n)}
+            print(f"way {way} phase {name} fetched {n}", *(f"{k} {sums.get(k, 0)}" for k in keys))
 
 
 main()
