@@ -44,7 +44,7 @@ struct protocol {
 	const char *name;
 	int port;
 	const char *fill_begin, *fill_end, *filled, *stored;
-	/* A request, or the answer to the second; how long it is. */
+	/* A request, or the answer to the second. How long it is. */
 	int (*set)(char *to, uint64_t key, bool answer);
 	int (*get)(char *to, uint64_t key);
 	int (*value)(char *to, uint64_t key);
@@ -111,7 +111,7 @@ static void __attribute__((format(printf, 1, 2), noreturn)) die(const char *form
 {
 	va_list ap;
 
-	fputs("memcached-load: ", stderr);
+	fputs("kv-load: ", stderr);
 	va_start(ap, format);
 	vfprintf(stderr, format, ap);
 	va_end(ap);
@@ -160,12 +160,12 @@ static void send_all(int fd, const char *at, size_t length)
 }
 
 /*
- * One answer of @least bytes or more, which ends with @end; nothing else is
- * outstanding. One that is shorter is an error, and as good as none.
+ * One answer, which ends with @end, as parts of @want may as well; nothing else
+ * is outstanding.
  */
-static void receive(int fd, const char *end, size_t least, char *to, size_t size)
+static void receive(int fd, const char *end, const char *want, char *to, size_t size)
 {
-	size_t length = 0, tail = strlen(end);
+	size_t length = 0, tail = strlen(end), all = strlen(want);
 
 	do {
 		ssize_t n = recv(fd, to + length, size - 1 - length, 0);
@@ -174,12 +174,13 @@ static void receive(int fd, const char *end, size_t least, char *to, size_t size
 			die("%s hung up, or said too much", protocol->name);
 		length += n;
 		to[length] = 0;
-	} while (length < least || strcmp(to + length - tail, end));
+	} while (length < tail || strcmp(to + length - tail, end) ||
+		 (length < all && !strncmp(to, want, length)));
 }
 
 static void expect(int fd, const char *end, char *to, size_t size)
 {
-	receive(fd, end, strlen(end), to, size);
+	receive(fd, end, "", to, size);
 }
 
 static void fill(void)
@@ -215,7 +216,8 @@ static void ask(struct client *c)
 		return;
 	}
 	send_all(c->fd, out, protocol->get(out, key));
-	receive(c->fd, protocol->value_end, protocol->value(want, key), in, sizeof(in));
+	protocol->value(want, key);
+	receive(c->fd, protocol->value_end, want, in, sizeof(in));
 	if (strcmp(in, want))
 		die("key %lu: got '%s'", key, in);
 }

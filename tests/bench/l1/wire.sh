@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # l1: mem=1200M icount timeout=600 kvm=patched
 # Instructions of one fetch over one wire: hermit over TCP and over RDMA, and
-# Linux swap on NBD and on NVMe-oF/RDMA with its target on a RAM disk. Both ends are in this
-# machine, on the two soft-RoCE devices of rdma.sh; hermit-count.ko says whose
-# instructions they are.
+# Linux swap on NBD and on NVMe-oF/RDMA with its target on a RAM disk. Both ends
+# are in this machine, on the two soft-RoCE devices of rdma.sh; hermit-count.ko
+# says whose instructions they are.
 . /src/tests/vm/rdma.sh
 . /src/tests/bench/swap.sh
 SIZE=${HERMIT_ARG_SIZE:-64} LIMIT=${HERMIT_ARG_LIMIT:-16}
