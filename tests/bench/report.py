@@ -114,9 +114,8 @@ def tsv(what, rows):
                 block(" ".join(series), [[r[x]] + [r[v] for v in ("ops/s", "p50-us", "p99-us", "p99.9-us")]
                                          for r in some if (r["server"], r["way"]) == series])
     elif what == "wire":
-        for column in "host", "server", "rxe":
-            block({"host": "compute host", "server": "server", "rxe": "soft-RoCE"}[column],
-                  [[f"{r['way']} {r['phase']}", r[column]] for r in rows])
+        for column, name in ("host", "compute host"), ("server", "server"), ("rxe", "soft-RoCE"), ("shared", "kworkers' own"):
+            block(name, [[f"{r['way']} {r['phase']}", r[column]] for r in rows])
     elif what == "wire-delay":
         for way in dict.fromkeys(r["way"] for r in rows):
             block(way, [[r[v] for v in ("delay-us", "p50-us", "p99-us", "p99.9-us")] for r in rows if r["way"] == way])

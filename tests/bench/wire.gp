@@ -12,4 +12,4 @@ set title where font ",9"
 set yrange [0:*]
 set xtics rotate by -20
 set ylabel "instructions for a fetched page"
-plot for [i=0:2] data index i using 2:xtic(1) title columnheader(1)
+plot for [i=0:3] data index i using 2:xtic(1) title columnheader(1)

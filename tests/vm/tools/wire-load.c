@@ -10,10 +10,10 @@
  * "latency accesses N fetched N p50-us US p99-us US p99.9-us US max-us US ops/s N",
  * as the guest's TSC saw them, which must tick once a nanosecond.
  *
- * Otherwise in order, one access each, phases: `churn`, reading more than fits, so that every access fetches a page
- * and a clean one leaves; `fetch`, reading what is remote after the limit was
- * raised, so that nothing leaves. Prefetch is off and waits are parked: one
- * processor has to do what they wait for.
+ * Otherwise in order, one access each, phases: `churn`, reading more than fits,
+ * so that every access fetches a page and a clean one leaves; `fetch`, reading
+ * what is remote after the limit was raised, so that nothing leaves. Prefetch is
+ * off and waits are parked: one processor has to do what they wait for.
  *
  * Prints "phase NAME accesses N fetched N", and for each row of hermit-count.ko
  * "row PHASE ROW TICKS ENTRIES".
