@@ -20,9 +20,8 @@
 #include "provider.h"
 #include "hermit_trace.h"
 
-/* Words that one step of the clock hand takes, and asks the EPT about. */
+/* The most words that one step of the clock hand passes. */
 #define SCAN_STEP	64
-#define CHUNK_STEPS	(HERMIT_CHUNK_PAGES / SCAN_STEP)
 /* After so many words without a full batch, age does not protect any more. */
 #define SCAN_HARD	8192
 /* Give up a scan here; a region of less is scanned about twice. */
@@ -31,6 +30,7 @@
 struct reclaim_batch {
 	struct hermit_victim v[HERMIT_BATCH];
 	int nr, max;
+	int asked, found;	/* whose accessed bits were looked at; clear ones */
 	int scanned, clean, zero;
 };
 
@@ -92,37 +92,63 @@ static bool word_fresh(u64 w, unsigned int now)
 }
 
 /*
- * One step of the clock: of SCAN_STEP adjacent pages, make those EVICTING that
- * were not accessed since the last visit (second chance: looking clears the
- * accessed bit). A further turn would cost each eviction another look.
+ * How many pages to ask about next: as many as fill the batch, by what was found
+ * so far in it. Looking clears the accessed bit, so who is asked about in excess
+ * lives a turn longer if cold, and has his second chance wasted if hot.
  */
-static void reclaim_scan_step(struct hermit_region *r, u64 start, bool hard,
-			      struct reclaim_batch *b)
+static int reclaim_ask(const struct reclaim_batch *b, bool hard)
+{
+	int room = b->max - b->nr;
+
+	if (hard)
+		return min(room, SCAN_STEP);
+	return min(room * (b->asked + 1) / (b->found + 1), SCAN_STEP);
+}
+
+/*
+ * One step of the clock, from page @hand % npages: make those EVICTING that were
+ * not accessed since the last visit (second chance). Returns how many pages the
+ * hand passed, 0 if another thread moved it meanwhile.
+ */
+static u64 reclaim_scan_step(struct hermit_region *r, u64 hand, bool hard,
+			     struct reclaim_batch *b)
 {
 	DECLARE_BITMAP(accessed, SCAN_STEP) = {};
 	unsigned int now = hermit_stamp_now();
-	/* SCAN_STEP divides the pages of a chunk: one look-up for all. */
-	atomic64_t *words = hermit_word(r, start);
-	int end = min_t(u64, SCAN_STEP, r->npages - start);
+	u64 start = hand % r->npages, left, passed;
 	u64 idx[SCAN_STEP], w, old, new;
-	int n = 0, i;
+	int n = 0, i, ask = reclaim_ask(b, hard);
+	atomic64_t *words = hermit_word(r, start);
 
-	BUILD_BUG_ON(HERMIT_CHUNK_PAGES % SCAN_STEP);
-	for (i = 0; i < end; i++) {
-		w = atomic64_read(&words[i]);
+	/* One look-up for all words of a step: it ends with the chunk. */
+	left = min_t(u64, HERMIT_CHUNK_PAGES - start % HERMIT_CHUNK_PAGES,
+		     r->npages - start);
+	if (!words)
+		return atomic64_cmpxchg(&r->hand, hand, hand + left) == hand ?
+			       left : 0;
+
+	left = min_t(u64, left, SCAN_STEP);
+	for (passed = 0; passed < left && n < ask; passed++) {
+		w = atomic64_read(&words[passed]);
 		if ((w & (HERMIT_W_STATE | HERMIT_W_INFLIGHT)) == HERMIT_LOCAL &&
 		    !word_fresh(w, now))
-			idx[n++] = start + i;
+			idx[n++] = start + passed;
 	}
-	hermit_count(r, HERMIT_C_SCANNED, end);
+	if (atomic64_cmpxchg(&r->hand, hand, hand + passed) != hand)
+		return 0;
+	b->scanned += passed;
+	hermit_count(r, HERMIT_C_SCANNED, passed);
 	if (!n)
-		return;
+		return passed;
 	hermit_provider_age(r, idx, n, accessed);
 
-	for (i = 0; i < n && b->nr < b->max; i++) {
+	b->asked += n;
+	for (i = 0; i < n; i++) {
 		if (!hard && test_bit(i, accessed))
 			continue;
-		if (hermit_word_apply(hermit_word(r, idx[i]),
+		b->found++;
+		if (b->nr == b->max ||
+		    hermit_word_apply(hermit_word(r, idx[i]),
 				      HERMIT_EV_EVICT_BEGIN, 0, &old, &new))
 			continue;
 		b->v[b->nr++] = (struct hermit_victim) {
@@ -131,31 +157,22 @@ static void reclaim_scan_step(struct hermit_region *r, u64 start, bool hard,
 			.page = hermit_word_page(new),
 		};
 	}
+	return passed;
 }
 
 static void reclaim_select(struct hermit_region *r, struct reclaim_batch *b)
 {
-	u64 scanned = 0, steps = DIV_ROUND_UP(r->npages, SCAN_STEP), s;
+	u64 passed = 0, step;
 	bool hard = false;
 
-	for (s = 0; s < 3 * steps && b->nr < b->max; s++) {
-		u64 hand = atomic64_inc_return(&r->hand), step = hand % steps;
-
-		if (!hermit_word(r, step * SCAN_STEP)) {
-			/* Over the rest of an untouched chunk, and of the region. */
-			u64 leap = min_t(u64, CHUNK_STEPS - 1 - step % CHUNK_STEPS,
-					 steps - 1 - step);
-
-			if (atomic64_cmpxchg(&r->hand, hand, hand + leap) == hand)
-				s += leap;
-			continue;
-		}
-		reclaim_scan_step(r, step * SCAN_STEP, hard, b);
-		scanned += SCAN_STEP;
-		b->scanned = scanned;
-		hard = scanned >= SCAN_HARD || s > 2 * steps;
-		if (scanned >= SCAN_MAX)
-			break;
+	while (b->nr < b->max && passed < 3 * r->npages &&
+	       b->scanned < SCAN_MAX) {
+		do {
+			step = reclaim_scan_step(r, atomic64_read(&r->hand),
+						 hard, b);
+		} while (!step);
+		passed += step;
+		hard = b->scanned >= SCAN_HARD || passed > 2 * r->npages;
 	}
 }
 

@@ -239,7 +239,7 @@ struct hermit_region {
 	u64 tuned_fetches, tuned_conflicts, tuned_away;
 	u64 turnaround;			/* evictions between a page's own and its fetch */
 	struct rw_semaphore sweep_lock;
-	atomic64_t hand;		/* the clock's, in pages */
+	atomic64_t hand;		/* pages the clock passed, mod npages its place */
 	atomic_t writes;		/* on the wire */
 	wait_queue_head_t write_wq;
 	unsigned long write_backoff;	/* jiffies: no writes before */

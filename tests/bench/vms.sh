@@ -82,3 +82,16 @@ guest_mib()
 	esac
 }
 cgroup_mib() { echo $(($(cat $G/memory.current) >> 20)); }
+
+# traffic WAY: pages brought, pages that left, and of the brought those that
+# would not have left had reclaim kept no room, since the guest began
+traffic()
+{
+	case $1 in
+	hermit)
+		set -- $(fields v counters.fetches counters.prefetches counters.evicted-clean counters.evicted-dirty counters.evicted-zero counters.early-refaults)
+		echo $(($1 + $2)) $(($3 + $4 + $5)) $6 ;;
+	swap)	awk '$1 == "pswpin" { i = $2 } $1 == "pgsteal_anon" { o = $2 } END { print i, o, 0 }' /proc/vmstat ;;
+	*)	echo 0 0 0 ;;
+	esac
+}

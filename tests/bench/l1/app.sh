@@ -10,6 +10,8 @@ SERVER=${HERMIT_ARG_SERVER:-memcached} RATES=${HERMIT_ARG_RATES:-}
 VM_APPEND="job=run -- bench-kv $SERVER $ITEMS $WINDOW $RATES"
 windows() { grep -c '^t ' $W/v.report || true; }
 windows_are() { [ "$(windows)" -ge "$1" ]; }
+now() { cut -d' ' -f1 /proc/uptime; }
+per_second() { awk -v w="$*" 'BEGIN { split(w, v, " "); t = v[8] - v[7]; printf "in/s %.0f out/s %.0f early/s %.0f", (v[4] - v[1]) / t, (v[5] - v[2]) / t, (v[6] - v[3]) / t }'; }
 read -ra rates <<< "${RATES:-0}"
 
 for way in ${HERMIT_ARG_WAYS:-ram thp hermit swap}; do
@@ -25,9 +27,15 @@ for way in ${HERMIT_ARG_WAYS:-ram thp hermit swap}; do
 		# after the window that is under way, and four to settle in
 		n=$(($(windows) + 6))
 		last=$((n + ${#rates[@]} - 1))
-		wait_for $((WINDOW * (2 * ${#rates[@]} + 10) + 120)) windows_are $last
+		# asking QEMU takes part of a window, so it is not one that counts
+		wait_for $((WINDOW * 10 + 120)) windows_are $((n - 2))
+		before=$(traffic $way) since=$(now)
+		wait_for $((WINDOW * 2 * ${#rates[@]} + 120)) windows_are $last
+		after=$(traffic $way) until=$(now)
+		# shellcheck disable=SC2086 # words
+		moved=$(per_second $before $after $since $until)
 		grep '^t ' $W/v.report | sed -n "$n,${last}p" | cut -d' ' -f3- | while read -r line; do
-			note "server $SERVER way $way ratio $percent $line guest-mib $(guest_mib $way $SIZE) cgroup-mib $(cgroup_mib)"
+			note "server $SERVER way $way ratio $percent $line guest-mib $(guest_mib $way $SIZE) cgroup-mib $(cgroup_mib) $moved"
 		done
 	done
 	stop_way $way

@@ -20,6 +20,10 @@ check_mode()
 	# Reads must not make pages dirty: without writes all evictions are clean.
 	[ "$(value evicted_clean "/out/$mode")" -gt 500 ] || fail "$mode: every page that was read counts as dirty"
 	mini --size 32 --limit 8 dirty-log > "/out/$mode-dirty" 2> /out/err || fail "$mode: dirty log: $(tail -n 1 /out/err)"
+	mini --size 64 --limit 32 --rounds 2 order > "/out/$mode-order" 2> /out/err || fail "$mode: order: $(tail -n 1 /out/err)"
+	# one, or what stayed because somebody wrote to it just then
+	[ "$(value local_runs "/out/$mode-order")" -le 4 ] ||
+		fail "$mode: what is local lies in $(value local_runs "/out/$mode-order") places: reclaim passed older pages by"
 	rc=0
 	mini --size 32 --limit 8 prefault > "/out/$mode-prefault" 2> /out/err || rc=$?
 	case $mode:$rc in

@@ -13,6 +13,8 @@
  *	park		the memory server is stopped (--pause PID): a stalled vCPU
  *			takes signals and keeps nobody from updating memslots,
  *			and is told of, also if another began the read
+ *	order		after going over all pages in order, those that are local
+ *			lie together: reclaim left none behind
  *	bench		CPU time per page and thread (instructions, under -icount);
  *			with --anon of a cgroup's swap, with --uffd of a
  *			userfaultfd handler
@@ -436,6 +438,38 @@ static int park(void)
 	return errors != 0;
 }
 
+/* --- order ----------------------------------------------------------------- */
+
+/*
+ * All pages are accessed as often, so who was there longest goes first: what is
+ * left is the end of the last sweep.
+ */
+static int order(void)
+{
+	static uint8_t state[MINIVM_MAX_PAGES];
+	struct hermit_pagemap m = { .size = sizeof(m), .nr_pages = vm.npages,
+				    .states = (uintptr_t)state };
+	unsigned long errors = 0, runs = 0, local = 0;
+
+	minivm_set_policy(&vm, &(struct hermit_policy) {
+		.set = HERMIT_POLICY_PREFETCH | HERMIT_POLICY_THREADS, .threads = 1,
+	});
+	errors += sweep(0, vm.npages, true);
+	for (uint32_t i = 0; i < rounds; i++)
+		errors += sweep(0, vm.npages, false);
+	if (ioctl(vm.control, HERMIT_GET_PAGEMAP, &m))
+		die("pagemap: %s", strerror(errno));
+	for (uint32_t i = 0; i < vm.npages; i++) {
+		bool here = state[i] == HERMIT_PAGE_LOCAL;
+
+		local += here;
+		runs += here && state[i ? i - 1 : vm.npages - 1] != HERMIT_PAGE_LOCAL;
+	}
+	print("local_pages", local);
+	print("local_runs", runs);
+	return errors != 0;
+}
+
 /* --- bench ----------------------------------------------------------------- */
 
 static int bench(void)
@@ -512,6 +546,7 @@ static const struct command {
 	{ "dirty-log", dirty_log, false },
 	{ "prefault", prefault, true },
 	{ "park", park, true },
+	{ "order", order, true },
 	{ "bench", bench, false },
 	{ "burst", burst, true },
 };
@@ -578,7 +613,7 @@ int main(int argc, char **argv)
 		if (optind == argc - 1 && !strcmp(argv[optind], commands[i].name))
 			cmd = &commands[i];
 	if (!cmd)
-		die("which one: stress, dirty-log, prefault, park, bench or burst?");
+		die("which one: stress, dirty-log, prefault, park, order, bench or burst?");
 	if (cmd->needs_region && config.anonymous)
 		die("%s needs a region, not --anon", cmd->name);
 	if (config.spread && cmd->run != bench)
