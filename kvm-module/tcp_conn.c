@@ -2,33 +2,41 @@
 /*
  * One connection.
  *
- *	queue ─take─► sender ─sendmsg─► socket ─recvmsg─► receiver
- *			│				   │
- *			└─ slot: io, tag, posted ◄─by tag──┘
- *						 done()
+ *	queue ─take─► sender ─sendmsg─► socket ─softirq─► receiver
+ *			│				    │
+ *			└─ slot: io, tag, posted ◄──by tag──┘
+ *						  done()
+ *
+ * The sender is a thread. The receiver is called by TCP, in whatever softirq has
+ * processed a segment, and copies pages from there to where they are waited for:
+ * whoever waits is woken by it, and no thread in between. It runs with the socket
+ * locked, so never twice at once.
  *
  * Who may complete an io (call its done(), after which its page may be freed):
  *
- *  - The receiver, when the reply has been read. For a READ it is the
- *    receiver itself that wrote into the page, so nobody else does any more.
+ *  - The receiver, when the reply has come. For a READ it is the receiver itself
+ *    that wrote into the page, so nobody else does any more.
  *  - For a WRITE the sender may still be copying from the page: a server may
  *    answer before it has the payload, by mistake or to be sent the contents
  *    of a page that was freed. A slot says `sending` until sendmsg() is over;
  *    who comes last of sender and receiver completes the io.
- *  - The link, with what hermit_tcp_conn_stop() gave it: the socket is shut
- *    down and both threads are parked, so neither touches a page.
+ *  - The link, with what hermit_tcp_conn_stop() gave it: the receiver is called
+ *    no more and the thread is parked, so neither touches a page.
  *
- * conn->lock guards the slots and the counters; it is a leaf, never held
- * across done(). The queue's lock is never taken inside it, nor the reverse.
+ * conn->lock guards the slots and the counters. It is a leaf inside the socket's
+ * lock and, like that, taken with softirqs off; never held across done(). The
+ * queue's lock is never taken inside it, nor the reverse.
  */
 #include <linux/bvec.h>
 #include <linux/err.h>
+#include <linux/highmem.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/net.h>
 #include <linux/sched/mm.h>
+#include <linux/skbuff.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -65,10 +73,10 @@ struct hermit_tcp_conn {
 	struct hermit_tcp_queue *queue;
 	struct workqueue_struct *wq;
 	struct delayed_work *event;
-	struct task_struct *tx, *rx;
+	struct task_struct *tx;
 	unsigned int nr_slots;
 
-	/* set while the threads are parked */
+	/* set while the thread is parked */
 	struct socket *sock;		/* NULL: stopped */
 	unsigned int lists;
 	unsigned int limit;		/* slots in use, at most */
@@ -82,7 +90,12 @@ struct hermit_tcp_conn {
 	unsigned long ping_at;
 
 	/* the receiver's */
+	struct hermit_tcp_receiver receiver;
 	struct hermit_wire_hdr reply;
+	unsigned int got;		/* bytes of it */
+	struct slot *filling;		/* a READ whose page is coming */
+	unsigned int filled;		/* bytes of that */
+	bool lost;			/* the stream makes no sense any more */
 
 	spinlock_t lock;		/* all below */
 	struct slot *slots;
@@ -103,12 +116,12 @@ struct hermit_tcp_conn {
 /* The connection is of no more use: have the link replace all of them. */
 static void conn_break(struct hermit_tcp_conn *conn, const char *why, int error)
 {
-	spin_lock(&conn->lock);
+	spin_lock_bh(&conn->lock);
 	if (!conn->broken) {
 		conn->error = error;
 		WRITE_ONCE(conn->broken, why);
 	}
-	spin_unlock(&conn->lock);
+	spin_unlock_bh(&conn->lock);
 	wake_up(&conn->end_wait);
 	mod_delayed_work(conn->wq, conn->event, 0);
 }
@@ -198,7 +211,7 @@ static void slot_complete(struct hermit_tcp_conn *conn, struct slot *s,
 	struct hermit_io *io = s->io;
 	bool wake = slot_put(conn, s);
 
-	spin_unlock(&conn->lock);
+	spin_unlock_bh(&conn->lock);
 	if (wake)
 		wake_up_process(conn->tx);
 	if (io) {
@@ -253,7 +266,7 @@ static void add_frame(struct hermit_tcp_conn *conn, struct frames *f, u8 type,
 			 io && !write ? io->length : 0,
 			 write ? PAGE_SIZE : 0);
 
-	spin_lock(&conn->lock);
+	spin_lock_bh(&conn->lock);
 	s = slot_get(conn, type, io);
 	hdr->tag = cpu_to_le32(s->tag);
 	index = s - conn->slots;
@@ -261,7 +274,7 @@ static void add_frame(struct hermit_tcp_conn *conn, struct frames *f, u8 type,
 		io->tag = s->tag;
 		io->posted = s->posted;
 	}
-	spin_unlock(&conn->lock);
+	spin_unlock_bh(&conn->lock);
 
 	add_bytes(conn, f, virt_to_page(hdr), offset_in_page(hdr),
 		  sizeof(*hdr));
@@ -276,13 +289,13 @@ static unsigned int slots_left(struct hermit_tcp_conn *conn, bool *end)
 {
 	unsigned int n;
 
-	spin_lock(&conn->lock);
+	spin_lock_bh(&conn->lock);
 	n = conn->nr_free;
 	conn->starved = n <= conn->reserve;
 	*end = conn->end && n;
 	if (*end)
 		conn->end = false;
-	spin_unlock(&conn->lock);
+	spin_unlock_bh(&conn->lock);
 	return n;
 }
 
@@ -336,12 +349,12 @@ static void writes_sent(struct hermit_tcp_conn *conn, const struct frames *f)
 	for (i = 0; i < f->nr_writes; i++) {
 		struct slot *s = &conn->slots[conn->batch[i]];
 
-		spin_lock(&conn->lock);
+		spin_lock_bh(&conn->lock);
 		s->sending = false;
 		if (s->answered)
 			slot_complete(conn, s, s->status);
 		else
-			spin_unlock(&conn->lock);
+			spin_unlock_bh(&conn->lock);
 	}
 }
 
@@ -402,7 +415,7 @@ static void answered(struct hermit_tcp_conn *conn, struct slot *s)
 	int status = status_of(conn->reply.status, s->type);
 	bool news = false;
 
-	spin_lock(&conn->lock);
+	spin_lock_bh(&conn->lock);
 	conn->heard = ktime_get_ns();
 	count(conn, s, status, conn->heard);
 	if (status == -ENOSPC) {
@@ -419,7 +432,7 @@ static void answered(struct hermit_tcp_conn *conn, struct slot *s)
 	if (s->sending) {
 		s->answered = true;
 		s->status = status;
-		spin_unlock(&conn->lock);
+		spin_unlock_bh(&conn->lock);
 	} else {
 		slot_complete(conn, s, status);
 	}
@@ -427,97 +440,98 @@ static void answered(struct hermit_tcp_conn *conn, struct slot *s)
 		mod_delayed_work(conn->wq, conn->event, 0);
 }
 
-/* Receive one reply. */
-static void receive(struct hermit_tcp_conn *conn)
+/* A reply's header is here. */
+static void reply_begins(struct hermit_tcp_conn *conn)
 {
 	struct hermit_wire_hdr *hdr = &conn->reply;
-	struct hermit_io *io = NULL;
 	const char *why;
 	struct slot *s;
-	int ret;
 
-	ret = hermit_tcp_sock_recv(conn->sock, hdr, sizeof(*hdr));
-	if (ret)
-		goto failed;
-	if (hermit_wire_check_reply(hdr, &why)) {
-		conn_break(conn, why, -EPROTO);
-		return;
-	}
-
-	spin_lock(&conn->lock);
+	if (hermit_wire_check_reply(hdr, &why))
+		goto lost;
+	spin_lock_bh(&conn->lock);
 	s = slot_find(conn, le32_to_cpu(hdr->tag), hdr->type);
-	if (s)
-		io = s->io;
-	spin_unlock(&conn->lock);
+	spin_unlock_bh(&conn->lock);
 	if (!s) {
-		conn_break(conn, "the server answered what was not asked",
-			   -EPROTO);
+		why = "the server answered what was not asked";
+		goto lost;
+	}
+	if (s->type != HERMIT_MSG_READ || hdr->status != HERMIT_WIRE_OK) {
+		answered(conn, s);
 		return;
 	}
-
 	/*
-	 * Only this thread frees the slot of a READ, or the link once this
-	 * thread is parked: io and page stay while the page is filled.
+	 * Only the receiver frees the slot of a READ, or the link once there is
+	 * none: io and page stay while the page is filled.
 	 */
-	if (s->type == HERMIT_MSG_READ && hdr->status == HERMIT_WIRE_OK) {
-		if (le64_to_cpu(hdr->offset) != io->offset) {
-			conn_break(conn, "the server sent another page",
-				   -EPROTO);
-			return;
-		}
-		ret = hermit_tcp_sock_recv_page(conn->sock, io->page);
-		if (ret)
-			goto failed;
+	if (le64_to_cpu(hdr->offset) != s->io->offset) {
+		why = "the server sent another page";
+		goto lost;
 	}
-	answered(conn, s);
+	conn->filling = s;
+	conn->filled = 0;
 	return;
 
-failed:
-	conn_break(conn, ret == -ECONNRESET ?
-		   "the server closed the connection" : "receiving failed",
-		   ret);
+lost:
+	conn->lost = true;
+	conn_break(conn, why, -EPROTO);
 }
 
-static int receiver(void *data)
+/* Copy what of @len bytes still belongs to a buffer of @size; returns how many. */
+static size_t take(struct sk_buff *skb, unsigned int offset, size_t len,
+		   void *buf, unsigned int *have, size_t size)
 {
-	unsigned int noreclaim = memalloc_noreclaim_save();
-	struct hermit_tcp_conn *conn = data;
+	size_t n = min(len, size - *have);
 
-	while (!kthread_should_stop()) {
-		if (kthread_should_park()) {
-			kthread_parkme();
+	/* Cannot fail: the bytes are there. */
+	skb_copy_bits(skb, offset, buf + *have, n);
+	*have += n;
+	return n;
+}
+
+static size_t receive(struct hermit_tcp_receiver *r, struct sk_buff *skb,
+		      unsigned int offset, size_t len)
+{
+	struct hermit_tcp_conn *conn =
+		container_of(r, struct hermit_tcp_conn, receiver);
+	size_t taken = 0;
+
+	while (taken < len && !conn->lost) {
+		struct slot *s = conn->filling;
+
+		if (s) {
+			void *page = kmap_local_page(s->io->page);
+
+			taken += take(skb, offset + taken, len - taken, page,
+				      &conn->filled, PAGE_SIZE);
+			kunmap_local(page);
+			if (conn->filled == PAGE_SIZE) {
+				conn->filling = NULL;
+				answered(conn, s);
+			}
 			continue;
 		}
-		if (!READ_ONCE(conn->broken)) {
-			receive(conn);
-			continue;
+		taken += take(skb, offset + taken, len - taken, &conn->reply,
+			      &conn->got, sizeof(conn->reply));
+		if (conn->got == sizeof(conn->reply)) {
+			conn->got = 0;
+			reply_begins(conn);
 		}
-		set_current_state(TASK_IDLE);
-		if (!kthread_should_stop() && !kthread_should_park())
-			schedule();
-		__set_current_state(TASK_RUNNING);
 	}
-	memalloc_noreclaim_restore(noreclaim);
-	return 0;
+	return taken;
+}
+
+static void receiver_end(struct hermit_tcp_receiver *r, int error)
+{
+	struct hermit_tcp_conn *conn =
+		container_of(r, struct hermit_tcp_conn, receiver);
+
+	conn_break(conn, error == -ECONNRESET ?
+		   "the server closed the connection" : "receiving failed",
+		   error);
 }
 
 /* --- what the link calls --------------------------------------------------- */
-
-/* A thread that is parked before it runs for the first time. */
-static struct task_struct *thread_create(int (*fn)(void *), const char *kind,
-					 struct hermit_tcp_conn *conn,
-					 const char *name, unsigned int index)
-{
-	struct task_struct *t;
-
-	t = kthread_create(fn, conn, "hermit_%s/%s/%u", kind, name, index);
-	if (IS_ERR(t))
-		return t;
-	/* A vCPU waits for what they do. */
-	set_user_nice(t, MIN_NICE);
-	kthread_park(t);
-	return t;
-}
 
 struct hermit_tcp_conn *hermit_tcp_conn_create(struct hermit_tcp_queue *queue,
 					       struct workqueue_struct *wq,
@@ -545,21 +559,21 @@ struct hermit_tcp_conn *hermit_tcp_conn_create(struct hermit_tcp_queue *queue,
 	init_waitqueue_head(&conn->end_wait);
 	INIT_LIST_HEAD(&conn->sender.node);
 
-	conn->tx = thread_create(sender, "tx", conn, name, index);
+	conn->receiver.data = receive;
+	conn->receiver.end = receiver_end;
+
+	conn->tx = kthread_create(sender, conn, "hermit_tx/%s/%u", name, index);
 	if (IS_ERR(conn->tx)) {
 		ret = PTR_ERR(conn->tx);
 		goto err_free;
 	}
+	/* A vCPU waits for what it does. */
+	set_user_nice(conn->tx, MIN_NICE);
+	/* Before it runs for the first time. */
+	kthread_park(conn->tx);
 	conn->sender.task = conn->tx;
-	conn->rx = thread_create(receiver, "rx", conn, name, index);
-	if (IS_ERR(conn->rx)) {
-		ret = PTR_ERR(conn->rx);
-		goto err_tx;
-	}
 	return conn;
 
-err_tx:
-	kthread_stop(conn->tx);
 err_free:
 	kvfree(conn->free);
 	kvfree(conn->slots);
@@ -570,7 +584,6 @@ err_free:
 void hermit_tcp_conn_destroy(struct hermit_tcp_conn *conn)
 {
 	WARN_ON_ONCE(conn->sock);
-	kthread_stop(conn->rx);
 	kthread_stop(conn->tx);
 	kvfree(conn->free);
 	kvfree(conn->slots);
@@ -587,7 +600,7 @@ void hermit_tcp_conn_start(struct hermit_tcp_conn *conn, struct socket *sock,
 	conn->discards = session->caps & HERMIT_CAP_DISCARD;
 	conn->ping_at = jiffies + PING_INTERVAL;
 
-	spin_lock(&conn->lock);
+	spin_lock_bh(&conn->lock);
 	conn->sock = sock;
 	conn->limit = min(conn->nr_slots, session->max_inflight);
 	conn->reserve = lists & BIT(HERMIT_REMOTE_DEMAND) ? conn->limit / 8 : 0;
@@ -608,10 +621,13 @@ void hermit_tcp_conn_start(struct hermit_tcp_conn *conn, struct socket *sock,
 	conn->was_full = false;
 	conn->heard = ktime_get_ns();
 	conn->used = session->used;
-	spin_unlock(&conn->lock);
+	spin_unlock_bh(&conn->lock);
 
-	/* Everything above is seen by the threads: they are woken by this. */
-	kthread_unpark(conn->rx);
+	conn->got = 0;
+	conn->filling = NULL;
+	conn->lost = false;
+	hermit_tcp_sock_start_receiver(sock, &conn->receiver);
+	/* Everything above is seen by the thread: it is woken by this. */
 	kthread_unpark(conn->tx);
 }
 
@@ -622,13 +638,13 @@ void hermit_tcp_conn_stop(struct hermit_tcp_conn *conn, struct list_head *ios)
 
 	if (!sock)
 		return;
-	/* Ends sendmsg() and recvmsg() for good, so that both threads park. */
+	hermit_tcp_sock_stop_receiver(sock, &conn->receiver);
+	/* Ends sendmsg() for good, so that the thread parks. */
 	kernel_sock_shutdown(sock, SHUT_RDWR);
 	kthread_park(conn->tx);
-	kthread_park(conn->rx);
 	hermit_tcp_queue_forget(conn->queue, &conn->sender);
 
-	spin_lock(&conn->lock);
+	spin_lock_bh(&conn->lock);
 	for (i = 0; i < conn->limit; i++) {
 		struct slot *s = &conn->slots[i];
 
@@ -642,7 +658,7 @@ void hermit_tcp_conn_stop(struct hermit_tcp_conn *conn, struct list_head *ios)
 	conn->broken = NULL;
 	conn->was_full = false;
 	conn->sock = NULL;
-	spin_unlock(&conn->lock);
+	spin_unlock_bh(&conn->lock);
 	hermit_tcp_sock_release(sock);
 }
 
@@ -650,12 +666,14 @@ bool hermit_tcp_conn_end(struct hermit_tcp_conn *conn, long timeout)
 {
 	if (!conn->sock)
 		return false;
-	spin_lock(&conn->lock);
+	spin_lock_bh(&conn->lock);
 	conn->end = true;
-	spin_unlock(&conn->lock);
+	spin_unlock_bh(&conn->lock);
 	wake_up_process(conn->tx);
 	wait_event_timeout(conn->end_wait, READ_ONCE(conn->ended) ||
 			   READ_ONCE(conn->broken), timeout);
+	/* A server that answers and closes at once may be told of in reverse. */
+	hermit_tcp_sock_settle(conn->sock);
 	return READ_ONCE(conn->ended);
 }
 
@@ -665,7 +683,7 @@ void hermit_tcp_conn_check(struct hermit_tcp_conn *conn, u64 deadline_ns,
 	u64 now, oldest, since;
 	unsigned int i;
 
-	spin_lock(&conn->lock);
+	spin_lock_bh(&conn->lock);
 	check->broken = conn->broken;
 	check->error = conn->error;
 	if (conn->was_full && time_after(jiffies, conn->full_at + FULL_TIME))
@@ -683,13 +701,13 @@ void hermit_tcp_conn_check(struct hermit_tcp_conn *conn, u64 deadline_ns,
 	    (now - since > deadline_ns ||
 	     now - oldest > DEADLINES_WITH_ANSWERS * deadline_ns))
 		check->broken = "no answer within the deadline";
-	spin_unlock(&conn->lock);
+	spin_unlock_bh(&conn->lock);
 }
 
 void hermit_tcp_conn_stats(struct hermit_tcp_conn *conn,
 			   struct hermit_server_stats *st)
 {
-	spin_lock(&conn->lock);
+	spin_lock_bh(&conn->lock);
 	st->reads += conn->reads;
 	st->writes += conn->writes;
 	st->discards += conn->discarded;
@@ -700,5 +718,5 @@ void hermit_tcp_conn_stats(struct hermit_tcp_conn *conn,
 		st->inflight += conn->limit - conn->nr_free;
 		st->bytes_used = max(st->bytes_used, conn->used);
 	}
-	spin_unlock(&conn->lock);
+	spin_unlock_bh(&conn->lock);
 }

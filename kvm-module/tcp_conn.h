@@ -2,10 +2,10 @@
 #ifndef HERMIT_TCP_CONN_H
 #define HERMIT_TCP_CONN_H
 /*
- * One connection of a link: a socket, the requests that are on it, a thread
- * that sends and one that receives. The threads live as long as the
- * connection object and are parked while it has no socket, so that
- * reconnecting needs no new task when memory is short.
+ * One connection of a link: a socket, the requests that are on it, and a thread
+ * that sends. It lives as long as the connection object and is parked while that
+ * has no socket, so that reconnecting needs no new task when memory is short.
+ * Replies are taken in the softirq that brings them.
  *
  * create, start, stop, end and destroy exclude each other (the link calls
  * them from its work item, and after that is gone); check and stats may be
@@ -49,8 +49,8 @@ void hermit_tcp_conn_start(struct hermit_tcp_conn *conn, struct socket *sock,
 			   const struct hermit_session *session);
 
 /*
- * Close the socket and stop the threads; without a socket, nothing. Requests
- * that were not completed are added to @ios: no thread uses their pages.
+ * Close the socket and stop the thread; without a socket, nothing. Requests
+ * that were not completed are added to @ios: nobody uses their pages.
  * Bounded whatever the server does.
  */
 void hermit_tcp_conn_stop(struct hermit_tcp_conn *conn, struct list_head *ios);

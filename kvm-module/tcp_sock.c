@@ -180,12 +180,76 @@ int hermit_tcp_sock_recv(struct socket *sock, void *buf, size_t len)
 	return recv_iter(sock, &msg);
 }
 
-int hermit_tcp_sock_recv_page(struct socket *sock, struct page *page)
-{
-	struct msghdr msg = {};
-	struct bio_vec vec;
+/* --- the receiver ---------------------------------------------------------- */
 
-	bvec_set_page(&vec, page, PAGE_SIZE, 0);
-	iov_iter_bvec(&msg.msg_iter, ITER_DEST, &vec, 1, PAGE_SIZE);
-	return recv_iter(sock, &msg);
+static int receive_some(read_descriptor_t *desc, struct sk_buff *skb,
+			unsigned int offset, size_t len)
+{
+	struct hermit_tcp_receiver *r = desc->arg.data;
+
+	return r->data(r, skb, offset, len);
+}
+
+static void data_ready(struct sock *sk)
+{
+	read_descriptor_t desc = { .count = 1 };
+
+	read_lock_bh(&sk->sk_callback_lock);
+	desc.arg.data = sk->sk_user_data;
+	if (desc.arg.data)
+		tcp_read_sock(sk, &desc, receive_some);
+	read_unlock_bh(&sk->sk_callback_lock);
+}
+
+static void state_change(struct sock *sk)
+{
+	struct hermit_tcp_receiver *r;
+
+	read_lock_bh(&sk->sk_callback_lock);
+	r = sk->sk_user_data;
+	if (r) {
+		if (sk->sk_state != TCP_ESTABLISHED)
+			r->end(r, -(READ_ONCE(sk->sk_err) ?: ECONNRESET));
+		/* Who waits to send. */
+		r->state_change(sk);
+	}
+	read_unlock_bh(&sk->sk_callback_lock);
+}
+
+void hermit_tcp_sock_start_receiver(struct socket *sock,
+				    struct hermit_tcp_receiver *r)
+{
+	struct sock *sk = sock->sk;
+
+	lock_sock(sk);
+	write_lock_bh(&sk->sk_callback_lock);
+	r->data_ready = sk->sk_data_ready;
+	r->state_change = sk->sk_state_change;
+	sk->sk_user_data = r;
+	sk->sk_data_ready = data_ready;
+	sk->sk_state_change = state_change;
+	write_unlock_bh(&sk->sk_callback_lock);
+	data_ready(sk);
+	state_change(sk);
+	release_sock(sk);
+}
+
+void hermit_tcp_sock_stop_receiver(struct socket *sock,
+				   struct hermit_tcp_receiver *r)
+{
+	struct sock *sk = sock->sk;
+
+	/* Both callbacks run under the lock, or find nobody. */
+	write_lock_bh(&sk->sk_callback_lock);
+	sk->sk_data_ready = r->data_ready;
+	sk->sk_state_change = r->state_change;
+	sk->sk_user_data = NULL;
+	write_unlock_bh(&sk->sk_callback_lock);
+}
+
+void hermit_tcp_sock_settle(struct socket *sock)
+{
+	/* A segment is processed with the socket locked, its data and its FIN. */
+	lock_sock(sock->sk);
+	release_sock(sock->sk);
 }

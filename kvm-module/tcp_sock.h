@@ -2,15 +2,17 @@
 #ifndef HERMIT_TCP_SOCK_H
 #define HERMIT_TCP_SOCK_H
 /*
- * One socket: made fit for paging, connected, and whole buffers moved on it.
- * All of it is process context and may sleep. Sending and receiving exclude
+ * One socket: made fit for paging, connected, and whole buffers moved on it,
+ * until what arrives is handed to a receiver as it comes. All of it is process
+ * context and may sleep, but for the receiver. Sending and receiving exclude
  * neither each other nor kernel_sock_shutdown(), which ends both.
  */
 #include <linux/types.h>
 
 struct bio_vec;
 struct net;
-struct page;
+struct sk_buff;
+struct sock;
 struct sockaddr_storage;
 struct socket;
 
@@ -38,6 +40,34 @@ int hermit_tcp_sock_send(struct socket *sock, const void *buf, size_t len);
 int hermit_tcp_sock_send_vec(struct socket *sock, const struct bio_vec *vec,
 			     unsigned int nr, size_t len);
 int hermit_tcp_sock_recv(struct socket *sock, void *buf, size_t len);
-int hermit_tcp_sock_recv_page(struct socket *sock, struct page *page);
+
+/*
+ * Who takes what arrives. Both are called with the socket locked, from softirq
+ * or from a task in one of the functions here: never twice at once, never
+ * sleeping, and they may not use the socket.
+ */
+struct hermit_tcp_receiver {
+	/*
+	 * @len bytes of the stream, at @offset of @skb. Returns how many it
+	 * took, all but after an error: the rest stays where it is.
+	 */
+	size_t (*data)(struct hermit_tcp_receiver *r, struct sk_buff *skb,
+		       unsigned int offset, size_t len);
+	/* Nothing follows what arrived so far; perhaps more than once. */
+	void (*end)(struct hermit_tcp_receiver *r, int error);
+
+	/* tcp_sock.c's: as they were before */
+	void (*data_ready)(struct sock *sk);
+	void (*state_change)(struct sock *sk);
+};
+
+/* From now on; also what has arrived already. */
+void hermit_tcp_sock_start_receiver(struct socket *sock,
+				    struct hermit_tcp_receiver *r);
+/* When it returns, the receiver is not called any more. */
+void hermit_tcp_sock_stop_receiver(struct socket *sock,
+				   struct hermit_tcp_receiver *r);
+/* When it returns, the receiver has what came before the end it was told of. */
+void hermit_tcp_sock_settle(struct socket *sock);
 
 #endif /* HERMIT_TCP_SOCK_H */

@@ -8,8 +8,9 @@
  *		   ┌───────────┴────────┬── ...
  *		connection 0	    connection 1	tcp_conn.c
  *		demand, reads	    writes, discards
- *		 tx	rx	     tx     rx		threads
- *		  └─socket─┘	      └─socket─┘	tcp_sock.c
+ *		 sender thread	     sender thread
+ *		     socket		 socket		tcp_sock.c
+ *		   receiver	       receiver		in softirqs
  *
  *	work item: is each connection well? else stop all of them, and
  *	connect anew with back-off				remote.c
@@ -19,17 +20,19 @@
  * one connection uses it for both.
  *
  * remote.h says how epochs follow each other and who excludes whom. Stopping
- * shuts the sockets down and parks the threads: then nothing here touches a
+ * ends the receivers and parks the senders: then nothing here touches a
  * page any more, and what was not completed goes back to the head of the queue.
  * The server's WELCOME for the first connection of an epoch is the fence.
  *
- * Locks, none of which is ever held across a callback or an io's done():
+ * Locks, none of which is ever held across a callback or an io's done(), but the
+ * socket's, which a sender and stopping take besides:
  *
  *	link->opening_lock	mutex: the socket that is being connected, so
  *				that close() can interrupt it
  *	  socket locks		of our own lockdep classes
  *	queue.lock		irq-safe leaf: submit() takes nothing else
- *	conn->lock		leaf: slots and counters of a connection
+ *	conn->lock		leaf, softirqs off: slots and counters of a
+ *				connection; inside its socket's lock
  */
 #include <linux/err.h>
 #include <linux/module.h>
