@@ -163,6 +163,8 @@ start_memserver()
 	esac
 	# listening shows as state 0A in /proc/net/tcp
 	wait_for 20 grep -q ":$(printf %04X "$port") .* 0A " /proc/net/tcp /proc/net/tcp6
+	# or another did, who had the port
+	! gone "$(cat "$W/$name.memserver")" || fail "$name: $(tail -n 1 "$W/$name.server.log")"
 }
 
 stop_memserver()

@@ -60,6 +60,7 @@ stop_vm k
 
 start l 1000 ''
 kill -KILL $SERVER
+wait_for 20 gone $SERVER
 rm $W/m1.memserver
 start_memserver m2 tcp:127.0.0.1:7471 --capacity 1G
 wait_for 60 told l HERMIT_MEMORY_PAGES_LOST '"action": "stop"'
