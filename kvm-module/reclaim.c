@@ -108,7 +108,8 @@ static int reclaim_ask(const struct reclaim_batch *b, bool hard)
 /*
  * One step of the clock, from page @hand % npages: make those EVICTING that were
  * not accessed since the last visit (second chance). Returns how many pages the
- * hand passed, 0 if another thread moved it meanwhile.
+ * hand passed, 0 if another thread moved it meanwhile: who moves it asks about
+ * those it passed, nobody else.
  */
 static u64 reclaim_scan_step(struct hermit_region *r, u64 hand, bool hard,
 			     struct reclaim_batch *b)

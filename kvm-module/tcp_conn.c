@@ -89,7 +89,7 @@ struct hermit_tcp_conn {
 	u16 batch[BATCH];		/* slots of WRITEs in this sendmsg() */
 	unsigned long ping_at;
 
-	/* the receiver's */
+	/* the receiver's, under the socket's lock; set while there is none */
 	struct hermit_tcp_receiver receiver;
 	struct hermit_wire_hdr reply;
 	unsigned int got;		/* bytes of it */

@@ -15,6 +15,9 @@ say()  { printf '%s: %s\n' "$me" "$*"; }
 warn() { printf '%s: warning: %s\n' "$me" "$*" >&2; }
 die()  { printf '%s: error: %s\n' "$me" "$*" >&2; exit 1; }
 
+# --help: the comment that the script begins with, after its licence
+usage() { sed '3,/^[^#]\|^$/!d' "$0" | sed -n 's/^# \{0,1\}//p'; }
+
 now() { date +%s; }
 
 # run_logged WHAT LOG COMMAND...: run with the output in LOG, say every half
