@@ -9,7 +9,7 @@
 #include <linux/uaccess.h>
 #include <linux/uuid.h>
 
-#include "region.h"
+#include "engine/region.h"
 
 struct hermit_control {
 	struct mutex lock;		/* create and open, once */

@@ -6,9 +6,9 @@
  */
 #include <linux/export.h>
 
-#include "handshake.h"
-#include "remote.h"
-#include "transport.h"
+#include "link/handshake.h"
+#include "link/remote.h"
+#include "link/transport.h"
 #include "wire/wire.h"
 
 EXPORT_SYMBOL_GPL(hermit_remote_connect);

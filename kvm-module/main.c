@@ -5,7 +5,7 @@
  */
 #include <linux/module.h>
 
-#include "region.h"
+#include "engine/region.h"
 
 static int __init hermit_init(void)
 {

@@ -19,7 +19,7 @@
 #include <linux/sched/signal.h>
 #include <linux/uio.h>
 
-#include "region.h"
+#include "engine/region.h"
 
 /* The longest wait of a fault that must hold mmap_lock (access_remote_vm). */
 #define HOST_HELD_WAIT_MS	100

@@ -46,7 +46,7 @@
 #include <linux/vmalloc.h>
 #include <linux/wait.h>
 
-#include "transport.h"
+#include "link/transport.h"
 
 #define CLIENTS		2
 #define MAX_THREADS	16

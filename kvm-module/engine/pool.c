@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Pages and the budget.
+ *
+ * Every page of a region is charged: `used` counts it from its allocation to
+ * its return to the system, whatever it is doing (design, section 3: resident
+ * is local, evicting, in flight and pool). A charge never takes `used` above
+ * the limit; only lowering the limit does that.
+ *
+ *	system ──charge──► per-CPU pool ──► fault ──► page word
+ *	   ▲		       ▲ refill			  │
+ *	   └── uncharge ── shared pool ◄── reclaim ◄──────┘
+ *
+ * A fault takes from its CPU's pool without a lock; one fault in
+ * HERMIT_PCP_REFILL takes the shared pool's lock. Evicted pages go round
+ * without passing the page allocator, so nobody clears them on the way.
+ */
+#include <linux/memcontrol.h>
+#include <linux/pagemap.h>
+#include <linux/sched/mm.h>
+
+#include "engine/region.h"
+
+#define HERMIT_PAGE_GFP (GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NORETRY | \
+			 __GFP_NOWARN | __GFP_ZERO)
+
+int hermit_pool_init(struct hermit_region *r)
+{
+	spin_lock_init(&r->pool.lock);
+	r->pool.max = HERMIT_POOL_SHARED;
+	init_waitqueue_head(&r->room_wq);
+	r->pcp = alloc_percpu(struct hermit_pcp);
+	return r->pcp ? 0 : -ENOMEM;
+}
+
+/* page->private of a page in a pool or in flight: 1 if it is all zeros. */
+bool hermit_page_is_zeroed(struct page *page)
+{
+	return page_private(page);
+}
+
+static void page_release(struct hermit_region *r, struct page *page)
+{
+	/*
+	 * Whoever still holds a reference found it by a stale word and only
+	 * drops it again, or pinned it before a discard and may still dirty
+	 * it: noop without a mapping.
+	 */
+	page->mapping = NULL;
+	set_page_private(page, 0);
+	if (PageDirty(page))
+		ClearPageDirty(page);
+	put_page(page);
+	atomic_long_dec(&r->used);
+	if (wq_has_sleeper(&r->room_wq))
+		wake_up_all(&r->room_wq);
+}
+
+void hermit_page_free(struct hermit_region *r, struct page *page)
+{
+	/* A holder's set_page_dirty_lock() looks at the mapping under this. */
+	if (trylock_page(page)) {
+		page->mapping = NULL;
+		unlock_page(page);
+	}
+	page_release(r, page);
+}
+
+/* The shared pool; under its lock. The pages are ours alone. */
+static void pool_push(struct hermit_region *r, struct page *page)
+{
+	page->lru.next = (struct list_head *)r->pool.first;
+	r->pool.first = page;
+	WRITE_ONCE(r->pool.nr, r->pool.nr + 1);
+}
+
+static struct page *pool_pop(struct hermit_region *r)
+{
+	struct page *page = r->pool.first;
+
+	if (!page)
+		return NULL;
+	r->pool.first = (struct page *)page->lru.next;
+	WRITE_ONCE(r->pool.nr, r->pool.nr - 1);
+	return page;
+}
+
+void hermit_page_put(struct hermit_region *r, struct page *page)
+{
+	bool pooled = false;
+
+	if (page_ref_count(page) == 1 && !READ_ONCE(r->dead) &&
+	    atomic_long_read(&r->used) <= READ_ONCE(r->limit)) {
+		set_page_private(page, 0);
+		if (PageDirty(page))
+			ClearPageDirty(page);
+		spin_lock_bh(&r->pool.lock);
+		if (r->pool.nr < READ_ONCE(r->pool.max)) {
+			pool_push(r, page);
+			pooled = true;
+		}
+		spin_unlock_bh(&r->pool.lock);
+	}
+	if (!pooled) {
+		page_release(r, page);
+		return;
+	}
+	if (wq_has_sleeper(&r->room_wq))
+		wake_up_all(&r->room_wq);
+}
+
+/* Charge up to @n pages; returns how many. */
+static long pool_charge(struct hermit_region *r, long n)
+{
+	long used = atomic_long_read(&r->used), got;
+
+	do {
+		got = min(n, READ_ONCE(r->limit) - used);
+		if (got <= 0)
+			return 0;
+	} while (!atomic_long_try_cmpxchg(&r->used, &used, used + got));
+
+	/* A high-water mark for statistics: a lost race costs nothing. */
+	if (used + got > READ_ONCE(r->used_max))
+		WRITE_ONCE(r->used_max, used + got);
+	return got;
+}
+
+/* Put a ready page where this CPU finds it next; else in the shared pool. */
+static void pool_stash(struct hermit_region *r, struct page *page)
+{
+	struct hermit_pcp *pcp = get_cpu_ptr(r->pcp);
+
+	if (pcp->nr < HERMIT_PCP_PAGES) {
+		pcp->pages[pcp->nr++] = page;
+		page = NULL;
+	}
+	put_cpu_ptr(r->pcp);
+	if (!page)
+		return;
+
+	spin_lock_bh(&r->pool.lock);
+	pool_push(r, page);
+	spin_unlock_bh(&r->pool.lock);
+}
+
+/* Take or make up to HERMIT_PCP_REFILL ready pages; returns how many. */
+static long pool_gather(struct hermit_region *r, struct page **batch)
+{
+	struct mem_cgroup *old;
+	long n = 0, charged;
+
+	if (READ_ONCE(r->pool.nr)) {
+		spin_lock_bh(&r->pool.lock);
+		while (n < HERMIT_PCP_REFILL && (batch[n] = pool_pop(r)))
+			n++;
+		spin_unlock_bh(&r->pool.lock);
+	}
+	if (!n) {
+		charged = pool_charge(r, HERMIT_PCP_REFILL);
+		old = set_active_memcg(r->memcg);
+		for (; n < charged; n++) {
+			batch[n] = alloc_page(HERMIT_PAGE_GFP);
+			if (!batch[n])
+				break;
+			set_page_private(batch[n], 1);
+		}
+		set_active_memcg(old);
+		if (n < charged)
+			atomic_long_sub(charged - n, &r->used);
+	}
+	return n;
+}
+
+/* One page for the caller, unless @stash, the others for this CPU's pool. */
+static struct page *pool_refill(struct hermit_region *r, bool stash)
+{
+	struct page *batch[HERMIT_PCP_REFILL], *first = NULL;
+	long n = pool_gather(r, batch), i = 0;
+	struct hermit_pcp *pcp;
+	bool tune = false;
+
+	if (n && !stash)
+		first = batch[i++];
+	for (; i < n; i++)
+		pool_stash(r, batch[i]);
+	hermit_count(r, HERMIT_C_CHARGED, n);
+	pcp = get_cpu_ptr(r->pcp);
+	pcp->charged += n;
+	if (pcp->charged >= HERMIT_SCHED_CHARGES) {
+		pcp->charged = 0;
+		tune = true;
+	}
+	put_cpu_ptr(r->pcp);
+	/* The scheduler works inside the charge (the paper, section 4.2). */
+	if (tune)
+		hermit_tune(r);
+	hermit_reclaim_kick(r);
+	return first;
+}
+
+void hermit_pool_top_up(struct hermit_region *r)
+{
+	/* A CPU that we may leave at once: whichever it is gets the pages. */
+	if (!READ_ONCE(raw_cpu_ptr(r->pcp)->nr))
+		pool_refill(r, true);
+}
+
+struct page *hermit_page_get(struct hermit_region *r)
+{
+	struct hermit_pcp *pcp = get_cpu_ptr(r->pcp);
+	struct page *page = NULL;
+
+	if (pcp->nr)
+		page = pcp->pages[--pcp->nr];
+	put_cpu_ptr(r->pcp);
+	return page ?: pool_refill(r, false);
+}
+
+/*
+ * Before the word that names it is stored: what the mm wants to see on a page
+ * of a file. GUP-fast refuses pages without a mapping.
+ */
+void hermit_page_publish(struct hermit_region *r, struct page *page, u64 idx)
+{
+	page->mapping = r->mapping;
+	page->index = idx;
+	set_page_private(page, 0);
+}
+
+void hermit_pool_shrink(struct hermit_region *r)
+{
+	struct page *page;
+
+	while (atomic_long_read(&r->used) > READ_ONCE(r->limit)) {
+		spin_lock_bh(&r->pool.lock);
+		page = pool_pop(r);
+		spin_unlock_bh(&r->pool.lock);
+		if (!page)
+			break;
+		page_release(r, page);
+		cond_resched();
+	}
+}
+
+long hermit_room(struct hermit_region *r)
+{
+	return READ_ONCE(r->limit) - atomic_long_read(&r->used) +
+	       READ_ONCE(r->pool.nr);
+}
+
+/* For statistics: the per-CPU part is read without a lock. */
+long hermit_pool_pages(struct hermit_region *r)
+{
+	long n = READ_ONCE(r->pool.nr);
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		n += READ_ONCE(per_cpu_ptr(r->pcp, cpu)->nr);
+	return n;
+}
+
+/* Nobody takes or gives pages any more. */
+void hermit_pool_destroy(struct hermit_region *r)
+{
+	struct page *page;
+	int cpu;
+
+	if (!r->pcp)
+		return;
+	for_each_possible_cpu(cpu) {
+		struct hermit_pcp *pcp = per_cpu_ptr(r->pcp, cpu);
+
+		while (pcp->nr)
+			page_release(r, pcp->pages[--pcp->nr]);
+	}
+	while ((page = pool_pop(r)))
+		page_release(r, page);
+	free_percpu(r->pcp);
+	r->pcp = NULL;
+}

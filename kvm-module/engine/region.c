@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The life of a region: create, end, free.
+ *
+ * Closing the control fd ends it: faults fail, reclaim stops, the link is
+ * closed (every request completed, the server told to forget), then every page
+ * is taken out of all page tables and freed. What holds the structure after
+ * that (memory fd, bindings, query handles, waiters) finds it dead.
+ */
+#include <linux/file.h>
+#include <linux/memcontrol.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/uuid.h>
+
+#include "engine/region.h"
+
+static LIST_HEAD(regions);
+static DEFINE_MUTEX(regions_lock);
+
+atomic64_t *hermit_word_alloc(struct hermit_region *r, u64 idx)
+{
+	struct hermit_chunk **slot = &r->chunks[idx >> HERMIT_CHUNK_SHIFT];
+	struct hermit_chunk *c = READ_ONCE(*slot), *old;
+	struct mem_cgroup *memcg;
+
+	if (!c) {
+		BUILD_BUG_ON(sizeof(*c) != PAGE_SIZE);
+		memcg = set_active_memcg(r->memcg);
+		c = (void *)__get_free_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO |
+					    __GFP_NORETRY | __GFP_NOWARN);
+		set_active_memcg(memcg);
+		if (!c)
+			return NULL;
+		old = cmpxchg(slot, NULL, c);
+		if (old) {
+			free_page((unsigned long)c);
+			c = old;
+		} else {
+			atomic_long_inc(&r->nr_chunks);
+		}
+	}
+	return &c->words[idx & (HERMIT_CHUNK_PAGES - 1)];
+}
+
+static u64 region_nr_chunks(struct hermit_region *r)
+{
+	return DIV_ROUND_UP(r->npages, HERMIT_CHUNK_PAGES);
+}
+
+u64 hermit_region_metadata(struct hermit_region *r)
+{
+	return atomic_long_read(&r->nr_chunks) * sizeof(struct hermit_chunk) +
+	       region_nr_chunks(r) * sizeof(struct hermit_chunk *);
+}
+
+/*
+ * The least limit that always makes progress: what one instruction of each CPU
+ * can need at once (its pages and those of the page walks that find them, on
+ * both sides of a page boundary: 64 is generous), each CPU's pool, the victims
+ * of each reclaim thread, and what devices hold for an I/O.
+ */
+static long region_floor(unsigned int threads)
+{
+	return num_possible_cpus() * (64L + HERMIT_PCP_PAGES) +
+	       threads * 2L * HERMIT_BATCH + 256;
+}
+
+static void link_state(void *user, enum hermit_server_state state)
+{
+	struct hermit_region *r = user;
+
+	hermit_event(r, HERMIT_EVENT_SERVER_STATE, 0, state);
+	/* Room waiters and reclaim may go on. */
+	WRITE_ONCE(r->write_backoff, jiffies);
+	wake_up_all(&r->room_wq);
+}
+
+static void link_contents_lost(void *user, u64 incarnation)
+{
+	struct hermit_region *r = user;
+	u64 lost = hermit_reclaim_lose(r);
+
+	pr_warn("%s: %s came back without its contents: %llu pages lost\n",
+		r->name, r->server, lost);
+}
+
+static const struct hermit_link_user_ops link_user_ops = {
+	.state = link_state,
+	.contents_lost = link_contents_lost,
+};
+
+static int region_check(struct hermit_create *c, struct hermit_region *r,
+			unsigned int threads)
+{
+	u64 limit = c->limit >> PAGE_SHIFT;
+
+	c->floor = (u64)region_floor(threads) << PAGE_SHIFT;
+	if (!c->region_size || !PAGE_ALIGNED(c->region_size) ||
+	    c->region_size > 1ULL << 46) {
+		snprintf(c->error, sizeof(c->error),
+			 "size %llu: must be a multiple of 4096, above 0 and at most 64 TiB",
+			 c->region_size);
+		return -EINVAL;
+	}
+	if (!PAGE_ALIGNED(c->limit) || c->limit > c->region_size) {
+		snprintf(c->error, sizeof(c->error),
+			 "limit %llu: must be a multiple of 4096 and at most the size, %llu",
+			 c->limit, c->region_size);
+		return -EINVAL;
+	}
+	/* A region smaller than the floor is all local: nothing to wait for. */
+	if (c->limit < c->floor && c->limit < c->region_size) {
+		snprintf(c->error, sizeof(c->error),
+			 "limit %llu: below %llu bytes (the pages that this host's CPUs and reclaim threads may need at once) the guest could not go on",
+			 c->limit, c->floor);
+		return -ERANGE;
+	}
+	if (uuid_is_null((uuid_t *)c->uuid)) {
+		strscpy(c->error, "uuid: must not be all zeros");
+		return -EINVAL;
+	}
+	if (c->nr_servers > 1) {
+		snprintf(c->error, sizeof(c->error),
+			 "server: %u given; replicas are not supported yet, give one",
+			 c->nr_servers);
+		return -EINVAL;
+	}
+	if (c->key_len > HERMIT_KEY_LEN) {
+		snprintf(c->error, sizeof(c->error),
+			 "key: %u bytes; at most %u", c->key_len, HERMIT_KEY_LEN);
+		return -EINVAL;
+	}
+	r->npages = c->region_size >> PAGE_SHIFT;
+	r->limit = limit;
+	r->floor = c->floor >> PAGE_SHIFT;
+	return 0;
+}
+
+static int region_connect(struct hermit_region *r, struct hermit_create *c)
+{
+	struct hermit_link_params params = {
+		.name = r->name,
+		.region_size = c->region_size,
+		.key = c->key,
+		.key_len = c->key_len,
+		.user_ops = &link_user_ops,
+		.user = r,
+		.error = c->error,
+	};
+
+	memcpy(params.uuid, r->uuid, sizeof(params.uuid));
+	strscpy(r->server, c->nr_servers ? c->servers[0] : "local:");
+	r->link = hermit_link_open(r->server, &params);
+	if (IS_ERR(r->link)) {
+		int ret = PTR_ERR(r->link);
+
+		r->link = NULL;
+		return ret;
+	}
+	r->sync = r->link->ops->synchronous;
+	return 0;
+}
+
+struct hermit_region *hermit_region_create(struct hermit_create *c,
+					   struct file **memory)
+{
+	unsigned int threads = c->reclaim_threads ?: HERMIT_DEFAULT_THREADS, i;
+	struct hermit_region *r, *other;
+	int ret;
+
+	if (threads > HERMIT_MAX_THREADS) {
+		snprintf(c->error, sizeof(c->error),
+			 "reclaim-threads %u: at most %u", threads,
+			 HERMIT_MAX_THREADS);
+		return ERR_PTR(-EINVAL);
+	}
+	r = kzalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
+	if (!r)
+		return ERR_PTR(-ENOMEM);
+	kref_init(&r->ref);
+	INIT_LIST_HEAD(&r->node);
+	INIT_LIST_HEAD(&r->bindings);
+	init_rwsem(&r->bind_lock);
+	init_rwsem(&r->sweep_lock);
+	init_waitqueue_head(&r->write_wq);
+	for (i = 0; i < ARRAY_SIZE(r->word_wq); i++)
+		init_waitqueue_head(&r->word_wq[i]);
+	for (i = 0; i < ARRAY_SIZE(r->host); i++)
+		mutex_init(&r->host[i].lock);
+	spin_lock_init(&r->events.lock);
+	hermit_policy_init(r, threads);
+	init_waitqueue_head(&r->events.wq);
+	INIT_DELAYED_WORK(&r->watchdog, hermit_watchdog);
+	memcpy(r->uuid, c->uuid, sizeof(r->uuid));
+	strscpy(r->name, c->name);
+	r->fault_timeout = (u64)(c->fault_timeout_ms ?: HERMIT_DEFAULT_TIMEOUT_MS) *
+			   NSEC_PER_MSEC;
+	r->limit_set = ktime_get_ns();
+	ret = hermit_pool_init(r);
+	if (ret)
+		goto free;
+	ret = region_check(c, r, threads);
+	if (ret)
+		goto free;
+
+	ret = -ENOMEM;
+	r->stats = alloc_percpu(struct hermit_cpu_stats);
+	r->chunks = kvcalloc(region_nr_chunks(r), sizeof(*r->chunks),
+			     GFP_KERNEL_ACCOUNT);
+	if (!r->stats || !r->chunks)
+		goto free;
+	r->memcg = get_mem_cgroup_from_mm(current->mm);
+
+	mutex_lock(&regions_lock);
+	ret = 0;
+	list_for_each_entry(other, &regions, node)
+		if (!memcmp(other->uuid, r->uuid, sizeof(r->uuid)))
+			ret = -EEXIST;
+	if (!ret)
+		list_add_tail(&r->node, &regions);
+	mutex_unlock(&regions_lock);
+	if (ret) {
+		snprintf(c->error, sizeof(c->error),
+			 "uuid %pUb: another region of this host has it",
+			 r->uuid);
+		goto free;
+	}
+
+	ret = region_connect(r, c);
+	if (ret)
+		goto unlist;
+	ret = hermit_reclaim_start(r, threads);
+	if (ret) {
+		snprintf(c->error, sizeof(c->error),
+			 "cannot start %u reclaim threads: error %d", threads,
+			 ret);
+		goto close_link;
+	}
+	ret = hermit_idle_start(r);
+	if (ret) {
+		strscpy(c->error, "no memory on this host for the estimate of the working set");
+		goto stop;
+	}
+	*memory = hermit_memory_create(r);
+	if (IS_ERR(*memory)) {
+		ret = PTR_ERR(*memory);
+		goto stop;
+	}
+	queue_delayed_work(system_wq, &r->watchdog, HZ / 10);
+	return r;
+
+stop:
+	hermit_idle_stop(r);
+	hermit_reclaim_stop(r);
+close_link:
+	hermit_link_close(r->link, true);
+	r->link = NULL;
+unlist:
+	mutex_lock(&regions_lock);
+	list_del_init(&r->node);
+	mutex_unlock(&regions_lock);
+free:
+	hermit_region_put(r);
+	return ERR_PTR(ret);
+}
+
+/* A reference to the structure, which keeps no page alive; or NULL. */
+struct hermit_region *hermit_region_find(const u8 *uuid)
+{
+	struct hermit_region *r, *found = NULL;
+
+	mutex_lock(&regions_lock);
+	list_for_each_entry(r, &regions, node) {
+		if (memcmp(r->uuid, uuid, sizeof(r->uuid)))
+			continue;
+		hermit_region_get(r);
+		found = r;
+		break;
+	}
+	mutex_unlock(&regions_lock);
+	return found;
+}
+
+u32 hermit_region_list(struct hermit_list_entry *e, u32 room)
+{
+	struct hermit_region *r;
+	u32 nr = 0;
+
+	mutex_lock(&regions_lock);
+	list_for_each_entry(r, &regions, node) {
+		if (nr++ >= room)
+			continue;
+		memcpy(e->uuid, r->uuid, sizeof(e->uuid));
+		strscpy(e->name, r->name);
+		e->region_size = r->npages << PAGE_SHIFT;
+		e->limit = (u64)READ_ONCE(r->limit) << PAGE_SHIFT;
+		e->resident = atomic_long_read(&r->used);
+		e++;
+	}
+	mutex_unlock(&regions_lock);
+	return nr;
+}
+
+static void region_wake_all(struct hermit_region *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(r->word_wq); i++)
+		wake_up_all(&r->word_wq[i]);
+	wake_up_all(&r->room_wq);
+	wake_up_all(&r->write_wq);
+	wake_up_all(&r->events.wq);
+}
+
+void hermit_region_end(struct hermit_region *r)
+{
+	mutex_lock(&regions_lock);
+	list_del_init(&r->node);
+	mutex_unlock(&regions_lock);
+
+	WRITE_ONCE(r->dead, true);
+	/* Whoever saw it alive under RCU has submitted by now. */
+	synchronize_rcu();
+	region_wake_all(r);
+	cancel_delayed_work_sync(&r->watchdog);
+	hermit_idle_stop(r);
+	hermit_reclaim_stop(r);
+	/*
+	 * The guest may still run on pages it has mapped; it gets no others.
+	 * Every request is completed when this returns.
+	 */
+	hermit_link_close(r->link, true);
+	r->link = NULL;
+	region_wake_all(r);
+	hermit_discard_all(r);
+	hermit_region_put(r);
+}
+
+void hermit_region_free(struct kref *ref)
+{
+	struct hermit_region *r = container_of(ref, struct hermit_region, ref);
+	u64 i;
+
+	/*
+	 * A fault that was past its look at `dead` may have installed a page
+	 * behind hermit_discard_all(). No file, binding or request is left.
+	 */
+	if (r->chunks) {
+		if (r->mapping)
+			hermit_discard_all(r);
+		for (i = 0; i < region_nr_chunks(r); i++)
+			if (r->chunks[i])
+				free_page((unsigned long)r->chunks[i]);
+	}
+	kvfree(r->chunks);
+	hermit_pool_destroy(r);
+	if (r->mapping)
+		iput(r->mapping->host);
+	WARN_ONCE(atomic_long_read(&r->used), "hermit: %s: %ld pages leaked\n",
+		  r->name, atomic_long_read(&r->used));
+	if (r->memcg)
+		mem_cgroup_put(r->memcg);
+	free_percpu(r->stats);
+	kfree(r);
+}

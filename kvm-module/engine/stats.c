@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Statistics, events, and the watchdog that tells of stalls. */
+#include <linux/ktime.h>
+
+#include "engine/region.h"
+
+long hermit_stat(struct hermit_region *r, enum hermit_counter c)
+{
+	long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(r->stats, cpu)->counter[c]);
+	return sum;
+}
+
+/* Gauges are sums of per-CPU differences, read without a lock. */
+static u64 stat_gauge(struct hermit_region *r, enum hermit_counter c)
+{
+	return max(0L, hermit_stat(r, c));
+}
+
+static void stats_fill_server(struct hermit_region *r,
+			      struct hermit_server_stats *st)
+{
+	strscpy(st->address, r->server);
+	/* The region may be ending under a query handle: then it is dead. */
+	rcu_read_lock();
+	if (!READ_ONCE(r->dead) && r->link)
+		r->link->ops->stats(r->link, st);
+	rcu_read_unlock();
+}
+
+void hermit_stats_fill(struct hermit_region *r, struct hermit_stats *st)
+{
+	int cpu, i;
+	u64 rate;
+
+	memset(st, 0, sizeof(*st));
+	st->size = sizeof(*st);
+	st->mode = READ_ONCE(r->nr_bindings) ? HERMIT_MODE_EPT :
+					       HERMIT_MODE_STOCK;
+	memcpy(st->uuid, r->uuid, sizeof(st->uuid));
+	strscpy(st->name, r->name);
+	st->region_size = r->npages << PAGE_SHIFT;
+	st->limit = (u64)READ_ONCE(r->limit) << PAGE_SHIFT;
+	st->floor = (u64)r->floor << PAGE_SHIFT;
+	st->resident = atomic_long_read(&r->used);
+	st->resident_max = READ_ONCE(r->used_max);
+	st->pool = hermit_pool_pages(r);
+	st->local = stat_gauge(r, HERMIT_C_LOCAL);
+	st->inflight = stat_gauge(r, HERMIT_C_INFLIGHT);
+	st->remote = stat_gauge(r, HERMIT_C_REMOTE);
+	st->lost = stat_gauge(r, HERMIT_C_LOST);
+	st->host_mapped = stat_gauge(r, HERMIT_C_HOSTMAPPED);
+	st->metadata_bytes = hermit_region_metadata(r);
+	st->faults_guest = hermit_stat(r, HERMIT_C_FAULTS_GUEST);
+	st->faults_host = hermit_stat(r, HERMIT_C_FAULTS_HOST);
+	st->first_touch = hermit_stat(r, HERMIT_C_FIRST_TOUCH);
+	st->fetches = hermit_stat(r, HERMIT_C_FETCHES);
+	st->prefetches = hermit_stat(r, HERMIT_C_PREFETCHES);
+	st->prefetch_hits = hermit_stat(r, HERMIT_C_PREFETCH_HITS);
+	st->conflicts = hermit_stat(r, HERMIT_C_CONFLICTS);
+	st->read_errors = hermit_stat(r, HERMIT_C_READ_ERRORS);
+	st->evicted_clean = hermit_stat(r, HERMIT_C_EVICTED_CLEAN);
+	st->evicted_dirty = hermit_stat(r, HERMIT_C_EVICTED_DIRTY);
+	st->evicted_zero = hermit_stat(r, HERMIT_C_EVICTED_ZERO);
+	st->rescued = hermit_stat(r, HERMIT_C_RESCUED);
+	st->pinned = hermit_stat(r, HERMIT_C_PINNED);
+	st->kept = hermit_stat(r, HERMIT_C_KEPT);
+	st->write_errors = hermit_stat(r, HERMIT_C_WRITE_ERRORS);
+	st->discarded = hermit_stat(r, HERMIT_C_DISCARDED);
+	st->zap_batches = hermit_stat(r, HERMIT_C_ZAP_BATCHES);
+	st->zapped = hermit_stat(r, HERMIT_C_ZAPPED);
+	st->scanned = hermit_stat(r, HERMIT_C_SCANNED);
+	st->room_waits = hermit_stat(r, HERMIT_C_ROOM_WAITS);
+	st->reclaim_turn_waits = hermit_stat(r, HERMIT_C_TURN_WAITS);
+	/* What the paper counts: faults that had to wait for reclaim. */
+	st->direct_reclaims = st->room_waits;
+	st->parked = hermit_stat(r, HERMIT_C_PARKED);
+	st->spun = hermit_stat(r, HERMIT_C_SPUN);
+	st->async_faults = hermit_stat(r, HERMIT_C_ASYNC);
+	st->wait_srcu = hermit_stat(r, HERMIT_C_WAIT_KERNEL);
+	st->wait_mmap_long = hermit_stat(r, HERMIT_C_WAIT_MMAP_LONG);
+	st->stall_ns = hermit_stat(r, HERMIT_C_STALL_NS);
+	st->threads_now = READ_ONCE(r->threads_wanted);
+	st->threads_max = r->nr_reclaimers;
+	st->bindings = READ_ONCE(r->nr_bindings);
+	hermit_sched_marks(&r->sched, READ_ONCE(r->limit), &st->watermark_low,
+			   &st->watermark_high);
+	rate = READ_ONCE(r->sched.charge_rate);
+	/* What leaves is what comes: evictions pass at the rate of charges. */
+	st->turnaround_ns = rate ? div64_u64(READ_ONCE(r->turnaround) *
+					     NSEC_PER_SEC, rate) : 0;
+	st->prefetch_misses = hermit_stat(r, HERMIT_C_PREFETCH_MISSES);
+	st->refaults_early = hermit_stat(r, HERMIT_C_EARLY);
+	st->eager_pauses = READ_ONCE(r->eager.switches);
+	for (i = 0; i < r->nr_reclaimers; i++)
+		st->reclaim_busy_ns += READ_ONCE(r->reclaimers[i].busy_ns);
+	for_each_possible_cpu(cpu)
+		for (i = 0; i < HERMIT_HIST_BUCKETS; i++)
+			st->fault_hist[i] +=
+				READ_ONCE(per_cpu_ptr(r->stats, cpu)->hist[i]);
+	hermit_idle_fill(r, st);
+	st->nr_servers = 1;
+	stats_fill_server(r, &st->servers[0]);
+}
+
+/* Any context. The oldest record goes when nobody reads. */
+void hermit_event(struct hermit_region *r, u32 type, u64 arg0, u64 arg1)
+{
+	struct hermit_events *e = &r->events;
+	unsigned long flags;
+
+	spin_lock_irqsave(&e->lock, flags);
+	if (e->head - e->tail == HERMIT_EVENTS)
+		e->tail++;
+	e->ring[e->head++ % HERMIT_EVENTS] = (struct hermit_event_record) {
+		.type = type,
+		.time_ns = ktime_get_ns(),
+		.arg0 = arg0,
+		.arg1 = arg1,
+	};
+	spin_unlock_irqrestore(&e->lock, flags);
+	wake_up_interruptible(&e->wq);
+}
+
+/* A limit that is not reached after so long is an event. */
+#define UNREACHABLE_NS	(5ULL * NSEC_PER_SEC)
+
+/* Ten times a second: has somebody waited too long for anything to happen? */
+void hermit_watchdog(struct work_struct *work)
+{
+	struct hermit_region *r = container_of(to_delayed_work(work),
+					       struct hermit_region, watchdog);
+	u64 now = ktime_get_ns(), since, ms;
+	long used = atomic_long_read(&r->used), limit = READ_ONCE(r->limit);
+
+	since = max(READ_ONCE(r->stall_since), READ_ONCE(r->progress));
+	ms = div_u64(now > since ? now - since : 0, NSEC_PER_MSEC);
+	if (atomic_read(&r->waiters) && now > since &&
+	    now - since > r->fault_timeout) {
+		if (!r->stalled) {
+			r->stalled = true;
+			r->stall_begun = since;
+			hermit_event(r, HERMIT_EVENT_STALL_BEGIN, ms, 0);
+		}
+	} else if (r->stalled) {
+		r->stalled = false;
+		hermit_event(r, HERMIT_EVENT_STALL_END,
+			     div_u64(now - r->stall_begun, NSEC_PER_MSEC), 0);
+	}
+
+	if (used <= limit) {
+		r->unreachable = false;
+	} else if (!r->unreachable &&
+		   now - READ_ONCE(r->limit_set) > UNREACHABLE_NS) {
+		r->unreachable = true;
+		hermit_event(r, HERMIT_EVENT_LIMIT_UNREACHABLE,
+			     (u64)used << PAGE_SHIFT, (u64)limit << PAGE_SHIFT);
+	}
+	queue_delayed_work(system_wq, &r->watchdog, HZ / 10);
+}

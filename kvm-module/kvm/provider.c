@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The EPT side: bindings of KVM memslots to a region, and what hermit-kvm.ko
+ * calls. One guest page may be in several bindings: QEMU makes two address
+ * spaces with SMM, and aliases.
+ */
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched/clock.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "kvm/provider.h"
+#include "engine/region.h"
+
+/* KVM holds mmu_lock for a time proportional to this; see kvm_mem_provider.h. */
+#define ZAP_PAIRS	64
+
+struct hermit_binding {
+	struct list_head node;		/* region->bindings, under bind_lock */
+	struct hermit_region *region;
+	u64 start;			/* first page in the region */
+	u64 npages;
+	void *slot;
+};
+
+static const struct hermit_mmu_ops *mmu_ops;
+static DEFINE_MUTEX(mmu_ops_lock);
+
+int hermit_provider_register(const struct hermit_mmu_ops *ops)
+{
+	int ret = 0;
+
+	mutex_lock(&mmu_ops_lock);
+	if (mmu_ops)
+		ret = -EBUSY;
+	else
+		WRITE_ONCE(mmu_ops, ops);
+	mutex_unlock(&mmu_ops_lock);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(hermit_provider_register);
+
+void hermit_provider_unregister(const struct hermit_mmu_ops *ops)
+{
+	mutex_lock(&mmu_ops_lock);
+	if (mmu_ops == ops)
+		WRITE_ONCE(mmu_ops, NULL);
+	mutex_unlock(&mmu_ops_lock);
+}
+EXPORT_SYMBOL_GPL(hermit_provider_unregister);
+
+struct hermit_binding *hermit_provider_bind(unsigned long hva,
+					    unsigned long npages, void *vm,
+					    void *slot)
+{
+	struct hermit_region *r = NULL;
+	struct vm_area_struct *vma;
+	struct hermit_binding *b;
+	u64 start = 0;
+	int ret = -ENODEV;
+
+	mmap_read_lock(current->mm);
+	vma = find_vma(current->mm, hva);
+	if (vma && vma->vm_start <= hva && vma->vm_ops == &hermit_vm_ops) {
+		ret = -EINVAL;
+		if (hva + (npages << PAGE_SHIFT) <= vma->vm_end) {
+			r = vma->vm_private_data;
+			hermit_region_get(r);
+			start = vma->vm_pgoff +
+				((hva - vma->vm_start) >> PAGE_SHIFT);
+		}
+	}
+	mmap_read_unlock(current->mm);
+	if (!r)
+		return ERR_PTR(ret);
+
+	b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT);
+	if (!b) {
+		ret = -ENOMEM;
+		goto put;
+	}
+	b->region = r;
+	b->start = start;
+	b->npages = npages;
+	b->slot = slot;
+	down_write(&r->bind_lock);
+	if (!list_empty(&r->bindings) && r->vm != vm) {
+		up_write(&r->bind_lock);
+		ret = -EBUSY;
+		goto free;
+	}
+	r->vm = vm;
+	list_add(&b->node, &r->bindings);
+	WRITE_ONCE(r->nr_bindings, r->nr_bindings + 1);
+	up_write(&r->bind_lock);
+	return b;
+
+free:
+	kfree(b);
+put:
+	hermit_region_put(r);
+	return ERR_PTR(ret);
+}
+EXPORT_SYMBOL_GPL(hermit_provider_bind);
+
+void hermit_provider_unbind(struct hermit_binding *b)
+{
+	struct hermit_region *r = b->region;
+
+	down_write(&r->bind_lock);
+	list_del(&b->node);
+	WRITE_ONCE(r->nr_bindings, r->nr_bindings - 1);
+	up_write(&r->bind_lock);
+	kfree(b);
+	hermit_region_put(r);
+}
+EXPORT_SYMBOL_GPL(hermit_provider_unbind);
+
+/* Run @op on the pairs gathered, and give their flags back to their victims. */
+static void zap_flush(struct hermit_region *r, struct hermit_mmu_page *pairs,
+		      u8 *owner, struct hermit_victim *v, int *nr)
+{
+	int i;
+
+	if (!*nr)
+		return;
+	mmu_ops->zap(r->vm, pairs, *nr);
+	for (i = 0; i < *nr; i++)
+		v[owner[i]].flags |= pairs[i].flags;
+	hermit_count(r, HERMIT_C_ZAP_BATCHES, 1);
+	hermit_count(r, HERMIT_C_ZAPPED, *nr);
+	*nr = 0;
+}
+
+/* Zap the victims in all bindings. Returns how many pairs there were. */
+int hermit_provider_zap(struct hermit_region *r, struct hermit_victim *v, int n)
+{
+	struct hermit_mmu_page pairs[ZAP_PAIRS];
+	u8 owner[ZAP_PAIRS];
+	struct hermit_binding *b;
+	int i, nr = 0, total = 0;
+
+	BUILD_BUG_ON(HERMIT_BATCH > U8_MAX);
+	if (!READ_ONCE(r->nr_bindings))
+		return 0;
+	down_read(&r->bind_lock);
+	list_for_each_entry(b, &r->bindings, node) {
+		for (i = 0; i < n; i++) {
+			if (v[i].idx - b->start >= b->npages)
+				continue;
+			if (nr == ZAP_PAIRS)
+				zap_flush(r, pairs, owner, v, &nr);
+			pairs[nr] = (struct hermit_mmu_page) {
+				.slot = b->slot,
+				.idx = v[i].idx - b->start,
+			};
+			owner[nr++] = i;
+			total++;
+		}
+	}
+	zap_flush(r, pairs, owner, v, &nr);
+	up_read(&r->bind_lock);
+	return total;
+}
+
+/*
+ * Which of @n pages (at most 64) did the guest access since it was asked last?
+ * -EOPNOTSUPP: there is no telling.
+ */
+int hermit_provider_age(struct hermit_region *r, const u64 *idx, int n,
+			unsigned long *accessed)
+{
+	struct hermit_mmu_page pairs[ZAP_PAIRS];
+	u8 owner[ZAP_PAIRS];
+	struct hermit_binding *b;
+	int i, nr, ret = -EOPNOTSUPP;
+
+	if (!READ_ONCE(r->nr_bindings))
+		return ret;
+	down_read(&r->bind_lock);
+	list_for_each_entry(b, &r->bindings, node) {
+		nr = 0;
+		for (i = 0; i < n; i++) {
+			if (idx[i] - b->start >= b->npages)
+				continue;
+			pairs[nr] = (struct hermit_mmu_page) {
+				.slot = b->slot,
+				.idx = idx[i] - b->start,
+			};
+			owner[nr++] = i;
+		}
+		if (!nr)
+			continue;
+		ret = mmu_ops->age(r->vm, pairs, nr);
+		if (ret < 0)
+			break;
+		for (i = 0; i < nr; i++)
+			if (pairs[i].flags & HERMIT_MMU_ACCESSED)
+				__set_bit(owner[i], accessed);
+	}
+	up_read(&r->bind_lock);
+	return ret;
+}
+
+int hermit_provider_get_page(struct hermit_binding *b, unsigned long idx,
+			     unsigned int flags, struct page **page,
+			     bool *writable)
+{
+	struct hermit_region *r = b->region;
+	int ret;
+
+	ret = hermit_fault_get(r, b->start + idx, flags, page);
+	/* The region has ended: there is no page, and never will be. */
+	if (ret == -EFAULT)
+		ret = -EHWPOISON;
+	*writable = true;
+	return ret;
+}
+EXPORT_SYMBOL_GPL(hermit_provider_get_page);
+
+/* What KVM keeps for us from one fault of a vCPU to the next. */
+struct provider_vcpu {
+	struct hermit_waiter w;
+	struct hermit_stream stream;
+	struct hermit_vcpu who;
+};
+
+/* True if the read came while we spun for it. */
+static bool provider_spin(struct hermit_region *r, struct provider_vcpu *v)
+{
+	u64 budget = hermit_fault_spin(r);
+	struct hermit_waiter *w = &v->w;
+
+	if (!budget)
+		return smp_load_acquire(&w->req->done);
+	w->began = local_clock();
+	w->ended = w->began;
+	while (!smp_load_acquire(&w->req->done) && !need_resched() &&
+	       hermit_ns(w->began, w->ended) < budget) {
+		hermit_req_poll(r);
+		cpu_relax();
+		w->ended = local_clock();
+	}
+	hermit_vcpu_waited(&v->who, hermit_ns(w->began, w->ended));
+	return smp_load_acquire(&w->req->done);
+}
+
+int hermit_provider_wait_page(struct hermit_binding *b, unsigned long idx,
+			      unsigned int flags, void **wait)
+{
+	struct hermit_region *r = b->region;
+	struct provider_vcpu *v = *wait;
+	struct hermit_waiter *w;
+
+	if (!v) {
+		v = kzalloc(sizeof(*v), GFP_KERNEL_ACCOUNT);
+		if (!v)
+			return 0;
+		hermit_prefetch_init(&v->stream.p);
+		hermit_vcpu_add(&v->who, r->vm);
+		*wait = v;
+	}
+	w = &v->w;
+	if (w->region != r || w->idx != b->start + idx || !w->since)
+		hermit_count(r, HERMIT_C_FAULTS_GUEST, 1);
+	hermit_fault_prepare(r, b->start + idx, flags, w);
+	if (w->kind == HERMIT_WAIT_NONE)
+		return 0;
+
+	if (w->posted)
+		hermit_fault_prefetch(r, w->idx, &v->stream);
+	if (w->kind == HERMIT_WAIT_REQ && provider_spin(r, v)) {
+		hermit_count(r, HERMIT_C_SPUN, 1);
+		hermit_fault_account(r, w->idx, hermit_ns(w->since, local_clock()));
+		w->since = 0;
+		return 0;
+	}
+	/* Memslot updates wait for our srcu section: sleep outside it. */
+	return w->kind == HERMIT_WAIT_REQ && hermit_fault_long(r) ?
+	       -EINPROGRESS : -EBUSY;
+}
+EXPORT_SYMBOL_GPL(hermit_provider_wait_page);
+
+int hermit_provider_park(void **wait)
+{
+	struct provider_vcpu *v = *wait;
+	struct hermit_waiter *w = &v->w;
+	int ret;
+
+	if (!v || !w->region)
+		return 0;
+	hermit_count(w->region, HERMIT_C_PARKED, 1);
+	ret = hermit_fault_wait(w, TASK_INTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT);
+	hermit_vcpu_waited(&v->who, hermit_ns(w->began, w->ended));
+	if (ret)
+		return ret;
+	if (w->kind == HERMIT_WAIT_REQ && w->since) {
+		hermit_fault_account(w->region, w->idx,
+				     hermit_ns(w->since, w->ended));
+		w->since = 0;
+	}
+	/*
+	 * A request that failed is kept: the next fault sees it and backs off.
+	 * Else keep nothing of a region that may end.
+	 */
+	if (w->kind != HERMIT_WAIT_REQ || !w->req->status)
+		hermit_fault_drop(w);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(hermit_provider_park);
+
+/* The read is done; under the lock of its wait queue, and in any context. */
+static int provider_async_wake(struct wait_queue_entry *entry,
+			       unsigned int mode, int flags, void *key)
+{
+	struct hermit_async *a = container_of(entry, struct hermit_async, entry);
+	struct hermit_req *req = a->req;
+	struct hermit_region *r = req->region;
+
+	list_del_init(&entry->entry);
+	hermit_wait_leave(r, true);
+	hermit_fault_account(r, req->idx, hermit_ns(req->posted, req->finished));
+	/* A fault that parks sees the error, and backs off. */
+	if (req->status)
+		WRITE_ONCE(r->async_pause, jiffies + HZ);
+	a->done(a->arg);
+	return 1;
+}
+
+bool hermit_provider_begin_async(void **wait, struct hermit_async *a,
+				 void (*done)(void *arg), void *arg)
+{
+	struct hermit_waiter *w = &((struct provider_vcpu *)*wait)->w;
+	struct hermit_region *r = w->region;
+	struct hermit_req *req = w->req;
+	unsigned long flags;
+	bool over;
+
+	init_waitqueue_func_entry(&a->entry, provider_async_wake);
+	INIT_LIST_HEAD(&a->entry.entry);
+	a->req = req;
+	a->done = done;
+	a->arg = arg;
+	hermit_wait_enter(r);
+	spin_lock_irqsave(&req->wq.lock, flags);
+	__add_wait_queue(&req->wq, &a->entry);
+	/* Pairs with wq_has_sleeper() in hermit_req_finish(). */
+	smp_mb();
+	over = smp_load_acquire(&req->done);
+	if (over)
+		__remove_wait_queue(&req->wq, &a->entry);
+	spin_unlock_irqrestore(&req->wq.lock, flags);
+	if (over) {
+		hermit_wait_leave(r, true);
+		return false;
+	}
+	hermit_count(r, HERMIT_C_ASYNC, 1);
+	w->req = NULL;			/* a's now */
+	hermit_fault_drop(w);
+	return true;
+}
+EXPORT_SYMBOL_GPL(hermit_provider_begin_async);
+
+bool hermit_provider_end_async(struct hermit_async *a)
+{
+	struct hermit_req *req = a->req;
+	unsigned long flags;
+	bool queued;
+
+	/*
+	 * The lock makes it one or the other: either the entry is still there
+	 * and is taken off, or its wake is over and touches @a no more.
+	 */
+	spin_lock_irqsave(&req->wq.lock, flags);
+	queued = !list_empty(&a->entry.entry);
+	if (queued)
+		__remove_wait_queue(&req->wq, &a->entry);
+	spin_unlock_irqrestore(&req->wq.lock, flags);
+	if (queued)
+		hermit_wait_leave(req->region, false);
+	hermit_req_put(req);
+	return queued;
+}
+EXPORT_SYMBOL_GPL(hermit_provider_end_async);
+
+void hermit_provider_drop_wait(void **wait)
+{
+	struct provider_vcpu *v = *wait;
+
+	if (!v)
+		return;
+	hermit_fault_drop(&v->w);
+	hermit_vcpu_del(&v->who);
+	kfree(v);
+	*wait = NULL;
+}
+EXPORT_SYMBOL_GPL(hermit_provider_drop_wait);

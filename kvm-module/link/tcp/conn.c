@@ -1,0 +1,722 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * One connection.
+ *
+ *	queue ─take─► sender ─sendmsg─► socket ─softirq─► receiver
+ *			│				    │
+ *			└─ slot: io, tag, posted ◄──by tag──┘
+ *						  done()
+ *
+ * The sender is a thread. The receiver is called by TCP, in whatever softirq has
+ * processed a segment, and copies pages from there to where they are waited for:
+ * whoever waits is woken by it, and no thread in between. It runs with the socket
+ * locked, so never twice at once.
+ *
+ * Who may complete an io (call its done(), after which its page may be freed):
+ *
+ *  - The receiver, when the reply has come. For a READ it is the receiver itself
+ *    that wrote into the page, so nobody else does any more.
+ *  - For a WRITE the sender may still be copying from the page: a server may
+ *    answer before it has the payload, by mistake or to be sent the contents
+ *    of a page that was freed. A slot says `sending` until sendmsg() is over;
+ *    who comes last of sender and receiver completes the io.
+ *  - The link, with what hermit_tcp_conn_stop() gave it: the receiver is called
+ *    no more and the thread is parked, so neither touches a page.
+ *
+ * conn->lock guards the slots and the counters. It is a leaf inside the socket's
+ * lock and, like that, taken with softirqs off; never held across done(). The
+ * queue's lock is never taken inside it, nor the reverse.
+ */
+#include <linux/bvec.h>
+#include <linux/err.h>
+#include <linux/highmem.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/mm.h>
+#include <linux/net.h>
+#include <linux/sched/mm.h>
+#include <linux/skbuff.h>
+#include <linux/slab.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "link/handshake.h"
+#include "link/tcp/conn.h"
+#include "link/tcp/queue.h"
+#include "link/tcp/sock.h"
+#include "link/transport.h"
+#include "wire/wire.h"
+
+/* Requests in one sendmsg(); as many as reclaim evicts at once. */
+#define BATCH		32
+#define PING_INTERVAL	HZ
+#define FULL_TIME	HZ
+/*
+ * A slow server that answers is not a dead one, so the deadline counts from
+ * its last answer; but not for ever.
+ */
+#define DEADLINES_WITH_ANSWERS 10
+
+struct slot {
+	struct hermit_io *io;		/* NULL: PING or END */
+	u64 posted;
+	u32 tag;			/* use count of the slot, and its index */
+	u8 type;			/* of the request; 0: the slot is free */
+	bool sending;			/* the page is being copied */
+	bool answered;			/* while sending, with: */
+	int status;
+};
+
+struct hermit_tcp_conn {
+	struct hermit_tcp_sender sender;
+	struct hermit_tcp_queue *queue;
+	struct workqueue_struct *wq;
+	struct delayed_work *event;
+	struct task_struct *tx;
+	unsigned int nr_slots;
+
+	/* set while the thread is parked */
+	struct socket *sock;		/* NULL: stopped */
+	unsigned int lists;
+	unsigned int limit;		/* slots in use, at most */
+	unsigned int reserve;		/* of them kept for demand reads */
+	bool discards;			/* the server knows them */
+
+	/* the sender's */
+	struct hermit_wire_hdr hdrs[BATCH] __aligned(32); /* none in two pages */
+	struct bio_vec vecs[2 * BATCH];
+	u16 batch[BATCH];		/* slots of WRITEs in this sendmsg() */
+	unsigned long ping_at;
+
+	/* the receiver's, under the socket's lock; set while there is none */
+	struct hermit_tcp_receiver receiver;
+	struct hermit_wire_hdr reply;
+	unsigned int got;		/* bytes of it */
+	struct slot *filling;		/* a READ whose page is coming */
+	unsigned int filled;		/* bytes of that */
+	bool lost;			/* the stream makes no sense any more */
+
+	spinlock_t lock;		/* all below */
+	struct slot *slots;
+	u16 *free;			/* a stack of slot numbers */
+	unsigned int nr_free;
+	bool starved;			/* the sender waits for a free slot */
+	bool end;			/* END is to be sent */
+	bool ended;			/* and was acknowledged */
+	const char *broken;
+	int error;
+	bool was_full;
+	unsigned long full_at;		/* the last -ENOSPC */
+	u64 heard;			/* the last answer */
+	u64 reads, writes, discarded, errors, used, rtt_ns;
+	wait_queue_head_t end_wait;
+};
+
+/* The connection is of no more use: have the link replace all of them. */
+static void conn_break(struct hermit_tcp_conn *conn, const char *why, int error)
+{
+	spin_lock_bh(&conn->lock);
+	if (!conn->broken) {
+		conn->error = error;
+		WRITE_ONCE(conn->broken, why);
+	}
+	spin_unlock_bh(&conn->lock);
+	wake_up(&conn->end_wait);
+	mod_delayed_work(conn->wq, conn->event, 0);
+}
+
+/* --- slots ----------------------------------------------------------------- */
+
+static struct slot *slot_get(struct hermit_tcp_conn *conn, u8 type,
+			     struct hermit_io *io)
+{
+	struct slot *s;
+
+	lockdep_assert_held(&conn->lock);
+	s = &conn->slots[conn->free[--conn->nr_free]];
+	s->tag += HERMIT_TCP_MAX_INFLIGHT;
+	s->type = type;
+	s->io = io;
+	s->sending = type == HERMIT_MSG_WRITE;
+	s->answered = false;
+	s->posted = ktime_get_ns();
+	return s;
+}
+
+/* Returns true if the sender is to be woken. */
+static bool slot_put(struct hermit_tcp_conn *conn, struct slot *s)
+{
+	bool wake = conn->starved;
+
+	lockdep_assert_held(&conn->lock);
+	s->type = 0;
+	s->io = NULL;
+	conn->free[conn->nr_free++] = s - conn->slots;
+	conn->starved = false;
+	return wake;
+}
+
+static struct slot *slot_find(struct hermit_tcp_conn *conn, u32 tag, u8 type)
+{
+	u32 index = tag % HERMIT_TCP_MAX_INFLIGHT;
+	struct slot *s;
+
+	lockdep_assert_held(&conn->lock);
+	if (index >= conn->limit)
+		return NULL;
+	s = &conn->slots[index];
+	if (!s->type || s->tag != tag || s->answered ||
+	    (s->type | HERMIT_MSG_REPLY) != type)
+		return NULL;
+	return s;
+}
+
+static void count(struct hermit_tcp_conn *conn, const struct slot *s,
+		  int status, u64 now)
+{
+	lockdep_assert_held(&conn->lock);
+	if (status) {
+		conn->errors++;
+		return;
+	}
+	switch (s->type) {
+	case HERMIT_MSG_READ:
+		conn->reads++;
+		/* Smoothed as TCP does it: an eighth of the news. */
+		if (conn->rtt_ns)
+			conn->rtt_ns += ((s64)(now - s->posted) -
+					 (s64)conn->rtt_ns) / 8;
+		else
+			conn->rtt_ns = now - s->posted;
+		break;
+	case HERMIT_MSG_WRITE:
+		conn->writes++;
+		break;
+	case HERMIT_MSG_DISCARD:
+		conn->discarded++;
+		break;
+	}
+}
+
+/*
+ * The request of slot @s is over on both sides: free the slot and complete
+ * the io. Called with the lock held, returns without it. The slot may be in
+ * use again as soon as the lock is dropped.
+ */
+static void slot_complete(struct hermit_tcp_conn *conn, struct slot *s,
+			  int status)
+	__releases(&conn->lock)
+{
+	struct hermit_io *io = s->io;
+	bool wake = slot_put(conn, s);
+
+	spin_unlock_bh(&conn->lock);
+	if (wake)
+		wake_up_process(conn->tx);
+	if (io) {
+		io->status = status;
+		io->done(io);
+	}
+}
+
+/* --- the sender ------------------------------------------------------------ */
+
+static const u8 request_type[] = {
+	[HERMIT_IO_READ] = HERMIT_MSG_READ,
+	[HERMIT_IO_WRITE] = HERMIT_MSG_WRITE,
+	[HERMIT_IO_DISCARD] = HERMIT_MSG_DISCARD,
+};
+
+struct frames {
+	unsigned int nr;		/* headers */
+	unsigned int nr_vecs;
+	unsigned int nr_writes;
+	size_t bytes;
+};
+
+static void add_bytes(struct hermit_tcp_conn *conn, struct frames *f,
+		      struct page *page, unsigned int offset, size_t len)
+{
+	struct bio_vec *last = f->nr_vecs ? &conn->vecs[f->nr_vecs - 1] : NULL;
+
+	/* Headers without a payload between them are one piece. */
+	if (last && last->bv_page == page &&
+	    last->bv_offset + last->bv_len == offset)
+		last->bv_len += len;
+	else
+		bvec_set_page(&conn->vecs[f->nr_vecs++], page, len, offset);
+	f->bytes += len;
+}
+
+/*
+ * Give the request a slot and append its frame. Once it has a slot the io may
+ * be completed, since a server may guess the tag and answer at once: only a
+ * WRITE's is still ours then, until writes_sent().
+ */
+static void add_frame(struct hermit_tcp_conn *conn, struct frames *f, u8 type,
+		      struct hermit_io *io)
+{
+	struct hermit_wire_hdr *hdr = &conn->hdrs[f->nr++];
+	bool write = type == HERMIT_MSG_WRITE;
+	unsigned int index;
+	struct slot *s;
+
+	hermit_wire_fill(hdr, type, 0, io ? io->offset : 0,
+			 io && !write ? io->length : 0,
+			 write ? PAGE_SIZE : 0);
+
+	spin_lock_bh(&conn->lock);
+	s = slot_get(conn, type, io);
+	hdr->tag = cpu_to_le32(s->tag);
+	index = s - conn->slots;
+	if (io) {
+		io->tag = s->tag;
+		io->posted = s->posted;
+	}
+	spin_unlock_bh(&conn->lock);
+
+	add_bytes(conn, f, virt_to_page(hdr), offset_in_page(hdr),
+		  sizeof(*hdr));
+	if (write) {
+		conn->batch[f->nr_writes++] = index;
+		add_bytes(conn, f, io->page, 0, PAGE_SIZE);
+	}
+}
+
+/* Free slots; if there are few, the next reply wakes the sender. */
+static unsigned int slots_left(struct hermit_tcp_conn *conn, bool *end)
+{
+	unsigned int n;
+
+	spin_lock_bh(&conn->lock);
+	n = conn->nr_free;
+	conn->starved = n <= conn->reserve;
+	*end = conn->end && n;
+	if (*end)
+		conn->end = false;
+	spin_unlock_bh(&conn->lock);
+	return n;
+}
+
+/* Take what is to be sent; the task's state is set to sleep already. */
+static void gather(struct hermit_tcp_conn *conn, struct frames *f)
+{
+	unsigned int wants = conn->lists;
+	struct hermit_io *io, *next;
+	unsigned int room;
+	LIST_HEAD(ios);
+	bool end;
+
+	memset(f, 0, sizeof(*f));
+	room = slots_left(conn, &end);
+	if (!room)
+		return;
+	if (end) {
+		add_frame(conn, f, HERMIT_MSG_END, NULL);
+		return;
+	}
+	if (time_after_eq(jiffies, conn->ping_at)) {
+		conn->ping_at = jiffies + PING_INTERVAL;
+		add_frame(conn, f, HERMIT_MSG_PING, NULL);
+		room--;
+	}
+
+	/* Writes must not keep the last slots from a read that is waited for. */
+	if (room <= conn->reserve)
+		wants &= BIT(HERMIT_REMOTE_DEMAND);
+	if (!hermit_tcp_queue_take(conn->queue, &conn->sender, wants,
+				   min(room, BATCH - f->nr), &ios))
+		return;
+
+	list_for_each_entry_safe(io, next, &ios, node) {
+		list_del(&io->node);
+		if (io->op == HERMIT_IO_DISCARD && !conn->discards) {
+			/* Nothing will be read from there: it may stay. */
+			io->status = 0;
+			io->done(io);
+			continue;
+		}
+		add_frame(conn, f, request_type[io->op], io);
+	}
+}
+
+/* sendmsg() has copied the pages: complete what was answered meanwhile. */
+static void writes_sent(struct hermit_tcp_conn *conn, const struct frames *f)
+{
+	unsigned int i;
+
+	for (i = 0; i < f->nr_writes; i++) {
+		struct slot *s = &conn->slots[conn->batch[i]];
+
+		spin_lock_bh(&conn->lock);
+		s->sending = false;
+		if (s->answered)
+			slot_complete(conn, s, s->status);
+		else
+			spin_unlock_bh(&conn->lock);
+	}
+}
+
+static int sender(void *data)
+{
+	unsigned int noreclaim = memalloc_noreclaim_save();
+	struct hermit_tcp_conn *conn = data;
+	struct frames f;
+	long wait;
+	int ret;
+
+	for (;;) {
+		/* First, so that a wake-up from here on is not missed. */
+		set_current_state(TASK_IDLE);
+		if (kthread_should_stop())
+			break;
+		if (kthread_should_park()) {
+			__set_current_state(TASK_RUNNING);
+			kthread_parkme();
+			continue;
+		}
+		if (READ_ONCE(conn->broken)) {
+			schedule();	/* until the link parks us */
+			continue;
+		}
+		gather(conn, &f);
+		if (!f.nr) {
+			wait = conn->ping_at - jiffies;
+			schedule_timeout(clamp(wait, 1L, PING_INTERVAL));
+			continue;
+		}
+		__set_current_state(TASK_RUNNING);
+		ret = hermit_tcp_sock_send_vec(conn->sock, conn->vecs,
+					       f.nr_vecs, f.bytes);
+		if (ret)
+			conn_break(conn, "sending failed", ret);
+		else
+			writes_sent(conn, &f);
+	}
+	__set_current_state(TASK_RUNNING);
+	memalloc_noreclaim_restore(noreclaim);
+	return 0;
+}
+
+/* --- the receiver ---------------------------------------------------------- */
+
+static int status_of(u8 status, u8 type)
+{
+	if (status == HERMIT_WIRE_OK)
+		return 0;
+	if (status == HERMIT_WIRE_ENOSPC && type == HERMIT_MSG_WRITE)
+		return -ENOSPC;
+	return -EIO;
+}
+
+static void answered(struct hermit_tcp_conn *conn, struct slot *s)
+{
+	int status = status_of(conn->reply.status, s->type);
+	bool news = false;
+
+	spin_lock_bh(&conn->lock);
+	conn->heard = ktime_get_ns();
+	count(conn, s, status, conn->heard);
+	if (status == -ENOSPC) {
+		news = !conn->was_full;
+		conn->was_full = true;
+		conn->full_at = jiffies;
+	}
+	if (s->type == HERMIT_MSG_PING && !status)
+		conn->used = le64_to_cpu(conn->reply.offset);
+	if (s->type == HERMIT_MSG_END && !status) {
+		WRITE_ONCE(conn->ended, true);
+		wake_up(&conn->end_wait);
+	}
+	if (s->sending) {
+		s->answered = true;
+		s->status = status;
+		spin_unlock_bh(&conn->lock);
+	} else {
+		slot_complete(conn, s, status);
+	}
+	if (news)
+		mod_delayed_work(conn->wq, conn->event, 0);
+}
+
+/* A reply's header is here. */
+static void reply_begins(struct hermit_tcp_conn *conn)
+{
+	struct hermit_wire_hdr *hdr = &conn->reply;
+	const char *why;
+	struct slot *s;
+
+	if (hermit_wire_check_reply(hdr, &why))
+		goto lost;
+	spin_lock_bh(&conn->lock);
+	s = slot_find(conn, le32_to_cpu(hdr->tag), hdr->type);
+	spin_unlock_bh(&conn->lock);
+	if (!s) {
+		why = "the server answered what was not asked";
+		goto lost;
+	}
+	if (s->type != HERMIT_MSG_READ || hdr->status != HERMIT_WIRE_OK) {
+		answered(conn, s);
+		return;
+	}
+	/*
+	 * Only the receiver frees the slot of a READ, or the link once there is
+	 * none: io and page stay while the page is filled.
+	 */
+	if (le64_to_cpu(hdr->offset) != s->io->offset) {
+		why = "the server sent another page";
+		goto lost;
+	}
+	conn->filling = s;
+	conn->filled = 0;
+	return;
+
+lost:
+	conn->lost = true;
+	conn_break(conn, why, -EPROTO);
+}
+
+/* Copy what of @len bytes still belongs to a buffer of @size; returns how many. */
+static size_t take(struct sk_buff *skb, unsigned int offset, size_t len,
+		   void *buf, unsigned int *have, size_t size)
+{
+	size_t n = min(len, size - *have);
+
+	/* Cannot fail: the bytes are there. */
+	skb_copy_bits(skb, offset, buf + *have, n);
+	*have += n;
+	return n;
+}
+
+static size_t receive(struct hermit_tcp_receiver *r, struct sk_buff *skb,
+		      unsigned int offset, size_t len)
+{
+	struct hermit_tcp_conn *conn =
+		container_of(r, struct hermit_tcp_conn, receiver);
+	size_t taken = 0;
+
+	while (taken < len && !conn->lost) {
+		struct slot *s = conn->filling;
+
+		if (s) {
+			void *page = kmap_local_page(s->io->page);
+
+			taken += take(skb, offset + taken, len - taken, page,
+				      &conn->filled, PAGE_SIZE);
+			kunmap_local(page);
+			if (conn->filled == PAGE_SIZE) {
+				conn->filling = NULL;
+				answered(conn, s);
+			}
+			continue;
+		}
+		taken += take(skb, offset + taken, len - taken, &conn->reply,
+			      &conn->got, sizeof(conn->reply));
+		if (conn->got == sizeof(conn->reply)) {
+			conn->got = 0;
+			reply_begins(conn);
+		}
+	}
+	return taken;
+}
+
+static void receiver_end(struct hermit_tcp_receiver *r, int error)
+{
+	struct hermit_tcp_conn *conn =
+		container_of(r, struct hermit_tcp_conn, receiver);
+
+	conn_break(conn, error == -ECONNRESET ?
+		   "the server closed the connection" : "receiving failed",
+		   error);
+}
+
+/* --- what the link calls --------------------------------------------------- */
+
+struct hermit_tcp_conn *hermit_tcp_conn_create(struct hermit_tcp_queue *queue,
+					       struct workqueue_struct *wq,
+					       struct delayed_work *event,
+					       unsigned int slots,
+					       const char *name,
+					       unsigned int index)
+{
+	struct hermit_tcp_conn *conn;
+	int ret = -ENOMEM;
+
+	/* kmalloc: the headers in it are sent by page and offset. */
+	conn = kzalloc(sizeof(*conn), GFP_KERNEL);
+	if (!conn)
+		return ERR_PTR(-ENOMEM);
+	conn->slots = kvcalloc(slots, sizeof(*conn->slots), GFP_KERNEL);
+	conn->free = kvcalloc(slots, sizeof(*conn->free), GFP_KERNEL);
+	if (!conn->slots || !conn->free)
+		goto err_free;
+	conn->nr_slots = slots;
+	conn->queue = queue;
+	conn->wq = wq;
+	conn->event = event;
+	spin_lock_init(&conn->lock);
+	init_waitqueue_head(&conn->end_wait);
+	INIT_LIST_HEAD(&conn->sender.node);
+
+	conn->receiver.data = receive;
+	conn->receiver.end = receiver_end;
+
+	conn->tx = kthread_create(sender, conn, "hermit_tx/%s/%u", name, index);
+	if (IS_ERR(conn->tx)) {
+		ret = PTR_ERR(conn->tx);
+		goto err_free;
+	}
+	/* A vCPU waits for what it does. */
+	set_user_nice(conn->tx, MIN_NICE);
+	/* Before it runs for the first time. */
+	kthread_park(conn->tx);
+	conn->sender.task = conn->tx;
+	return conn;
+
+err_free:
+	kvfree(conn->free);
+	kvfree(conn->slots);
+	kfree(conn);
+	return ERR_PTR(ret);
+}
+
+void hermit_tcp_conn_destroy(struct hermit_tcp_conn *conn)
+{
+	WARN_ON_ONCE(conn->sock);
+	kthread_stop(conn->tx);
+	kvfree(conn->free);
+	kvfree(conn->slots);
+	kfree(conn);
+}
+
+void hermit_tcp_conn_start(struct hermit_tcp_conn *conn, struct socket *sock,
+			   unsigned int lists,
+			   const struct hermit_session *session)
+{
+	unsigned int i;
+
+	conn->lists = lists;
+	conn->discards = session->caps & HERMIT_CAP_DISCARD;
+	conn->ping_at = jiffies + PING_INTERVAL;
+
+	spin_lock_bh(&conn->lock);
+	conn->sock = sock;
+	conn->limit = min(conn->nr_slots, session->max_inflight);
+	conn->reserve = lists & BIT(HERMIT_REMOTE_DEMAND) ? conn->limit / 8 : 0;
+	conn->nr_free = conn->limit;
+	for (i = 0; i < conn->limit; i++) {
+		conn->free[i] = i;
+		conn->slots[i].type = 0;
+		conn->slots[i].io = NULL;
+		/* Keep the use count: old tags do not come back soon. */
+		conn->slots[i].tag = (conn->slots[i].tag &
+				      ~(HERMIT_TCP_MAX_INFLIGHT - 1)) | i;
+	}
+	conn->starved = false;
+	conn->end = false;
+	conn->ended = false;
+	conn->broken = NULL;
+	conn->error = 0;
+	conn->was_full = false;
+	conn->heard = ktime_get_ns();
+	conn->used = session->used;
+	spin_unlock_bh(&conn->lock);
+
+	conn->got = 0;
+	conn->filling = NULL;
+	conn->lost = false;
+	hermit_tcp_sock_start_receiver(sock, &conn->receiver);
+	/* Everything above is seen by the thread: it is woken by this. */
+	kthread_unpark(conn->tx);
+}
+
+void hermit_tcp_conn_stop(struct hermit_tcp_conn *conn, struct list_head *ios)
+{
+	struct socket *sock = conn->sock;
+	unsigned int i;
+
+	if (!sock)
+		return;
+	hermit_tcp_sock_stop_receiver(sock, &conn->receiver);
+	/* Ends sendmsg() for good, so that the thread parks. */
+	kernel_sock_shutdown(sock, SHUT_RDWR);
+	kthread_park(conn->tx);
+	hermit_tcp_queue_forget(conn->queue, &conn->sender);
+
+	spin_lock_bh(&conn->lock);
+	for (i = 0; i < conn->limit; i++) {
+		struct slot *s = &conn->slots[i];
+
+		/* Also what was answered while sending: it is asked again. */
+		if (s->type && s->io)
+			list_add_tail(&s->io->node, ios);
+		s->type = 0;
+		s->io = NULL;
+	}
+	conn->nr_free = conn->limit;
+	conn->broken = NULL;
+	conn->was_full = false;
+	conn->sock = NULL;
+	spin_unlock_bh(&conn->lock);
+	hermit_tcp_sock_release(sock);
+}
+
+bool hermit_tcp_conn_end(struct hermit_tcp_conn *conn, long timeout)
+{
+	if (!conn->sock)
+		return false;
+	spin_lock_bh(&conn->lock);
+	conn->end = true;
+	spin_unlock_bh(&conn->lock);
+	wake_up_process(conn->tx);
+	wait_event_timeout(conn->end_wait, READ_ONCE(conn->ended) ||
+			   READ_ONCE(conn->broken), timeout);
+	/* A server that answers and closes at once may be told of in reverse. */
+	hermit_tcp_sock_settle(conn->sock);
+	return READ_ONCE(conn->ended);
+}
+
+void hermit_tcp_conn_check(struct hermit_tcp_conn *conn, u64 deadline_ns,
+			   struct hermit_remote_check *check)
+{
+	u64 now, oldest, since;
+	unsigned int i;
+
+	spin_lock_bh(&conn->lock);
+	check->broken = conn->broken;
+	check->error = conn->error;
+	if (conn->was_full && time_after(jiffies, conn->full_at + FULL_TIME))
+		conn->was_full = false;
+	check->full |= conn->was_full;
+
+	now = ktime_get_ns();
+	oldest = now;
+	if (conn->sock && conn->nr_free < conn->limit)
+		for (i = 0; i < conn->limit; i++)
+			if (conn->slots[i].type)
+				oldest = min(oldest, conn->slots[i].posted);
+	since = max(oldest, conn->heard);
+	if (!check->broken &&
+	    (now - since > deadline_ns ||
+	     now - oldest > DEADLINES_WITH_ANSWERS * deadline_ns))
+		check->broken = "no answer within the deadline";
+	spin_unlock_bh(&conn->lock);
+}
+
+void hermit_tcp_conn_stats(struct hermit_tcp_conn *conn,
+			   struct hermit_server_stats *st)
+{
+	spin_lock_bh(&conn->lock);
+	st->reads += conn->reads;
+	st->writes += conn->writes;
+	st->discards += conn->discarded;
+	st->errors += conn->errors;
+	st->rtt_ns = max(st->rtt_ns, conn->rtt_ns);
+	if (conn->sock) {
+		st->connections++;
+		st->inflight += conn->limit - conn->nr_free;
+		st->bytes_used = max(st->bytes_used, conn->used);
+	}
+	spin_unlock_bh(&conn->lock);
+}
