@@ -9,7 +9,16 @@
 #include <linux/uaccess.h>
 #include <linux/uuid.h>
 
+#include "control.h"
+#include "engine/event.h"
+#include "engine/policy.h"
+#include "engine/pool.h"
+#include "engine/recall.h"
 #include "engine/region.h"
+#include "engine/report.h"
+#include "engine/threads.h"
+#include "engine/vcpu.h"
+#include "engine/word.h"
 
 struct hermit_control {
 	struct mutex lock;		/* create and open, once */
@@ -217,7 +226,7 @@ static int control_set_limit(struct hermit_region *r, void __user *arg)
 		/* More room, or work to do. */
 		hermit_pool_shrink(r);
 		wake_up_all(&r->room_wq);
-		hermit_reclaim_kick(r);
+		hermit_threads_kick(r);
 		/* QEMU tells whoever watches it, also of hermitctl's changes. */
 		hermit_event(r, HERMIT_EVENT_LIMIT_CHANGED, l.limit, 0);
 	}

@@ -5,7 +5,9 @@
  */
 #include <linux/module.h>
 
-#include "engine/region.h"
+#include "control.h"
+#include "engine/request.h"
+#include "link/transport.h"
 
 static int __init hermit_init(void)
 {

@@ -19,7 +19,16 @@
 #include <linux/sched/signal.h>
 #include <linux/uio.h>
 
+#include "engine/ahead.h"
+#include "engine/discard.h"
+#include "engine/fault.h"
+#include "engine/peek.h"
 #include "engine/region.h"
+#include "engine/request.h"
+#include "engine/stats.h"
+#include "engine/wait.h"
+#include "engine/word.h"
+#include "memory.h"
 
 /* The longest wait of a fault that must hold mmap_lock (access_remote_vm). */
 #define HOST_HELD_WAIT_MS	100

@@ -4,8 +4,15 @@
  * The page is zeros afterwards, locally and, once the request is through, on
  * the server.
  */
+#include <linux/sched.h>
+
+#include "engine/discard.h"
+#include "engine/pool.h"
 #include "engine/region.h"
-#include "kvm/provider.h"
+#include "engine/request.h"
+#include "engine/stats.h"
+#include "engine/unmap.h"
+#include "engine/word.h"
 
 static void discard_done(struct hermit_io *io)
 {

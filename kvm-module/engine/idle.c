@@ -20,7 +20,10 @@
 #include <linux/sched/clock.h>
 #include <linux/slab.h>
 
+#include "engine/idle.h"
 #include "engine/region.h"
+#include "engine/word.h"
+#include "kvm/mmu.h"
 
 #define IDLE_BLOCK	64
 #define IDLE_BLOCKS	256

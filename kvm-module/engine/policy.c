@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * The techniques' switches, and the feedback that works them: the scheduler's
- * marks, pauses of eager fetch, the turnaround. The algorithms are in core/,
- * where a simulator runs them as well.
- */
+/* The techniques' switches, and what they say of one fault. */
+#include <linux/jiffies.h>
 #include <linux/sched/clock.h>
 
+#include "engine/policy.h"
 #include "engine/region.h"
-
-/* Turnarounds are smoothed over about so many ticks of the scheduler. */
-#define TURNAROUND_SHIFT	3
+#include "engine/threads.h"
+#include "engine/unmap.h"
 
 void hermit_policy_init(struct hermit_region *r, unsigned int threads)
 {
@@ -91,48 +88,32 @@ int hermit_policy_set(struct hermit_region *r, struct hermit_policy *p)
 		*field_of(p, f) = READ_ONCE(*field_of(&r->policy, f));
 	}
 	/* More threads, perhaps. */
-	hermit_reclaim_kick(r);
+	hermit_threads_kick(r);
 	return 0;
 }
 
-void hermit_tune(struct hermit_region *r)
+u64 hermit_fault_spin(struct hermit_region *r)
 {
-	struct hermit_sched_counters c = {};
-	long limit = READ_ONCE(r->limit);
-	u64 conflicts, away, fetched, low, high;
-	unsigned int i;
-
-	if (!spin_trylock(&r->tune_lock))
-		return;
-	c.charged = hermit_stat(r, HERMIT_C_CHARGED);
-	c.refaults = hermit_stat(r, HERMIT_C_FETCHES);
-	c.early = hermit_stat(r, HERMIT_C_EARLY);
-	c.direct = hermit_stat(r, HERMIT_C_ROOM_WAITS);
-	for (i = 0; i < r->nr_reclaimers; i++) {
-		c.reclaimed += READ_ONCE(r->reclaimers[i].reclaimed);
-		c.busy_ns += READ_ONCE(r->reclaimers[i].busy_ns);
+	switch (READ_ONCE(r->policy.wait)) {
+	case HERMIT_POLICY_WAIT_SPIN:
+		return HERMIT_SPIN_MAX_NS;
+	case HERMIT_POLICY_WAIT_PARK:
+		return 0;
+	default:
+		return hermit_wait_budget(&r->wait);
 	}
-	hermit_sched_tune(&r->sched, local_clock(),
-			  max(limit - hermit_room(r), 0L), limit, &c);
-	/* The threads stop at low, each after the batch it is at. */
-	hermit_sched_marks(&r->sched, limit, &low, &high);
-	WRITE_ONCE(r->pool.max,
-		   max_t(long, HERMIT_POOL_SHARED,
-			 limit - low + HERMIT_BATCH * r->nr_reclaimers));
+}
 
-	conflicts = hermit_stat(r, HERMIT_C_CONFLICTS);
-	away = hermit_stat(r, HERMIT_C_AWAY);
-	fetched = c.refaults - r->tuned_fetches;
-	if ((s64)fetched > 0) {
-		s64 mean = div64_u64(away - r->tuned_away, fetched);
-
-		hermit_trial_note(&r->eager, &hermit_eager_policy, fetched,
-				  max_t(s64, conflicts - r->tuned_conflicts, 0));
-		WRITE_ONCE(r->turnaround, r->turnaround +
-			   ((mean - (s64)r->turnaround) >> TURNAROUND_SHIFT));
-		r->tuned_fetches = c.refaults;
-		r->tuned_conflicts = conflicts;
-		r->tuned_away = away;
+bool hermit_fault_long(struct hermit_region *r)
+{
+	if (time_before(jiffies, READ_ONCE(r->async_pause)))
+		return false;
+	switch (READ_ONCE(r->policy.async_pf)) {
+	case HERMIT_POLICY_ASYNC_PF_ON:
+		return true;
+	case HERMIT_POLICY_ASYNC_PF_OFF:
+		return false;
+	default:
+		return hermit_wait_long(&r->wait);
 	}
-	spin_unlock(&r->tune_lock);
 }

@@ -19,7 +19,11 @@
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 
+#include "engine/pool.h"
 #include "engine/region.h"
+#include "engine/stats.h"
+#include "engine/threads.h"
+#include "engine/tune.h"
 
 #define HERMIT_PAGE_GFP (GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NORETRY | \
 			 __GFP_NOWARN | __GFP_ZERO)
@@ -195,7 +199,7 @@ static struct page *pool_refill(struct hermit_region *r, bool stash)
 	/* The scheduler works inside the charge (the paper, section 4.2). */
 	if (tune)
 		hermit_tune(r);
-	hermit_reclaim_kick(r);
+	hermit_threads_kick(r);
 	return first;
 }
 
@@ -241,12 +245,6 @@ void hermit_pool_shrink(struct hermit_region *r)
 		page_release(r, page);
 		cond_resched();
 	}
-}
-
-long hermit_room(struct hermit_region *r)
-{
-	return READ_ONCE(r->limit) - atomic_long_read(&r->used) +
-	       READ_ONCE(r->pool.nr);
 }
 
 /* For statistics: the per-CPU part is read without a lock. */

@@ -11,7 +11,13 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
+#include "engine/fault.h"
+#include "engine/pool.h"
+#include "engine/recall.h"
 #include "engine/region.h"
+#include "engine/unmap.h"
+#include "engine/wait.h"
+#include "engine/word.h"
 
 /* As many as reclaim writes at once, so that neither starves the other. */
 #define RECALL_WINDOW	HERMIT_BATCH

@@ -14,46 +14,23 @@
 #include <linux/uaccess.h>
 #include <linux/uuid.h>
 
+#include "engine/discard.h"
+#include "engine/event.h"
+#include "engine/idle.h"
+#include "engine/policy.h"
+#include "engine/pool.h"
+#include "engine/reclaim.h"
 #include "engine/region.h"
+#include "engine/stats.h"
+#include "engine/sweep.h"
+#include "engine/threads.h"
+#include "engine/unmap.h"
+#include "engine/watchdog.h"
+#include "engine/word.h"
+#include "memory.h"
 
 static LIST_HEAD(regions);
 static DEFINE_MUTEX(regions_lock);
-
-atomic64_t *hermit_word_alloc(struct hermit_region *r, u64 idx)
-{
-	struct hermit_chunk **slot = &r->chunks[idx >> HERMIT_CHUNK_SHIFT];
-	struct hermit_chunk *c = READ_ONCE(*slot), *old;
-	struct mem_cgroup *memcg;
-
-	if (!c) {
-		BUILD_BUG_ON(sizeof(*c) != PAGE_SIZE);
-		memcg = set_active_memcg(r->memcg);
-		c = (void *)__get_free_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO |
-					    __GFP_NORETRY | __GFP_NOWARN);
-		set_active_memcg(memcg);
-		if (!c)
-			return NULL;
-		old = cmpxchg(slot, NULL, c);
-		if (old) {
-			free_page((unsigned long)c);
-			c = old;
-		} else {
-			atomic_long_inc(&r->nr_chunks);
-		}
-	}
-	return &c->words[idx & (HERMIT_CHUNK_PAGES - 1)];
-}
-
-static u64 region_nr_chunks(struct hermit_region *r)
-{
-	return DIV_ROUND_UP(r->npages, HERMIT_CHUNK_PAGES);
-}
-
-u64 hermit_region_metadata(struct hermit_region *r)
-{
-	return atomic_long_read(&r->nr_chunks) * sizeof(struct hermit_chunk) +
-	       region_nr_chunks(r) * sizeof(struct hermit_chunk *);
-}
 
 /*
  * The least limit that always makes progress: what one instruction of each CPU
@@ -80,7 +57,7 @@ static void link_state(void *user, enum hermit_server_state state)
 static void link_contents_lost(void *user, u64 incarnation)
 {
 	struct hermit_region *r = user;
-	u64 lost = hermit_reclaim_lose(r);
+	u64 lost = hermit_sweep(r);
 
 	pr_warn("%s: %s came back without its contents: %llu pages lost\n",
 		r->name, r->server, lost);
@@ -163,6 +140,34 @@ static int region_connect(struct hermit_region *r, struct hermit_create *c)
 	return 0;
 }
 
+static void region_free(struct kref *ref)
+{
+	struct hermit_region *r = container_of(ref, struct hermit_region, ref);
+	u64 i;
+
+	/*
+	 * A fault that was past its look at `dead` may have installed a page
+	 * behind hermit_discard_all(). No file, binding or request is left.
+	 */
+	if (r->chunks) {
+		if (r->mapping)
+			hermit_discard_all(r);
+		for (i = 0; i < hermit_nr_chunks(r); i++)
+			if (r->chunks[i])
+				free_page((unsigned long)r->chunks[i]);
+	}
+	kvfree(r->chunks);
+	hermit_pool_destroy(r);
+	if (r->mapping)
+		iput(r->mapping->host);
+	WARN_ONCE(atomic_long_read(&r->used), "hermit: %s: %ld pages leaked\n",
+		  r->name, atomic_long_read(&r->used));
+	if (r->memcg)
+		mem_cgroup_put(r->memcg);
+	free_percpu(r->stats);
+	kfree(r);
+}
+
 struct hermit_region *hermit_region_create(struct hermit_create *c,
 					   struct file **memory)
 {
@@ -180,6 +185,7 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 	if (!r)
 		return ERR_PTR(-ENOMEM);
 	kref_init(&r->ref);
+	r->release = region_free;
 	INIT_LIST_HEAD(&r->node);
 	INIT_LIST_HEAD(&r->bindings);
 	init_rwsem(&r->bind_lock);
@@ -207,7 +213,7 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 
 	ret = -ENOMEM;
 	r->stats = alloc_percpu(struct hermit_cpu_stats);
-	r->chunks = kvcalloc(region_nr_chunks(r), sizeof(*r->chunks),
+	r->chunks = kvcalloc(hermit_nr_chunks(r), sizeof(*r->chunks),
 			     GFP_KERNEL_ACCOUNT);
 	if (!r->stats || !r->chunks)
 		goto free;
@@ -253,7 +259,7 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 
 stop:
 	hermit_idle_stop(r);
-	hermit_reclaim_stop(r);
+	hermit_threads_stop(r);
 close_link:
 	hermit_link_close(r->link, true);
 	r->link = NULL;
@@ -326,7 +332,7 @@ void hermit_region_end(struct hermit_region *r)
 	region_wake_all(r);
 	cancel_delayed_work_sync(&r->watchdog);
 	hermit_idle_stop(r);
-	hermit_reclaim_stop(r);
+	hermit_threads_stop(r);
 	/*
 	 * The guest may still run on pages it has mapped; it gets no others.
 	 * Every request is completed when this returns.
@@ -336,32 +342,4 @@ void hermit_region_end(struct hermit_region *r)
 	region_wake_all(r);
 	hermit_discard_all(r);
 	hermit_region_put(r);
-}
-
-void hermit_region_free(struct kref *ref)
-{
-	struct hermit_region *r = container_of(ref, struct hermit_region, ref);
-	u64 i;
-
-	/*
-	 * A fault that was past its look at `dead` may have installed a page
-	 * behind hermit_discard_all(). No file, binding or request is left.
-	 */
-	if (r->chunks) {
-		if (r->mapping)
-			hermit_discard_all(r);
-		for (i = 0; i < region_nr_chunks(r); i++)
-			if (r->chunks[i])
-				free_page((unsigned long)r->chunks[i]);
-	}
-	kvfree(r->chunks);
-	hermit_pool_destroy(r);
-	if (r->mapping)
-		iput(r->mapping->host);
-	WARN_ONCE(atomic_long_read(&r->used), "hermit: %s: %ld pages leaked\n",
-		  r->name, atomic_long_read(&r->used));
-	if (r->memcg)
-		mem_cgroup_put(r->memcg);
-	free_percpu(r->stats);
-	kfree(r);
 }

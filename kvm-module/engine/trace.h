@@ -10,6 +10,8 @@
 #define HERMIT_TRACE_H
 
 #include <linux/tracepoint.h>
+
+#include "engine/pool.h"
 #include "engine/region.h"
 
 /* A fault got a page of zeros: one for each count of first_touch. */

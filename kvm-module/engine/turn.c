@@ -12,6 +12,8 @@
 #include <linux/module.h>
 
 #include "engine/region.h"
+#include "engine/stats.h"
+#include "engine/turn.h"
 
 static unsigned int reclaim_max;
 module_param(reclaim_max, uint, 0644);

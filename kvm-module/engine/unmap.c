@@ -10,7 +10,10 @@
 #include <linux/pagemap.h>
 
 #include "engine/region.h"
-#include "kvm/provider.h"
+#include "engine/stats.h"
+#include "engine/unmap.h"
+#include "engine/word.h"
+#include "kvm/mmu.h"
 
 /* [v, v + n) are adjacent pages, locked by us. */
 static void unmap_run(struct hermit_region *r, struct hermit_victim *v, int n)

@@ -9,6 +9,7 @@
 #include <linux/spinlock.h>
 
 #include "engine/region.h"
+#include "engine/vcpu.h"
 
 static LIST_HEAD(vcpus);
 static DEFINE_SPINLOCK(vcpus_lock);

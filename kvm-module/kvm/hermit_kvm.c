@@ -10,6 +10,7 @@
 #include <linux/module.h>
 #include <linux/stddef.h>
 
+#include "kvm/mmu.h"
 #include "kvm/provider.h"
 
 /* A batch goes through without being copied. */

@@ -10,45 +10,17 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
-#include "kvm/provider.h"
+#include "engine/ahead.h"
+#include "engine/fault.h"
+#include "engine/policy.h"
 #include "engine/region.h"
-
-/* KVM holds mmu_lock for a time proportional to this; see kvm_mem_provider.h. */
-#define ZAP_PAIRS	64
-
-struct hermit_binding {
-	struct list_head node;		/* region->bindings, under bind_lock */
-	struct hermit_region *region;
-	u64 start;			/* first page in the region */
-	u64 npages;
-	void *slot;
-};
-
-static const struct hermit_mmu_ops *mmu_ops;
-static DEFINE_MUTEX(mmu_ops_lock);
-
-int hermit_provider_register(const struct hermit_mmu_ops *ops)
-{
-	int ret = 0;
-
-	mutex_lock(&mmu_ops_lock);
-	if (mmu_ops)
-		ret = -EBUSY;
-	else
-		WRITE_ONCE(mmu_ops, ops);
-	mutex_unlock(&mmu_ops_lock);
-	return ret;
-}
-EXPORT_SYMBOL_GPL(hermit_provider_register);
-
-void hermit_provider_unregister(const struct hermit_mmu_ops *ops)
-{
-	mutex_lock(&mmu_ops_lock);
-	if (mmu_ops == ops)
-		WRITE_ONCE(mmu_ops, NULL);
-	mutex_unlock(&mmu_ops_lock);
-}
-EXPORT_SYMBOL_GPL(hermit_provider_unregister);
+#include "engine/request.h"
+#include "engine/stats.h"
+#include "engine/vcpu.h"
+#include "engine/wait.h"
+#include "kvm/mmu.h"
+#include "kvm/provider.h"
+#include "memory.h"
 
 struct hermit_binding *hermit_provider_bind(unsigned long hva,
 					    unsigned long npages, void *vm,
@@ -116,92 +88,6 @@ void hermit_provider_unbind(struct hermit_binding *b)
 	hermit_region_put(r);
 }
 EXPORT_SYMBOL_GPL(hermit_provider_unbind);
-
-/* Run @op on the pairs gathered, and give their flags back to their victims. */
-static void zap_flush(struct hermit_region *r, struct hermit_mmu_page *pairs,
-		      u8 *owner, struct hermit_victim *v, int *nr)
-{
-	int i;
-
-	if (!*nr)
-		return;
-	mmu_ops->zap(r->vm, pairs, *nr);
-	for (i = 0; i < *nr; i++)
-		v[owner[i]].flags |= pairs[i].flags;
-	hermit_count(r, HERMIT_C_ZAP_BATCHES, 1);
-	hermit_count(r, HERMIT_C_ZAPPED, *nr);
-	*nr = 0;
-}
-
-/* Zap the victims in all bindings. Returns how many pairs there were. */
-int hermit_provider_zap(struct hermit_region *r, struct hermit_victim *v, int n)
-{
-	struct hermit_mmu_page pairs[ZAP_PAIRS];
-	u8 owner[ZAP_PAIRS];
-	struct hermit_binding *b;
-	int i, nr = 0, total = 0;
-
-	BUILD_BUG_ON(HERMIT_BATCH > U8_MAX);
-	if (!READ_ONCE(r->nr_bindings))
-		return 0;
-	down_read(&r->bind_lock);
-	list_for_each_entry(b, &r->bindings, node) {
-		for (i = 0; i < n; i++) {
-			if (v[i].idx - b->start >= b->npages)
-				continue;
-			if (nr == ZAP_PAIRS)
-				zap_flush(r, pairs, owner, v, &nr);
-			pairs[nr] = (struct hermit_mmu_page) {
-				.slot = b->slot,
-				.idx = v[i].idx - b->start,
-			};
-			owner[nr++] = i;
-			total++;
-		}
-	}
-	zap_flush(r, pairs, owner, v, &nr);
-	up_read(&r->bind_lock);
-	return total;
-}
-
-/*
- * Which of @n pages (at most 64) did the guest access since it was asked last?
- * -EOPNOTSUPP: there is no telling.
- */
-int hermit_provider_age(struct hermit_region *r, const u64 *idx, int n,
-			unsigned long *accessed)
-{
-	struct hermit_mmu_page pairs[ZAP_PAIRS];
-	u8 owner[ZAP_PAIRS];
-	struct hermit_binding *b;
-	int i, nr, ret = -EOPNOTSUPP;
-
-	if (!READ_ONCE(r->nr_bindings))
-		return ret;
-	down_read(&r->bind_lock);
-	list_for_each_entry(b, &r->bindings, node) {
-		nr = 0;
-		for (i = 0; i < n; i++) {
-			if (idx[i] - b->start >= b->npages)
-				continue;
-			pairs[nr] = (struct hermit_mmu_page) {
-				.slot = b->slot,
-				.idx = idx[i] - b->start,
-			};
-			owner[nr++] = i;
-		}
-		if (!nr)
-			continue;
-		ret = mmu_ops->age(r->vm, pairs, nr);
-		if (ret < 0)
-			break;
-		for (i = 0; i < nr; i++)
-			if (pairs[i].flags & HERMIT_MMU_ACCESSED)
-				__set_bit(owner[i], accessed);
-	}
-	up_read(&r->bind_lock);
-	return ret;
-}
 
 int hermit_provider_get_page(struct hermit_binding *b, unsigned long idx,
 			     unsigned int flags, struct page **page,

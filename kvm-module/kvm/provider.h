@@ -3,42 +3,14 @@
 #define HERMIT_PROVIDER_H
 /*
  * Between hermit.ko, which knows regions, and hermit-kvm.ko, which knows the
- * patched KVM. hermit.ko exports the functions below and is given the mmu ops;
- * it works without them (stock KVM: guest pages come through the host page
- * tables and vm_ops->fault).
+ * patched KVM, what the latter calls. kvm/mmu.h is the other way.
  */
 #include <linux/types.h>
 #include <linux/wait.h>
 
 struct hermit_binding;
 struct hermit_req;
-struct module;
 struct page;
-
-/* One (binding, page) pair of a batch; the layout of struct kvm_mp_page. */
-struct hermit_mmu_page {
-	void *slot;			/* the cookie given to bind */
-	unsigned long idx;		/* page index in the slot */
-	unsigned int flags;		/* out: HERMIT_MMU_* */
-};
-
-#define HERMIT_MMU_PRESENT	1
-#define HERMIT_MMU_ACCESSED	2
-#define HERMIT_MMU_DIRTY	4
-
-/*
- * Called with the region's bindings lock held for read, so no unbind of any
- * binding in the batch runs; may sleep. @vm is the cookie given to bind.
- */
-struct hermit_mmu_ops {
-	struct module *owner;
-	int (*zap)(void *vm, struct hermit_mmu_page *p, int n);
-	int (*age)(void *vm, struct hermit_mmu_page *p, int n);
-};
-
-/* One at a time: -EBUSY. Unregister only when no binding is left. */
-int hermit_provider_register(const struct hermit_mmu_ops *ops);
-void hermit_provider_unregister(const struct hermit_mmu_ops *ops);
 
 /*
  * Bind [hva, hva + npages) of current->mm, a slot of @vm, if it lies in one

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which pages leave: a clock over the page words, which asks KVM for the
+ * accessed bits of the guest (second chance).
+ */
+#include <linux/bitmap.h>
+
+#include "engine/clock.h"
+#include "engine/region.h"
+#include "engine/stats.h"
+#include "engine/word.h"
+#include "kvm/mmu.h"
+
+/* The most words that one step of the clock hand passes. */
+#define SCAN_STEP	64
+/* After so many words without a full batch, age does not protect any more. */
+#define SCAN_HARD	8192
+/* Give up a scan here; a region of less is scanned about twice. */
+#define SCAN_MAX	65536
+
+static bool word_fresh(u64 w, unsigned int now)
+{
+	unsigned int age = (now - hermit_word_stamp(w)) & HERMIT_W_STAMP_MASK;
+
+	return age < HERMIT_FRESH_MS / 4 + 1;
+}
+
+/*
+ * How many pages to ask about next: as many as fill the batch, by what was found
+ * so far in it. Looking clears the accessed bit, so who is asked about in excess
+ * lives a turn longer if cold, and has his second chance wasted if hot.
+ */
+static int clock_ask(const struct hermit_selection *s, bool hard)
+{
+	int room = s->max - s->nr;
+
+	if (hard)
+		return min(room, SCAN_STEP);
+	return min(room * (s->asked + 1) / (s->found + 1), SCAN_STEP);
+}
+
+/*
+ * One step of the clock, from page @hand % npages: make those EVICTING that were
+ * not accessed since the last visit (second chance). Returns how many pages the
+ * hand passed, 0 if another thread moved it meanwhile: who moves it asks about
+ * those it passed, nobody else.
+ */
+static u64 clock_step(struct hermit_region *r, u64 hand, bool hard,
+			     struct hermit_selection *s)
+{
+	DECLARE_BITMAP(accessed, SCAN_STEP) = {};
+	unsigned int now = hermit_stamp_now();
+	u64 start = hand % r->npages, left, passed;
+	u64 idx[SCAN_STEP], w, old, new;
+	int n = 0, i, ask = clock_ask(s, hard);
+	atomic64_t *words = hermit_word(r, start);
+
+	/* One look-up for all words of a step: it ends with the chunk. */
+	left = min_t(u64, HERMIT_CHUNK_PAGES - start % HERMIT_CHUNK_PAGES,
+		     r->npages - start);
+	if (!words)
+		return atomic64_cmpxchg(&r->hand, hand, hand + left) == hand ?
+			       left : 0;
+
+	left = min_t(u64, left, SCAN_STEP);
+	for (passed = 0; passed < left && n < ask; passed++) {
+		w = atomic64_read(&words[passed]);
+		if ((w & (HERMIT_W_STATE | HERMIT_W_INFLIGHT)) == HERMIT_LOCAL &&
+		    !word_fresh(w, now))
+			idx[n++] = start + passed;
+	}
+	if (atomic64_cmpxchg(&r->hand, hand, hand + passed) != hand)
+		return 0;
+	s->scanned += passed;
+	hermit_count(r, HERMIT_C_SCANNED, passed);
+	if (!n)
+		return passed;
+	hermit_provider_age(r, idx, n, accessed);
+
+	s->asked += n;
+	for (i = 0; i < n; i++) {
+		if (!hard && test_bit(i, accessed))
+			continue;
+		s->found++;
+		if (s->nr == s->max ||
+		    hermit_word_apply(hermit_word(r, idx[i]),
+				      HERMIT_EV_EVICT_BEGIN, 0, &old, &new))
+			continue;
+		s->v[s->nr++] = (struct hermit_victim) {
+			.idx = idx[i],
+			.word = new,
+			.page = hermit_word_page(new),
+		};
+	}
+	return passed;
+}
+
+void hermit_clock_select(struct hermit_region *r, struct hermit_selection *s)
+{
+	u64 passed = 0, step;
+	bool hard = false;
+
+	while (s->nr < s->max && passed < 3 * r->npages &&
+	       s->scanned < SCAN_MAX) {
+		do {
+			step = clock_step(r, atomic64_read(&r->hand),
+						 hard, s);
+		} while (!step);
+		passed += step;
+		hard = s->scanned >= SCAN_HARD || passed > 2 * r->npages;
+	}
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef HERMIT_POOL_H
+#define HERMIT_POOL_H
+/*
+ * Pages and the budget. `used` counts every page of a region, whatever it does;
+ * a charge never takes it above the limit.
+ */
+#include <linux/mm_types.h>
+
+#include "engine/region.h"
+
+/* One CPU's ready pages, and how many a refill brings (a shared lock each). */
+#define HERMIT_PCP_PAGES	16
+#define HERMIT_PCP_REFILL	8
+/* Ready pages that reclaim leaves in the shared pool, at least; see pool.max. */
+#define HERMIT_POOL_SHARED	128
+
+struct hermit_pcp {
+	unsigned int nr;
+	unsigned int charged;		/* since this CPU last tuned the scheduler */
+	struct page *pages[HERMIT_PCP_PAGES];
+};
+
+int hermit_pool_init(struct hermit_region *r);
+void hermit_pool_destroy(struct hermit_region *r);
+/*
+ * A page charged to the region, its contents undefined unless
+ * hermit_page_is_zeroed(). Task context, does not wait for reclaim: NULL if
+ * there is no room (wait on room_wq) or no memory.
+ */
+struct page *hermit_page_get(struct hermit_region *r);
+/*
+ * Give back a page that nobody maps. Any context. hermit_page_free() is for
+ * pages that others may still have references to (a pinned page under a
+ * discard): it never goes back to the pool.
+ */
+void hermit_page_put(struct hermit_region *r, struct page *page);
+void hermit_page_free(struct hermit_region *r, struct page *page);
+bool hermit_page_is_zeroed(struct page *page);
+void hermit_page_publish(struct hermit_region *r, struct page *page, u64 idx);
+long hermit_pool_pages(struct hermit_region *r);
+/*
+ * If this CPU's next page would have to be charged and allocated, do it now:
+ * while a read is on its way (the paper's asynchronous I/O). Task context.
+ */
+void hermit_pool_top_up(struct hermit_region *r);
+/* The limit was lowered: give free pages to the system down to it. */
+void hermit_pool_shrink(struct hermit_region *r);
+/* Pages that can be had without reclaim. Any context. */
+static inline long hermit_room(struct hermit_region *r)
+{
+	return READ_ONCE(r->limit) - atomic_long_read(&r->used) +
+	       READ_ONCE(r->pool.nr);
+}
+
+#endif /* HERMIT_POOL_H */

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What HERMIT_GET_STATS tells. */
+#include <linux/math64.h>
+
+#include "engine/idle.h"
+#include "engine/pool.h"
+#include "engine/region.h"
+#include "engine/report.h"
+#include "engine/stats.h"
+#include "engine/word.h"
+
+/* Gauges are sums of per-CPU differences, read without a lock. */
+static u64 stat_gauge(struct hermit_region *r, enum hermit_counter c)
+{
+	return max(0L, hermit_stat(r, c));
+}
+
+static void stats_fill_server(struct hermit_region *r,
+			      struct hermit_server_stats *st)
+{
+	strscpy(st->address, r->server);
+	/* The region may be ending under a query handle: then it is dead. */
+	rcu_read_lock();
+	if (!READ_ONCE(r->dead) && r->link)
+		r->link->ops->stats(r->link, st);
+	rcu_read_unlock();
+}
+
+void hermit_stats_fill(struct hermit_region *r, struct hermit_stats *st)
+{
+	int cpu, i;
+	u64 rate;
+
+	memset(st, 0, sizeof(*st));
+	st->size = sizeof(*st);
+	st->mode = READ_ONCE(r->nr_bindings) ? HERMIT_MODE_EPT :
+					       HERMIT_MODE_STOCK;
+	memcpy(st->uuid, r->uuid, sizeof(st->uuid));
+	strscpy(st->name, r->name);
+	st->region_size = r->npages << PAGE_SHIFT;
+	st->limit = (u64)READ_ONCE(r->limit) << PAGE_SHIFT;
+	st->floor = (u64)r->floor << PAGE_SHIFT;
+	st->resident = atomic_long_read(&r->used);
+	st->resident_max = READ_ONCE(r->used_max);
+	st->pool = hermit_pool_pages(r);
+	st->local = stat_gauge(r, HERMIT_C_LOCAL);
+	st->inflight = stat_gauge(r, HERMIT_C_INFLIGHT);
+	st->remote = stat_gauge(r, HERMIT_C_REMOTE);
+	st->lost = stat_gauge(r, HERMIT_C_LOST);
+	st->host_mapped = stat_gauge(r, HERMIT_C_HOSTMAPPED);
+	st->metadata_bytes = hermit_region_metadata(r);
+	st->faults_guest = hermit_stat(r, HERMIT_C_FAULTS_GUEST);
+	st->faults_host = hermit_stat(r, HERMIT_C_FAULTS_HOST);
+	st->first_touch = hermit_stat(r, HERMIT_C_FIRST_TOUCH);
+	st->fetches = hermit_stat(r, HERMIT_C_FETCHES);
+	st->prefetches = hermit_stat(r, HERMIT_C_PREFETCHES);
+	st->prefetch_hits = hermit_stat(r, HERMIT_C_PREFETCH_HITS);
+	st->conflicts = hermit_stat(r, HERMIT_C_CONFLICTS);
+	st->read_errors = hermit_stat(r, HERMIT_C_READ_ERRORS);
+	st->evicted_clean = hermit_stat(r, HERMIT_C_EVICTED_CLEAN);
+	st->evicted_dirty = hermit_stat(r, HERMIT_C_EVICTED_DIRTY);
+	st->evicted_zero = hermit_stat(r, HERMIT_C_EVICTED_ZERO);
+	st->rescued = hermit_stat(r, HERMIT_C_RESCUED);
+	st->pinned = hermit_stat(r, HERMIT_C_PINNED);
+	st->kept = hermit_stat(r, HERMIT_C_KEPT);
+	st->write_errors = hermit_stat(r, HERMIT_C_WRITE_ERRORS);
+	st->discarded = hermit_stat(r, HERMIT_C_DISCARDED);
+	st->zap_batches = hermit_stat(r, HERMIT_C_ZAP_BATCHES);
+	st->zapped = hermit_stat(r, HERMIT_C_ZAPPED);
+	st->scanned = hermit_stat(r, HERMIT_C_SCANNED);
+	st->room_waits = hermit_stat(r, HERMIT_C_ROOM_WAITS);
+	st->reclaim_turn_waits = hermit_stat(r, HERMIT_C_TURN_WAITS);
+	/* What the paper counts: faults that had to wait for reclaim. */
+	st->direct_reclaims = st->room_waits;
+	st->parked = hermit_stat(r, HERMIT_C_PARKED);
+	st->spun = hermit_stat(r, HERMIT_C_SPUN);
+	st->async_faults = hermit_stat(r, HERMIT_C_ASYNC);
+	st->wait_srcu = hermit_stat(r, HERMIT_C_WAIT_KERNEL);
+	st->wait_mmap_long = hermit_stat(r, HERMIT_C_WAIT_MMAP_LONG);
+	st->stall_ns = hermit_stat(r, HERMIT_C_STALL_NS);
+	st->threads_now = READ_ONCE(r->threads_wanted);
+	st->threads_max = r->nr_reclaimers;
+	st->bindings = READ_ONCE(r->nr_bindings);
+	hermit_sched_marks(&r->sched, READ_ONCE(r->limit), &st->watermark_low,
+			   &st->watermark_high);
+	rate = READ_ONCE(r->sched.charge_rate);
+	/* What leaves is what comes: evictions pass at the rate of charges. */
+	st->turnaround_ns = rate ? div64_u64(READ_ONCE(r->turnaround) *
+					     NSEC_PER_SEC, rate) : 0;
+	st->prefetch_misses = hermit_stat(r, HERMIT_C_PREFETCH_MISSES);
+	st->refaults_early = hermit_stat(r, HERMIT_C_EARLY);
+	st->eager_pauses = READ_ONCE(r->eager.switches);
+	for (i = 0; i < r->nr_reclaimers; i++)
+		st->reclaim_busy_ns += READ_ONCE(r->reclaimers[i].busy_ns);
+	for_each_possible_cpu(cpu)
+		for (i = 0; i < HERMIT_HIST_BUCKETS; i++)
+			st->fault_hist[i] +=
+				READ_ONCE(per_cpu_ptr(r->stats, cpu)->hist[i]);
+	hermit_idle_fill(r, st);
+	st->nr_servers = 1;
+	stats_fill_server(r, &st->servers[0]);
+}

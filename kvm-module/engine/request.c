@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A read, write or discard of ours on the wire. The request, not the waiter,
+ * owns the page it fills: an interrupted waiter drops its reference, and the
+ * request installs when it completes.
+ */
+#include <linux/mempool.h>
+#include <linux/slab.h>
+
+#include "engine/pool.h"
+#include "engine/region.h"
+#include "engine/request.h"
+
+static struct kmem_cache *req_cache;
+static mempool_t *req_pool;
+
+int hermit_req_init(void)
+{
+	req_cache = KMEM_CACHE(hermit_req, 0);
+	if (!req_cache)
+		return -ENOMEM;
+	/* Reclaim posts writes while the host is short of memory. */
+	req_pool = mempool_create_slab_pool(HERMIT_MAX_WRITES, req_cache);
+	if (!req_pool) {
+		kmem_cache_destroy(req_cache);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void hermit_req_exit(void)
+{
+	mempool_destroy(req_pool);
+	kmem_cache_destroy(req_cache);
+}
+
+/* One reference, the wire's. */
+struct hermit_req *hermit_req_alloc(struct hermit_region *r, gfp_t gfp)
+{
+	struct hermit_req *req = mempool_alloc(req_pool, gfp);
+
+	if (!req)
+		return NULL;
+	memset(req, 0, sizeof(*req));
+	kref_init(&req->ref);
+	init_waitqueue_head(&req->wq);
+	req->region = r;
+	hermit_region_get(r);
+	return req;
+}
+
+static void req_release(struct kref *ref)
+{
+	struct hermit_req *req = container_of(ref, struct hermit_req, ref);
+	struct hermit_region *r = req->region;
+
+	if (req->io.page)
+		hermit_page_put(r, req->io.page);
+	mempool_free(req, req_pool);
+	hermit_region_put(r);
+}
+
+void hermit_req_put(struct hermit_req *req)
+{
+	kref_put(&req->ref, req_release);
+}
+
+/* The wire is done with it: wake the waiters, drop the wire's reference. */
+void hermit_req_finish(struct hermit_req *req)
+{
+	struct hermit_region *r = req->region;
+
+	req->status = req->io.status;
+	smp_store_release(&req->done, true);
+	if (wq_has_sleeper(&req->wq))
+		wake_up_all(&req->wq);
+	atomic_dec(&r->requests);
+	hermit_req_put(req);
+}
+
+int hermit_req_submit(struct hermit_region *r, struct hermit_req *req)
+{
+	/*
+	 * The end of the region sets dead, then waits for an RCU grace period
+	 * and closes the link: nothing is submitted to a closed link.
+	 */
+	rcu_read_lock();
+	if (unlikely(READ_ONCE(r->dead))) {
+		rcu_read_unlock();
+		return -EFAULT;
+	}
+	atomic_inc(&r->requests);
+	r->link->ops->submit_one(r->link, &req->io);
+	rcu_read_unlock();
+	return 0;
+}
+
+void hermit_req_poll(struct hermit_region *r)
+{
+	int (*poll)(struct hermit_link *link) = r->link->ops->poll;
+
+	if (!poll)
+		return;
+	rcu_read_lock();
+	if (likely(!READ_ONCE(r->dead)))
+		poll(r->link);
+	rcu_read_unlock();
+}
+
+void hermit_req_submit_list(struct hermit_region *r, struct list_head *ios)
+{
+	struct hermit_io *io, *next;
+
+	list_for_each_entry(io, ios, node)
+		atomic_inc(&r->requests);
+	rcu_read_lock();
+	if (likely(!READ_ONCE(r->dead))) {
+		r->link->ops->submit(r->link, ios);
+		rcu_read_unlock();
+		return;
+	}
+	rcu_read_unlock();
+	list_for_each_entry_safe(io, next, ios, node) {
+		list_del_init(&io->node);
+		io->status = -ECANCELED;
+		io->done(io);
+	}
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The server lost its contents: what was only there is LOST, and nothing that is
+ * here has a copy any more.
+ */
+#include <linux/sched.h>
+
+#include "engine/event.h"
+#include "engine/region.h"
+#include "engine/stats.h"
+#include "engine/sweep.h"
+#include "engine/word.h"
+
+u64 hermit_sweep(struct hermit_region *r)
+{
+	u64 idx, old, new, lost = 0, lowest = 0;
+	atomic64_t *word;
+
+	down_write(&r->sweep_lock);
+	for (idx = 0; idx < r->npages; idx++) {
+		word = hermit_word(r, idx);
+		if (!word) {
+			idx |= HERMIT_CHUNK_PAGES - 1;
+			continue;
+		}
+		if (hermit_word_apply(word, HERMIT_EV_LOSE, 0, &old, &new) ||
+		    hermit_word_state(new) != HERMIT_LOST ||
+		    hermit_word_state(old) == HERMIT_LOST)
+			continue;
+		if (!lost++)
+			lowest = idx;
+		hermit_word_wake(r, idx);
+		cond_resched();
+	}
+	up_write(&r->sweep_lock);
+	hermit_count(r, HERMIT_C_REMOTE, -(long)lost);
+	hermit_count(r, HERMIT_C_LOST, lost);
+	if (lost)
+		hermit_event(r, HERMIT_EVENT_PAGES_LOST, lost, lowest);
+	return lost;
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The feedback: what was counted sets the scheduler's marks, pauses eager fetch,
+ * and gives the turnaround. The algorithms are in core/, where a simulator runs
+ * them as well.
+ */
+#include <linux/sched/clock.h>
+
+#include "engine/pool.h"
+#include "engine/region.h"
+#include "engine/stats.h"
+#include "engine/tune.h"
+#include "engine/unmap.h"
+
+/* Turnarounds are smoothed over about so many ticks of the scheduler. */
+#define TURNAROUND_SHIFT	3
+
+void hermit_tune(struct hermit_region *r)
+{
+	struct hermit_sched_counters c = {};
+	long limit = READ_ONCE(r->limit);
+	u64 conflicts, away, fetched, low, high;
+	unsigned int i;
+
+	if (!spin_trylock(&r->tune_lock))
+		return;
+	c.charged = hermit_stat(r, HERMIT_C_CHARGED);
+	c.refaults = hermit_stat(r, HERMIT_C_FETCHES);
+	c.early = hermit_stat(r, HERMIT_C_EARLY);
+	c.direct = hermit_stat(r, HERMIT_C_ROOM_WAITS);
+	for (i = 0; i < r->nr_reclaimers; i++) {
+		c.reclaimed += READ_ONCE(r->reclaimers[i].reclaimed);
+		c.busy_ns += READ_ONCE(r->reclaimers[i].busy_ns);
+	}
+	hermit_sched_tune(&r->sched, local_clock(),
+			  max(limit - hermit_room(r), 0L), limit, &c);
+	/* The threads stop at low, each after the batch it is at. */
+	hermit_sched_marks(&r->sched, limit, &low, &high);
+	WRITE_ONCE(r->pool.max,
+		   max_t(long, HERMIT_POOL_SHARED,
+			 limit - low + HERMIT_BATCH * r->nr_reclaimers));
+
+	conflicts = hermit_stat(r, HERMIT_C_CONFLICTS);
+	away = hermit_stat(r, HERMIT_C_AWAY);
+	fetched = c.refaults - r->tuned_fetches;
+	if ((s64)fetched > 0) {
+		s64 mean = div64_u64(away - r->tuned_away, fetched);
+
+		hermit_trial_note(&r->eager, &hermit_eager_policy, fetched,
+				  max_t(s64, conflicts - r->tuned_conflicts, 0));
+		WRITE_ONCE(r->turnaround, r->turnaround +
+			   ((mean - (s64)r->turnaround) >> TURNAROUND_SHIFT));
+		r->tuned_fetches = c.refaults;
+		r->tuned_conflicts = conflicts;
+		r->tuned_away = away;
+	}
+	spin_unlock(&r->tune_lock);
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Waiting: for a read, for a word to change, for room, or just a while. And
+ * since when somebody waits, which is how the watchdog finds a stall.
+ */
+#include <linux/sched/clock.h>
+#include <linux/sched/signal.h>
+
+#include "engine/pool.h"
+#include "engine/region.h"
+#include "engine/request.h"
+#include "engine/stats.h"
+#include "engine/threads.h"
+#include "engine/wait.h"
+#include "engine/word.h"
+
+void hermit_fault_drop(struct hermit_waiter *w)
+{
+	hermit_waiter_forget(w);
+	if (w->region)
+		hermit_region_put(w->region);
+	w->region = NULL;
+	w->kind = HERMIT_WAIT_NONE;
+	w->since = 0;
+}
+
+static bool wait_over(struct hermit_waiter *w)
+{
+	struct hermit_region *r = w->region;
+
+	switch (w->kind) {
+	case HERMIT_WAIT_REQ:
+		return smp_load_acquire(&w->req->done);
+	case HERMIT_WAIT_WORD:
+		return atomic64_read(hermit_word(r, w->idx)) != w->word ||
+		       READ_ONCE(r->dead);
+	case HERMIT_WAIT_ROOM:
+		return hermit_room(r) > 0 || READ_ONCE(r->dead);
+	default:
+		return false;
+	}
+}
+
+/*
+ * A stall counts from when the first of those who wait now began. Who gives up
+ * and soon waits again, as naps do and a vCPU that is kicked, did not begin anew.
+ * gave_up is stored before the count falls, and read by who raised it from 0: it
+ * is 0 only if somebody was served since.
+ */
+void hermit_wait_enter(struct hermit_region *r)
+{
+	u64 now;
+
+	if (atomic_inc_return(&r->waiters) != 1)
+		return;
+	now = ktime_get_coarse_ns();
+	if (now - READ_ONCE(r->gave_up) > NSEC_PER_SEC)
+		WRITE_ONCE(r->stall_since, now);
+}
+
+void hermit_wait_leave(struct hermit_region *r, bool served)
+{
+	WRITE_ONCE(r->gave_up, served ? 0 : ktime_get_coarse_ns());
+	smp_mb__before_atomic();
+	atomic_dec(&r->waiters);
+}
+
+int hermit_fault_wait(struct hermit_waiter *w, unsigned int state, long timeout)
+{
+	struct hermit_region *r = w->region;
+	wait_queue_head_t *wq = NULL;
+	DEFINE_WAIT(wait);
+	bool served = false;
+	int ret = 0;
+
+	w->began = local_clock();
+	w->ended = w->began;
+	switch (w->kind) {
+	case HERMIT_WAIT_NONE:
+		return 0;
+	case HERMIT_WAIT_REQ:
+		wq = &w->req->wq;
+		break;
+	case HERMIT_WAIT_WORD:
+		wq = hermit_word_wq(r, w->idx);
+		timeout = min_t(long, timeout, HERMIT_NAP);
+		break;
+	case HERMIT_WAIT_ROOM:
+		wq = &r->room_wq;
+		timeout = min_t(long, timeout, HERMIT_NAP);
+		hermit_count(r, HERMIT_C_ROOM_WAITS, 1);
+		break;
+	case HERMIT_WAIT_BACKOFF:
+		timeout = min_t(long, timeout, msecs_to_jiffies(10));
+		break;
+	}
+
+	hermit_wait_enter(r);
+	if (w->kind == HERMIT_WAIT_ROOM) {
+		atomic_inc(&r->room_waiters);
+		hermit_threads_kick(r);
+	}
+	for (;;) {
+		if (wq)
+			prepare_to_wait(wq, &wait, state);
+		else
+			set_current_state(state);
+		served = wait_over(w);
+		if (served)
+			break;
+		if (signal_pending_state(state, current)) {
+			ret = -EINTR;
+			break;
+		}
+		if (!timeout) {
+			/* Only a read is waited for to its end. */
+			ret = w->kind == HERMIT_WAIT_REQ ? -ETIME : 0;
+			break;
+		}
+		timeout = schedule_timeout(timeout);
+	}
+	if (wq)
+		finish_wait(wq, &wait);
+	else
+		__set_current_state(TASK_RUNNING);
+	if (w->kind == HERMIT_WAIT_ROOM)
+		atomic_dec(&r->room_waiters);
+	hermit_wait_leave(r, served);
+	w->ended = local_clock();
+	if (w->kind == HERMIT_WAIT_REQ && !ret)
+		hermit_wait_parked(&r->wait,
+				   hermit_ns(w->req->finished, w->ended));
+	hermit_count(r, HERMIT_C_STALL_NS, hermit_ns(w->began, w->ended));
+	return ret;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef HERMIT_WAIT_H
+#define HERMIT_WAIT_H
+/* What a fault that found no page waits for, and since when somebody waits. */
+#include <linux/types.h>
+
+#include "engine/pool.h"
+#include "engine/request.h"
+
+struct hermit_region;
+
+/* No sleep on a word or for room is longer: a lost wake-up costs this. */
+#define HERMIT_NAP	(HZ / 10)
+
+enum hermit_wait_kind {
+	HERMIT_WAIT_NONE,
+	HERMIT_WAIT_REQ,
+	HERMIT_WAIT_WORD,
+	HERMIT_WAIT_ROOM,
+	HERMIT_WAIT_BACKOFF,
+};
+
+/* The clocks of two CPUs differ a little: never below 0. */
+static inline u64 hermit_ns(u64 from, u64 to)
+{
+	return to > from ? to - from : 0;
+}
+
+struct hermit_waiter {
+	struct hermit_region *region;	/* a reference, while set */
+	enum hermit_wait_kind kind;
+	u64 idx;
+	u64 word;
+	/* ns, local_clock(): this fault's first wait; what hermit_fault_wait() took */
+	u64 since, began, ended;
+	bool posted;			/* prepare posted a read */
+	struct hermit_req *req;		/* a reference */
+};
+
+/*
+ * Sleep as @state until the wait is over or @timeout jiffies: 0, -EINTR, -ETIME.
+ * Sets w->began and w->ended.
+ */
+int hermit_fault_wait(struct hermit_waiter *w, unsigned int state, long timeout);
+/* Give up what @w holds: its request, and the region. */
+void hermit_fault_drop(struct hermit_waiter *w);
+/* Somebody begins, or ends, to wait; @served: for the better. Any context. */
+void hermit_wait_enter(struct hermit_region *r);
+void hermit_wait_leave(struct hermit_region *r, bool served);
+
+static inline void hermit_waiter_forget(struct hermit_waiter *w)
+{
+	if (w->req)
+		hermit_req_put(w->req);
+	w->req = NULL;
+}
+
+/* No page to be had: because of the limit, or of the host? */
+static inline enum hermit_wait_kind hermit_wait_for_page(struct hermit_region *r)
+{
+	return hermit_room(r) > 0 ? HERMIT_WAIT_BACKOFF : HERMIT_WAIT_ROOM;
+}
+
+#endif /* HERMIT_WAIT_H */

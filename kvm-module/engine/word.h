@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef HERMIT_WORD_H
+#define HERMIT_WORD_H
+/*
+ * The page word of each page (core/pageword.h), in chunks of 512 that are
+ * allocated on first use and freed with the region.
+ *
+ * A word is changed only by compare-exchange with a successor that
+ * hermit_word_next() gave; that makes each transition atomic. No lock is held
+ * for it. All of this may be called in any context, but for
+ * hermit_word_alloc().
+ */
+#include <linux/atomic.h>
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/wait.h>
+
+#include "core/pageword.h"
+#include "engine/region.h"
+
+struct hermit_chunk {
+	atomic64_t words[HERMIT_CHUNK_PAGES];
+};
+
+/* The word, its chunk allocated if need be (GFP_KERNEL); NULL without memory. */
+atomic64_t *hermit_word_alloc(struct hermit_region *r, u64 idx);
+/* Bytes that words and chunks take. */
+u64 hermit_region_metadata(struct hermit_region *r);
+
+static inline u64 hermit_nr_chunks(const struct hermit_region *r)
+{
+	return DIV_ROUND_UP(r->npages, HERMIT_CHUNK_PAGES);
+}
+
+/* The word of a page, or NULL if nothing of its chunk was ever touched. */
+static inline atomic64_t *hermit_word(struct hermit_region *r, u64 idx)
+{
+	struct hermit_chunk *c = READ_ONCE(r->chunks[idx >> HERMIT_CHUNK_SHIFT]);
+
+	return c ? &c->words[idx & (HERMIT_CHUNK_PAGES - 1)] : NULL;
+}
+
+static inline unsigned int hermit_stamp_now(void)
+{
+	/* Not jiffies_to_msecs(): this is in the fault path, and in a scan. */
+	return (u64)jiffies * MSEC_PER_SEC / HZ >> 2;
+}
+
+static inline struct page *hermit_word_page(u64 w)
+{
+	return pfn_to_page(hermit_word_value(w));
+}
+
+static inline u64 hermit_next_generation(struct hermit_region *r)
+{
+	return atomic64_inc_return(&r->generation);
+}
+
+static inline wait_queue_head_t *hermit_word_wq(struct hermit_region *r, u64 idx)
+{
+	return &r->word_wq[idx & (ARRAY_SIZE(r->word_wq) - 1)];
+}
+
+/* After a change of the word that somebody may wait for. Any context. */
+static inline void hermit_word_wake(struct hermit_region *r, u64 idx)
+{
+	wait_queue_head_t *wq = hermit_word_wq(r, idx);
+
+	if (wq_has_sleeper(wq))
+		wake_up_all(wq);
+}
+
+/*
+ * Apply @ev to the word. Returns the value hermit_word_next() gave; the
+ * words before and after in *@old and *@new, and whether it was stored only
+ * by the two being different or the result 0. Lock-free, any context.
+ */
+static __always_inline int hermit_word_apply(atomic64_t *word,
+					     enum hermit_event ev, u64 value,
+					     u64 *old, u64 *new)
+{
+	unsigned int stamp = hermit_stamp_now();
+	int r;
+
+	*old = atomic64_read(word);
+	do {
+		r = hermit_word_next(*old, ev, value, stamp, new);
+		if (r == -EINVAL || *new == *old)
+			return r;
+	} while (!atomic64_try_cmpxchg(word, (s64 *)old, *new));
+	return r;
+}
+
+#endif /* HERMIT_WORD_H */
