@@ -310,7 +310,7 @@ static int control_get_stats(struct hermit_region *r, void __user *arg)
 	st = kzalloc(sizeof(*st), GFP_KERNEL);
 	if (!st)
 		return -ENOMEM;
-	hermit_stats_fill(r, st);
+	hermit_report_fill(r, st);
 	ret = copy_back(arg, st, sizeof(*st), usize);
 	kfree(st);
 	return ret;

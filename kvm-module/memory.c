@@ -93,7 +93,7 @@ static vm_fault_t hermit_vm_fault(struct vm_fault *vmf)
 	if (idx >= r->npages)
 		return VM_FAULT_SIGBUS;
 	for (;;) {
-		ret = hermit_fault_get(r, idx, HERMIT_FAULT_HOST, &page);
+		ret = hermit_fault_get(r, idx, &page);
 		if (!ret) {
 			ret = host_map(r, idx, page,
 				       flags & FAULT_FLAG_RETRY_NOWAIT);
@@ -102,7 +102,7 @@ static vm_fault_t hermit_vm_fault(struct vm_fault *vmf)
 			put_page(page);
 		}
 		if (ret == -EHWPOISON || ret == -EFAULT) {
-			hermit_fault_drop(&w);
+			hermit_waiter_drop(&w);
 			return ret == -EFAULT ? VM_FAULT_SIGBUS :
 						VM_FAULT_HWPOISON;
 		}
@@ -112,10 +112,10 @@ static vm_fault_t hermit_vm_fault(struct vm_fault *vmf)
 		}
 		hermit_fault_prepare(r, idx, HERMIT_FAULT_HOST, &w);
 		if (w.posted)
-			hermit_fault_prefetch_host(r, idx);
+			hermit_ahead_host(r, idx);
 		if ((flags & FAULT_FLAG_ALLOW_RETRY) &&
 		    (flags & FAULT_FLAG_RETRY_NOWAIT)) {
-			hermit_fault_drop(&w);
+			hermit_waiter_drop(&w);
 			return VM_FAULT_RETRY;
 		}
 		if (w.kind == HERMIT_WAIT_NONE)
@@ -126,27 +126,27 @@ static vm_fault_t hermit_vm_fault(struct vm_fault *vmf)
 			state = host_wait_state(flags);
 			file = get_file(vmf->vma->vm_file);
 			release_fault_lock(vmf);
-			hermit_fault_wait(&w, state, MAX_SCHEDULE_TIMEOUT);
+			hermit_waiter_sleep(&w, state, MAX_SCHEDULE_TIMEOUT);
 			hermit_fault_account(r, idx, hermit_ns(since, w.ended));
-			hermit_fault_drop(&w);
+			hermit_waiter_drop(&w);
 			fput(file);
 			return VM_FAULT_RETRY | VM_FAULT_MAJOR;
 		}
 		/* ptrace and its like hold mmap_lock: a bounded wait. */
 		if (time_after_eq(jiffies, held_until)) {
-			hermit_fault_drop(&w);
+			hermit_waiter_drop(&w);
 			return VM_FAULT_SIGBUS;
 		}
-		hermit_fault_wait(&w, TASK_KILLABLE,
+		hermit_waiter_sleep(&w, TASK_KILLABLE,
 				  max(1L, (long)(held_until - jiffies)));
 		if (time_after(jiffies, held_until + HZ / 10))
 			hermit_count(r, HERMIT_C_WAIT_MMAP_LONG, 1);
 		if (fatal_signal_pending(current)) {
-			hermit_fault_drop(&w);
+			hermit_waiter_drop(&w);
 			return VM_FAULT_SIGBUS;
 		}
 	}
-	hermit_fault_drop(&w);
+	hermit_waiter_drop(&w);
 	vmf->page = page;
 	return VM_FAULT_LOCKED;
 }
@@ -215,7 +215,7 @@ static ssize_t memory_read_page(struct hermit_region *r, u64 idx, size_t offset,
 			return -EIO;
 		case HERMIT_REMOTE:
 		case HERMIT_FETCHING:
-			ret = hermit_fault_peek(r, idx, &req);
+			ret = hermit_peek(r, idx, &req);
 			if (ret == -EINTR || ret == -ENOMEM)
 				return ret;
 			/* Not this page any more, whatever was read. */

@@ -8,13 +8,6 @@ const struct hermit_trial_policy hermit_eager_policy = {
 	.pause_max = 1 << 20,
 };
 
-const struct hermit_trial_policy hermit_async_policy = {
-	.window = 1024,
-	.lost_max = 81,
-	.pause = 16384,
-	.pause_max = 1 << 18,
-};
-
 void hermit_trial_init(struct hermit_trial *t,
 		       const struct hermit_trial_policy *p)
 {
@@ -78,14 +71,14 @@ static u64 towards(u64 avg, u64 sample, unsigned int shift)
 	return avg - ((avg - sample) >> shift);
 }
 
-void hermit_wait_init(struct hermit_wait *w)
+void hermit_latency_init(struct hermit_latency *w)
 {
 	memset(w, 0, sizeof(*w));
 	w->park_ns = PARK_GUESS_NS;
 	w->spin = true;
 }
 
-void hermit_wait_done(struct hermit_wait *w, u64 ns)
+void hermit_latency_answer(struct hermit_latency *w, u64 ns)
 {
 	u64 avg = READ_ONCE(w->done_ns), off;
 	bool spin = w->spin;
@@ -115,14 +108,14 @@ void hermit_wait_done(struct hermit_wait *w, u64 ns)
 		WRITE_ONCE(w->spin, spin);
 }
 
-void hermit_wait_parked(struct hermit_wait *w, u64 ns)
+void hermit_latency_parked(struct hermit_latency *w, u64 ns)
 {
 	if (ns > PARK_MAX_NS)
 		ns = PARK_MAX_NS;
 	WRITE_ONCE(w->park_ns, towards(READ_ONCE(w->park_ns), ns, 3));
 }
 
-u64 hermit_wait_budget(const struct hermit_wait *w)
+u64 hermit_latency_spin(const struct hermit_latency *w)
 {
 	u64 ns;
 
@@ -135,7 +128,7 @@ u64 hermit_wait_budget(const struct hermit_wait *w)
 	return ns < HERMIT_SPIN_MAX_NS ? ns : HERMIT_SPIN_MAX_NS;
 }
 
-bool hermit_wait_long(const struct hermit_wait *w)
+bool hermit_latency_long(const struct hermit_latency *w)
 {
-	return READ_ONCE(w->done_ns) >= HERMIT_WAIT_LONG_NS;
+	return READ_ONCE(w->done_ns) >= HERMIT_LATENCY_LONG_NS;
 }

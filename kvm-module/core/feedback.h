@@ -32,12 +32,6 @@ struct hermit_trial_policy {
  */
 extern const struct hermit_trial_policy hermit_eager_policy;
 
-/*
- * Asynchronous I/O. A discarded response costs a read (10 us), a good one saves
- * what was overlapped (0.9 us, the paper): it pays up to 8 % lost.
- */
-extern const struct hermit_trial_policy hermit_async_policy;
-
 struct hermit_trial {
 	u32 tries, lost;	/* of this window, or of this pause */
 	u32 paused;		/* length of the pause; 0: on */
@@ -58,31 +52,31 @@ void hermit_trial_note(struct hermit_trial *t,
 		       const struct hermit_trial_policy *p, u32 tries,
 		       u32 lost);
 
-/* Never spin longer, whatever was measured (design, section 4, invariant 8). */
+/* Never spin longer, whatever was measured: it is under kvm->srcu. */
 #define HERMIT_SPIN_MAX_NS	50000
 
-struct hermit_wait {
+struct hermit_latency {
 	u64 done_ns, deviation_ns;	/* of completions, since their post */
 	u64 park_ns;			/* from a completion to its waiter running */
 	bool spin;
 };
 
-void hermit_wait_init(struct hermit_wait *w);
+void hermit_latency_init(struct hermit_latency *w);
 /* An answer came @ns after its request was posted. */
-void hermit_wait_done(struct hermit_wait *w, u64 ns);
+void hermit_latency_answer(struct hermit_latency *w, u64 ns);
 /* A waiter that had parked ran again @ns after its answer had come. */
-void hermit_wait_parked(struct hermit_wait *w, u64 ns);
+void hermit_latency_parked(struct hermit_latency *w, u64 ns);
 /* How long to spin before parking; 0: park at once. */
-u64 hermit_wait_budget(const struct hermit_wait *w);
+u64 hermit_latency_spin(const struct hermit_latency *w);
 
 /*
  * An async page fault costs the guest an exception, two task switches, an
  * interrupt and a few exits: some 10 us. The host does not know whether another
  * task is ready to run; from ten times as much on one in ten is enough.
  */
-#define HERMIT_WAIT_LONG_NS	100000
+#define HERMIT_LATENCY_LONG_NS	100000
 
 /* Do answers take so long that a guest should do something else meanwhile? */
-bool hermit_wait_long(const struct hermit_wait *w);
+bool hermit_latency_long(const struct hermit_latency *w);
 
 #endif /* HERMIT_CORE_FEEDBACK_H */

@@ -21,7 +21,7 @@
 /* Faults of a vCPU between two looks at what became of prefetched pages. */
 #define PREFETCH_JUDGE		16
 
-void hermit_fault_prefetch(struct hermit_region *r, u64 idx,
+void hermit_ahead(struct hermit_region *r, u64 idx,
 			   struct hermit_stream *s)
 {
 	unsigned int n, i, max = READ_ONCE(r->policy.prefetch);
@@ -55,7 +55,7 @@ void hermit_fault_prefetch(struct hermit_region *r, u64 idx,
 		if (!word)
 			continue;
 		w = atomic64_read(word);
-		/* Joined by demand faults, not raced: it is theirs as well. */
+		/* FETCHING: a demand fault joins this read and posts none. */
 		if (hermit_word_state(w) != HERMIT_REMOTE ||
 		    hermit_word_next(w, HERMIT_EV_FETCH_BEGIN, 0, 0, &fetching))
 			continue;
@@ -81,7 +81,7 @@ void hermit_fault_prefetch(struct hermit_region *r, u64 idx,
 		hermit_req_submit_list(r, &ios);
 }
 
-void hermit_fault_prefetch_host(struct hermit_region *r, u64 idx)
+void hermit_ahead_host(struct hermit_region *r, u64 idx)
 {
 	struct hermit_host_stream *h =
 		&r->host[hash_32(current->pid, HERMIT_HOST_STREAMS_SHIFT)];
@@ -92,6 +92,6 @@ void hermit_fault_prefetch_host(struct hermit_region *r, u64 idx)
 		h->who = current->pid;
 		hermit_prefetch_init(&h->stream.p);
 	}
-	hermit_fault_prefetch(r, idx, &h->stream);
+	hermit_ahead(r, idx, &h->stream);
 	mutex_unlock(&h->lock);
 }

@@ -18,7 +18,8 @@ struct hermit_stream {
 
 /*
  * Host threads share these by their number: QEMU's, vhost's, and without the
- * EPT hook all vCPUs. Only ever trylocked: a lost fault is a lost vote.
+ * EPT hook all vCPUs. Only ever trylocked: a fault
+ * that finds it taken does not count for the stride.
  */
 #define HERMIT_HOST_STREAMS_SHIFT 4
 #define HERMIT_HOST_STREAMS	(1 << HERMIT_HOST_STREAMS_SHIFT)
@@ -34,9 +35,9 @@ struct hermit_host_stream {
  * next, as far as there is room to spare. After the demand read; does not sleep
  * for I/O.
  */
-void hermit_fault_prefetch(struct hermit_region *r, u64 idx,
+void hermit_ahead(struct hermit_region *r, u64 idx,
 			   struct hermit_stream *s);
 /* The same for a fault of the calling host thread. */
-void hermit_fault_prefetch_host(struct hermit_region *r, u64 idx);
+void hermit_ahead_host(struct hermit_region *r, u64 idx);
 
 #endif /* HERMIT_AHEAD_H */

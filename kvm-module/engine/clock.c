@@ -27,8 +27,8 @@ static bool word_fresh(u64 w, unsigned int now)
 
 /*
  * How many pages to ask about next: as many as fill the batch, by what was found
- * so far in it. Looking clears the accessed bit, so who is asked about in excess
- * lives a turn longer if cold, and has his second chance wasted if hot.
+ * so far in it. Asking clears the accessed bit, so a page that is asked about in
+ * excess stays a turn longer if it is cold, and loses its second chance if hot.
  */
 static int clock_ask(const struct hermit_selection *s, bool hard)
 {
@@ -42,8 +42,8 @@ static int clock_ask(const struct hermit_selection *s, bool hard)
 /*
  * One step of the clock, from page @hand % npages: make those EVICTING that were
  * not accessed since the last visit (second chance). Returns how many pages the
- * hand passed, 0 if another thread moved it meanwhile: who moves it asks about
- * those it passed, nobody else.
+ * hand passed, 0 if another thread moved it meanwhile. The thread that moves the
+ * hand over a page is the only one that asks about it.
  */
 static u64 clock_step(struct hermit_region *r, u64 hand, bool hard,
 			     struct hermit_selection *s)
@@ -75,7 +75,7 @@ static u64 clock_step(struct hermit_region *r, u64 hand, bool hard,
 	hermit_count(r, HERMIT_C_SCANNED, passed);
 	if (!n)
 		return passed;
-	hermit_provider_age(r, idx, n, accessed);
+	hermit_mmu_age(r, idx, n, accessed);
 
 	s->asked += n;
 	for (i = 0; i < n; i++) {

@@ -91,7 +91,7 @@ static void fault_read_done(struct hermit_io *io)
 			      req->prefetch ? HERMIT_W_PREFETCHED : 0);
 		WRITE_ONCE(r->progress, ktime_get_coarse_ns());
 		if (!req->prefetch)
-			hermit_wait_done(&r->wait,
+			hermit_latency_answer(&r->latency,
 					 hermit_ns(req->posted, req->finished));
 	} else {
 		hermit_count(r, HERMIT_C_READ_ERRORS, 1);
@@ -150,6 +150,10 @@ static int fault_fetch_sync(struct hermit_region *r, u64 idx, u64 w)
 	return 0;
 }
 
+/*
+ * First touch. 0: the word has changed, by us or by somebody who was faster; the
+ * caller looks at it again. -EAGAIN: no page to be had.
+ */
 static int fault_install_zero(struct hermit_region *r, u64 idx,
 			      atomic64_t *word)
 {
@@ -180,8 +184,8 @@ static __always_inline bool same_page(u64 a, u64 b)
 }
 
 /*
- * The first access to a page that was read ahead. It is fresh from now on; a
- * lost race loses a hit.
+ * The first access to a page that was read ahead. It is fresh from now on. If
+ * the word changes meanwhile, a hit is not counted, and no more.
  */
 static noinline void fault_touch(struct hermit_region *r, atomic64_t *word,
 				 u64 w)
@@ -194,8 +198,7 @@ static noinline void fault_touch(struct hermit_region *r, atomic64_t *word,
 		hermit_count(r, HERMIT_C_PREFETCH_HITS, 1);
 }
 
-int hermit_fault_get(struct hermit_region *r, u64 idx, unsigned int flags,
-		     struct page **pagep)
+int hermit_fault_get(struct hermit_region *r, u64 idx, struct page **pagep)
 {
 	atomic64_t *word = hermit_word(r, idx);
 	struct page *page;
@@ -346,7 +349,7 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 		hermit_waiter_forget(w);
 	}
 	if (w->region != r) {
-		hermit_fault_drop(w);
+		hermit_waiter_drop(w);
 		hermit_region_get(r);
 		w->region = r;
 	}

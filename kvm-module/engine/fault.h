@@ -15,8 +15,7 @@ struct page;
  * 0, or -EAGAIN, -EHWPOISON (LOST), -EFAULT (region ended). Task context; may
  * sleep for memory, not for I/O. With a synchronous link it fetches.
  */
-int hermit_fault_get(struct hermit_region *r, u64 idx, unsigned int flags,
-		     struct page **page);
+int hermit_fault_get(struct hermit_region *r, u64 idx, struct page **page);
 /*
  * After -EAGAIN: start what will bring the page and say in @w what to wait
  * for; w->kind is NONE if the caller should just ask again. Not sleeping for

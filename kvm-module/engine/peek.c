@@ -21,7 +21,7 @@ static void fault_peek_done(struct hermit_io *io)
 	hermit_req_finish(req);
 }
 
-int hermit_fault_peek(struct hermit_region *r, u64 idx, struct hermit_req **out)
+int hermit_peek(struct hermit_region *r, u64 idx, struct hermit_req **out)
 {
 	struct hermit_waiter w = { .region = r, .kind = HERMIT_WAIT_REQ };
 	struct page *page = hermit_page_get(r);
@@ -30,7 +30,7 @@ int hermit_fault_peek(struct hermit_region *r, u64 idx, struct hermit_req **out)
 
 	if (!page) {
 		w.kind = hermit_wait_for_page(r);
-		return hermit_fault_wait(&w, TASK_KILLABLE, HERMIT_NAP) ?: -EAGAIN;
+		return hermit_waiter_sleep(&w, TASK_KILLABLE, HERMIT_NAP) ?: -EAGAIN;
 	}
 	req = hermit_req_alloc(r, GFP_KERNEL);
 	if (!req) {
@@ -52,7 +52,7 @@ int hermit_fault_peek(struct hermit_region *r, u64 idx, struct hermit_req **out)
 		hermit_req_put(req);
 		ret = -EFAULT;
 	} else {
-		ret = hermit_fault_wait(&w, TASK_KILLABLE, MAX_SCHEDULE_TIMEOUT);
+		ret = hermit_waiter_sleep(&w, TASK_KILLABLE, MAX_SCHEDULE_TIMEOUT);
 		if (!ret)
 			ret = req->status;
 	}

@@ -12,6 +12,6 @@ struct hermit_req;
  * (*@req)->io.page, freed by hermit_req_put(); -EAGAIN: look at the word
  * again. Sleeps killably.
  */
-int hermit_fault_peek(struct hermit_region *r, u64 idx, struct hermit_req **req);
+int hermit_peek(struct hermit_region *r, u64 idx, struct hermit_req **req);
 
 #endif /* HERMIT_PEEK_H */

@@ -13,7 +13,7 @@ void hermit_policy_init(struct hermit_region *r, unsigned int threads)
 	spin_lock_init(&r->tune_lock);
 	hermit_sched_init(&r->sched, threads, local_clock());
 	hermit_trial_init(&r->eager, &hermit_eager_policy);
-	hermit_wait_init(&r->wait);
+	hermit_latency_init(&r->latency);
 	r->async_pause = jiffies;
 	r->policy = (struct hermit_policy) {
 		.size = sizeof(r->policy),
@@ -92,7 +92,7 @@ int hermit_policy_set(struct hermit_region *r, struct hermit_policy *p)
 	return 0;
 }
 
-u64 hermit_fault_spin(struct hermit_region *r)
+u64 hermit_policy_spin(struct hermit_region *r)
 {
 	switch (READ_ONCE(r->policy.wait)) {
 	case HERMIT_POLICY_WAIT_SPIN:
@@ -100,11 +100,11 @@ u64 hermit_fault_spin(struct hermit_region *r)
 	case HERMIT_POLICY_WAIT_PARK:
 		return 0;
 	default:
-		return hermit_wait_budget(&r->wait);
+		return hermit_latency_spin(&r->latency);
 	}
 }
 
-bool hermit_fault_long(struct hermit_region *r)
+bool hermit_policy_long(struct hermit_region *r)
 {
 	if (time_before(jiffies, READ_ONCE(r->async_pause)))
 		return false;
@@ -114,6 +114,6 @@ bool hermit_fault_long(struct hermit_region *r)
 	case HERMIT_POLICY_ASYNC_PF_OFF:
 		return false;
 	default:
-		return hermit_wait_long(&r->wait);
+		return hermit_latency_long(&r->latency);
 	}
 }

@@ -3,8 +3,8 @@
  * Pages and the budget.
  *
  * Every page of a region is charged: `used` counts it from its allocation to
- * its return to the system, whatever it is doing (design, section 3: resident
- * is local, evicting, in flight and pool). A charge never takes `used` above
+ * its return to the system, whatever it is doing: local, evicting, in flight, or
+ * in a pool. A charge never takes `used` above
  * the limit; only lowering the limit does that.
  *
  *	system ──charge──► per-CPU pool ──► fault ──► page word

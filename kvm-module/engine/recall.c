@@ -49,7 +49,7 @@ static int recall_wait(struct hermit_region *r, u64 idx, unsigned long deadline,
 		if (time_after_eq(jiffies, deadline))
 			return -ETIMEDOUT;
 		if (r->sync && hermit_room(r) > 0 &&
-		    !hermit_fault_get(r, idx, HERMIT_FAULT_HOST, &page)) {
+		    !hermit_fault_get(r, idx, &page)) {
 			put_page(page);
 			continue;
 		}
@@ -57,7 +57,7 @@ static int recall_wait(struct hermit_region *r, u64 idx, unsigned long deadline,
 		if (w->kind == HERMIT_WAIT_ROOM)
 			return -ENOSPC;
 		if (w->kind != HERMIT_WAIT_NONE)
-			hermit_fault_wait(w, TASK_INTERRUPTIBLE,
+			hermit_waiter_sleep(w, TASK_INTERRUPTIBLE,
 					  max(1L, (long)(deadline - jiffies)));
 		cond_resched();
 	}
@@ -95,7 +95,7 @@ int hermit_recall(struct hermit_region *r, u64 end, u64 *next, u64 *fetched)
 				look = idx[i];
 		}
 		for (i = 0; i < n; i++)
-			hermit_fault_drop(&w[i]);
+			hermit_waiter_drop(&w[i]);
 		*next = look;
 		if (!ret && signal_pending(current))
 			ret = -EINTR;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reclaim (design, section 7). Per region up to HERMIT_MAX_THREADS vhost tasks:
- * threads of QEMU in all but files, so in its cgroup and gone with it.
+ * Reclaim: what the threads of a region (threads.c) do.
  *
  * A batch:	select	clock over the page words, with EPT accessed bits
  *		unmap	EPT of all address spaces, one flush; then host PTEs

@@ -16,7 +16,7 @@
 
 #include "engine/discard.h"
 #include "engine/event.h"
-#include "engine/idle.h"
+#include "engine/wset.h"
 #include "engine/policy.h"
 #include "engine/pool.h"
 #include "engine/reclaim.h"
@@ -244,7 +244,7 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 			 ret);
 		goto close_link;
 	}
-	ret = hermit_idle_start(r);
+	ret = hermit_wset_start(r);
 	if (ret) {
 		strscpy(c->error, "no memory on this host for the estimate of the working set");
 		goto stop;
@@ -258,7 +258,7 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 	return r;
 
 stop:
-	hermit_idle_stop(r);
+	hermit_wset_stop(r);
 	hermit_threads_stop(r);
 close_link:
 	hermit_link_close(r->link, true);
@@ -331,7 +331,7 @@ void hermit_region_end(struct hermit_region *r)
 	synchronize_rcu();
 	region_wake_all(r);
 	cancel_delayed_work_sync(&r->watchdog);
-	hermit_idle_stop(r);
+	hermit_wset_stop(r);
 	hermit_threads_stop(r);
 	/*
 	 * The guest may still run on pages it has mapped; it gets no others.

@@ -45,7 +45,7 @@
 #include "core/share.h"
 #include "engine/ahead.h"
 #include "engine/event.h"
-#include "engine/idle.h"
+#include "engine/wset.h"
 #include "engine/threads.h"
 #include "link/transport.h"
 #include "uapi/hermit.h"
@@ -114,7 +114,7 @@ struct hermit_region {
 	struct hermit_sched sched;
 	struct hermit_share share;	/* turn_lock */
 	struct hermit_trial eager;
-	struct hermit_wait wait;	/* of guests' faults; races lose a sample */
+	struct hermit_latency latency;	/* of guests' faults; races lose a sample */
 	unsigned long async_pause;	/* jiffies: no async page faults before */
 	u64 tuned_fetches, tuned_conflicts, tuned_away;
 	u64 turnaround;			/* evictions between a page's own and its fetch */
@@ -140,7 +140,7 @@ struct hermit_region {
 
 	struct hermit_host_stream host[HERMIT_HOST_STREAMS];
 
-	struct hermit_idle idle;
+	struct hermit_wset wset;
 	struct hermit_events events;
 	struct hermit_cpu_stats __percpu *stats;
 };

@@ -2,7 +2,7 @@
 /* What HERMIT_GET_STATS tells. */
 #include <linux/math64.h>
 
-#include "engine/idle.h"
+#include "engine/wset.h"
 #include "engine/pool.h"
 #include "engine/region.h"
 #include "engine/report.h"
@@ -26,7 +26,7 @@ static void stats_fill_server(struct hermit_region *r,
 	rcu_read_unlock();
 }
 
-void hermit_stats_fill(struct hermit_region *r, struct hermit_stats *st)
+void hermit_report_fill(struct hermit_region *r, struct hermit_stats *st)
 {
 	int cpu, i;
 	u64 rate;
@@ -48,7 +48,7 @@ void hermit_stats_fill(struct hermit_region *r, struct hermit_stats *st)
 	st->remote = stat_gauge(r, HERMIT_C_REMOTE);
 	st->lost = stat_gauge(r, HERMIT_C_LOST);
 	st->host_mapped = stat_gauge(r, HERMIT_C_HOSTMAPPED);
-	st->metadata_bytes = hermit_region_metadata(r);
+	st->metadata_bytes = hermit_word_metadata(r);
 	st->faults_guest = hermit_stat(r, HERMIT_C_FAULTS_GUEST);
 	st->faults_host = hermit_stat(r, HERMIT_C_FAULTS_HOST);
 	st->first_touch = hermit_stat(r, HERMIT_C_FIRST_TOUCH);
@@ -96,7 +96,7 @@ void hermit_stats_fill(struct hermit_region *r, struct hermit_stats *st)
 		for (i = 0; i < HERMIT_HIST_BUCKETS; i++)
 			st->fault_hist[i] +=
 				READ_ONCE(per_cpu_ptr(r->stats, cpu)->hist[i]);
-	hermit_idle_fill(r, st);
+	hermit_wset_fill(r, st);
 	st->nr_servers = 1;
 	stats_fill_server(r, &st->servers[0]);
 }

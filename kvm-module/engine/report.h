@@ -6,6 +6,6 @@ struct hermit_region;
 struct hermit_stats;
 
 /* Task context; takes no lock. */
-void hermit_stats_fill(struct hermit_region *r, struct hermit_stats *st);
+void hermit_report_fill(struct hermit_region *r, struct hermit_stats *st);
 
 #endif /* HERMIT_REPORT_H */

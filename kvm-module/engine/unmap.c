@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Take pages out of every page table: the first half of an eviction and of a
- * discard. The order is design section 4, invariant 3: the EPT entries of all
+ * discard. The order matters (docs/architecture.md, section 2): the EPT entries of all
  * bindings with one flush, then host PTEs, and those only for host-mapped
  * pages (Hermit's reverse-map elimination: a page that only the guest touched
  * is in no host page table) and in merged runs. KVM's MMU notifier then finds
@@ -40,7 +40,7 @@ void hermit_unmap(struct hermit_region *r, struct hermit_victim *v, int n,
 {
 	int i, run = 0;
 
-	hermit_provider_zap(r, v, n);
+	hermit_mmu_zap(r, v, n);
 
 	for (i = 0; i < n; i++) {
 		bool locked = false;

@@ -14,7 +14,7 @@
 #include "engine/wait.h"
 #include "engine/word.h"
 
-void hermit_fault_drop(struct hermit_waiter *w)
+void hermit_waiter_drop(struct hermit_waiter *w)
 {
 	hermit_waiter_forget(w);
 	if (w->region)
@@ -47,7 +47,7 @@ static bool wait_over(struct hermit_waiter *w)
  * gave_up is stored before the count falls, and read by who raised it from 0: it
  * is 0 only if somebody was served since.
  */
-void hermit_wait_enter(struct hermit_region *r)
+void hermit_waiters_enter(struct hermit_region *r)
 {
 	u64 now;
 
@@ -58,14 +58,14 @@ void hermit_wait_enter(struct hermit_region *r)
 		WRITE_ONCE(r->stall_since, now);
 }
 
-void hermit_wait_leave(struct hermit_region *r, bool served)
+void hermit_waiters_leave(struct hermit_region *r, bool served)
 {
 	WRITE_ONCE(r->gave_up, served ? 0 : ktime_get_coarse_ns());
 	smp_mb__before_atomic();
 	atomic_dec(&r->waiters);
 }
 
-int hermit_fault_wait(struct hermit_waiter *w, unsigned int state, long timeout)
+int hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state, long timeout)
 {
 	struct hermit_region *r = w->region;
 	wait_queue_head_t *wq = NULL;
@@ -95,7 +95,7 @@ int hermit_fault_wait(struct hermit_waiter *w, unsigned int state, long timeout)
 		break;
 	}
 
-	hermit_wait_enter(r);
+	hermit_waiters_enter(r);
 	if (w->kind == HERMIT_WAIT_ROOM) {
 		atomic_inc(&r->room_waiters);
 		hermit_threads_kick(r);
@@ -125,10 +125,10 @@ int hermit_fault_wait(struct hermit_waiter *w, unsigned int state, long timeout)
 		__set_current_state(TASK_RUNNING);
 	if (w->kind == HERMIT_WAIT_ROOM)
 		atomic_dec(&r->room_waiters);
-	hermit_wait_leave(r, served);
+	hermit_waiters_leave(r, served);
 	w->ended = local_clock();
 	if (w->kind == HERMIT_WAIT_REQ && !ret)
-		hermit_wait_parked(&r->wait,
+		hermit_latency_parked(&r->latency,
 				   hermit_ns(w->req->finished, w->ended));
 	hermit_count(r, HERMIT_C_STALL_NS, hermit_ns(w->began, w->ended));
 	return ret;

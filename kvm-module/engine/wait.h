@@ -31,7 +31,7 @@ struct hermit_waiter {
 	enum hermit_wait_kind kind;
 	u64 idx;
 	u64 word;
-	/* ns, local_clock(): this fault's first wait; what hermit_fault_wait() took */
+	/* ns, local_clock(): this fault's first wait; what hermit_waiter_sleep() took */
 	u64 since, began, ended;
 	bool posted;			/* prepare posted a read */
 	struct hermit_req *req;		/* a reference */
@@ -41,12 +41,12 @@ struct hermit_waiter {
  * Sleep as @state until the wait is over or @timeout jiffies: 0, -EINTR, -ETIME.
  * Sets w->began and w->ended.
  */
-int hermit_fault_wait(struct hermit_waiter *w, unsigned int state, long timeout);
+int hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state, long timeout);
 /* Give up what @w holds: its request, and the region. */
-void hermit_fault_drop(struct hermit_waiter *w);
+void hermit_waiter_drop(struct hermit_waiter *w);
 /* Somebody begins, or ends, to wait; @served: for the better. Any context. */
-void hermit_wait_enter(struct hermit_region *r);
-void hermit_wait_leave(struct hermit_region *r, bool served);
+void hermit_waiters_enter(struct hermit_region *r);
+void hermit_waiters_leave(struct hermit_region *r, bool served);
 
 static inline void hermit_waiter_forget(struct hermit_waiter *w)
 {

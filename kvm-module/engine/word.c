@@ -31,7 +31,7 @@ atomic64_t *hermit_word_alloc(struct hermit_region *r, u64 idx)
 	return &c->words[idx & (HERMIT_CHUNK_PAGES - 1)];
 }
 
-u64 hermit_region_metadata(struct hermit_region *r)
+u64 hermit_word_metadata(struct hermit_region *r)
 {
 	return atomic_long_read(&r->nr_chunks) * sizeof(struct hermit_chunk) +
 	       hermit_nr_chunks(r) * sizeof(struct hermit_chunk *);

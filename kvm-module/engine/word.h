@@ -25,7 +25,7 @@ struct hermit_chunk {
 /* The word, its chunk allocated if need be (GFP_KERNEL); NULL without memory. */
 atomic64_t *hermit_word_alloc(struct hermit_region *r, u64 idx);
 /* Bytes that words and chunks take. */
-u64 hermit_region_metadata(struct hermit_region *r);
+u64 hermit_word_metadata(struct hermit_region *r);
 
 static inline u64 hermit_nr_chunks(const struct hermit_region *r)
 {

@@ -121,7 +121,7 @@ static int __init hermit_kvm_init(void)
 	int r;
 
 	/* First the way to zap, then what has to be zapped. */
-	r = hermit_provider_register(&hermit_kvm_mmu_ops);
+	r = hermit_mmu_register(&hermit_kvm_mmu_ops);
 	if (r)
 		return r;
 
@@ -132,7 +132,7 @@ static int __init hermit_kvm_init(void)
 	return 0;
 
 unregister_provider:
-	hermit_provider_unregister(&hermit_kvm_mmu_ops);
+	hermit_mmu_unregister(&hermit_kvm_mmu_ops);
 	return r;
 }
 
@@ -140,7 +140,7 @@ unregister_provider:
 static void __exit hermit_kvm_exit(void)
 {
 	kvm_mem_provider_unregister(&hermit_kvm_provider_ops);
-	hermit_provider_unregister(&hermit_kvm_mmu_ops);
+	hermit_mmu_unregister(&hermit_kvm_mmu_ops);
 }
 
 module_init(hermit_kvm_init);

@@ -18,7 +18,7 @@
 static const struct hermit_mmu_ops *mmu_ops;
 static DEFINE_MUTEX(mmu_ops_lock);
 
-int hermit_provider_register(const struct hermit_mmu_ops *ops)
+int hermit_mmu_register(const struct hermit_mmu_ops *ops)
 {
 	int ret = 0;
 
@@ -30,16 +30,16 @@ int hermit_provider_register(const struct hermit_mmu_ops *ops)
 	mutex_unlock(&mmu_ops_lock);
 	return ret;
 }
-EXPORT_SYMBOL_GPL(hermit_provider_register);
+EXPORT_SYMBOL_GPL(hermit_mmu_register);
 
-void hermit_provider_unregister(const struct hermit_mmu_ops *ops)
+void hermit_mmu_unregister(const struct hermit_mmu_ops *ops)
 {
 	mutex_lock(&mmu_ops_lock);
 	if (mmu_ops == ops)
 		WRITE_ONCE(mmu_ops, NULL);
 	mutex_unlock(&mmu_ops_lock);
 }
-EXPORT_SYMBOL_GPL(hermit_provider_unregister);
+EXPORT_SYMBOL_GPL(hermit_mmu_unregister);
 
 /* Run @op on the pairs gathered, and give their flags back to their victims. */
 static void zap_flush(struct hermit_region *r, struct hermit_mmu_page *pairs,
@@ -58,7 +58,7 @@ static void zap_flush(struct hermit_region *r, struct hermit_mmu_page *pairs,
 }
 
 /* Zap the victims in all bindings. Returns how many pairs there were. */
-int hermit_provider_zap(struct hermit_region *r, struct hermit_victim *v, int n)
+int hermit_mmu_zap(struct hermit_region *r, struct hermit_victim *v, int n)
 {
 	struct hermit_mmu_page pairs[ZAP_PAIRS];
 	u8 owner[ZAP_PAIRS];
@@ -92,7 +92,7 @@ int hermit_provider_zap(struct hermit_region *r, struct hermit_victim *v, int n)
  * Which of @n pages (at most 64) did the guest access since it was asked last?
  * -EOPNOTSUPP: there is no telling.
  */
-int hermit_provider_age(struct hermit_region *r, const u64 *idx, int n,
+int hermit_mmu_age(struct hermit_region *r, const u64 *idx, int n,
 			unsigned long *accessed)
 {
 	struct hermit_mmu_page pairs[ZAP_PAIRS];

@@ -35,8 +35,8 @@ struct hermit_mmu_ops {
 };
 
 /* One at a time: -EBUSY. Unregister only when no binding is left. */
-int hermit_provider_register(const struct hermit_mmu_ops *ops);
-void hermit_provider_unregister(const struct hermit_mmu_ops *ops);
+int hermit_mmu_register(const struct hermit_mmu_ops *ops);
+void hermit_mmu_unregister(const struct hermit_mmu_ops *ops);
 
 /* A memslot of a VM that shows a part of a region. */
 struct hermit_binding {
@@ -52,13 +52,13 @@ struct hermit_binding {
  * so; their flags say what was harvested. Returns how many pairs there were.
  * Takes bind_lock for reading; sleeps.
  */
-int hermit_provider_zap(struct hermit_region *r, struct hermit_victim *v, int n);
+int hermit_mmu_zap(struct hermit_region *r, struct hermit_victim *v, int n);
 /*
  * Which of @n pages (at most 64) did the guest access since it was asked last?
  * Asking clears. -EOPNOTSUPP: there is no telling. Takes bind_lock for reading;
  * sleeps.
  */
-int hermit_provider_age(struct hermit_region *r, const u64 *idx, int n,
+int hermit_mmu_age(struct hermit_region *r, const u64 *idx, int n,
 			unsigned long *accessed);
 
 #endif /* HERMIT_MMU_H */

@@ -96,7 +96,7 @@ int hermit_provider_get_page(struct hermit_binding *b, unsigned long idx,
 	struct hermit_region *r = b->region;
 	int ret;
 
-	ret = hermit_fault_get(r, b->start + idx, flags, page);
+	ret = hermit_fault_get(r, b->start + idx, page);
 	/* The region has ended: there is no page, and never will be. */
 	if (ret == -EFAULT)
 		ret = -EHWPOISON;
@@ -115,7 +115,7 @@ struct provider_vcpu {
 /* True if the read came while we spun for it. */
 static bool provider_spin(struct hermit_region *r, struct provider_vcpu *v)
 {
-	u64 budget = hermit_fault_spin(r);
+	u64 budget = hermit_policy_spin(r);
 	struct hermit_waiter *w = &v->w;
 
 	if (!budget)
@@ -155,7 +155,7 @@ int hermit_provider_wait_page(struct hermit_binding *b, unsigned long idx,
 		return 0;
 
 	if (w->posted)
-		hermit_fault_prefetch(r, w->idx, &v->stream);
+		hermit_ahead(r, w->idx, &v->stream);
 	if (w->kind == HERMIT_WAIT_REQ && provider_spin(r, v)) {
 		hermit_count(r, HERMIT_C_SPUN, 1);
 		hermit_fault_account(r, w->idx, hermit_ns(w->since, local_clock()));
@@ -163,7 +163,7 @@ int hermit_provider_wait_page(struct hermit_binding *b, unsigned long idx,
 		return 0;
 	}
 	/* Memslot updates wait for our srcu section: sleep outside it. */
-	return w->kind == HERMIT_WAIT_REQ && hermit_fault_long(r) ?
+	return w->kind == HERMIT_WAIT_REQ && hermit_policy_long(r) ?
 	       -EINPROGRESS : -EBUSY;
 }
 EXPORT_SYMBOL_GPL(hermit_provider_wait_page);
@@ -177,7 +177,7 @@ int hermit_provider_park(void **wait)
 	if (!v || !w->region)
 		return 0;
 	hermit_count(w->region, HERMIT_C_PARKED, 1);
-	ret = hermit_fault_wait(w, TASK_INTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT);
+	ret = hermit_waiter_sleep(w, TASK_INTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT);
 	hermit_vcpu_waited(&v->who, hermit_ns(w->began, w->ended));
 	if (ret)
 		return ret;
@@ -191,7 +191,7 @@ int hermit_provider_park(void **wait)
 	 * Else keep nothing of a region that may end.
 	 */
 	if (w->kind != HERMIT_WAIT_REQ || !w->req->status)
-		hermit_fault_drop(w);
+		hermit_waiter_drop(w);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(hermit_provider_park);
@@ -205,7 +205,7 @@ static int provider_async_wake(struct wait_queue_entry *entry,
 	struct hermit_region *r = req->region;
 
 	list_del_init(&entry->entry);
-	hermit_wait_leave(r, true);
+	hermit_waiters_leave(r, true);
 	hermit_fault_account(r, req->idx, hermit_ns(req->posted, req->finished));
 	/* A fault that parks sees the error, and backs off. */
 	if (req->status)
@@ -228,7 +228,7 @@ bool hermit_provider_begin_async(void **wait, struct hermit_async *a,
 	a->req = req;
 	a->done = done;
 	a->arg = arg;
-	hermit_wait_enter(r);
+	hermit_waiters_enter(r);
 	spin_lock_irqsave(&req->wq.lock, flags);
 	__add_wait_queue(&req->wq, &a->entry);
 	/* Pairs with wq_has_sleeper() in hermit_req_finish(). */
@@ -238,12 +238,12 @@ bool hermit_provider_begin_async(void **wait, struct hermit_async *a,
 		__remove_wait_queue(&req->wq, &a->entry);
 	spin_unlock_irqrestore(&req->wq.lock, flags);
 	if (over) {
-		hermit_wait_leave(r, true);
+		hermit_waiters_leave(r, true);
 		return false;
 	}
 	hermit_count(r, HERMIT_C_ASYNC, 1);
 	w->req = NULL;			/* a's now */
-	hermit_fault_drop(w);
+	hermit_waiter_drop(w);
 	return true;
 }
 EXPORT_SYMBOL_GPL(hermit_provider_begin_async);
@@ -264,7 +264,7 @@ bool hermit_provider_end_async(struct hermit_async *a)
 		__remove_wait_queue(&req->wq, &a->entry);
 	spin_unlock_irqrestore(&req->wq.lock, flags);
 	if (queued)
-		hermit_wait_leave(req->region, false);
+		hermit_waiters_leave(req->region, false);
 	hermit_req_put(req);
 	return queued;
 }
@@ -276,7 +276,7 @@ void hermit_provider_drop_wait(void **wait)
 
 	if (!v)
 		return;
-	hermit_fault_drop(&v->w);
+	hermit_waiter_drop(&v->w);
 	hermit_vcpu_del(&v->who);
 	kfree(v);
 	*wait = NULL;

@@ -82,61 +82,61 @@ static void test_trial_batches(void)
 	CHECK(hermit_trial_on(&t), "no end of the pause");
 }
 
-static void answers(struct hermit_wait *w, unsigned int n, u64 ns, uint64_t *seed)
+static void answers(struct hermit_latency *w, unsigned int n, u64 ns, uint64_t *seed)
 {
 	while (n--)
-		hermit_wait_done(w, ns - ns / 10 +
+		hermit_latency_answer(w, ns - ns / 10 +
 				 (ns >= 5 ? check_random(seed) % (ns / 5) : 0));
 }
 
 static void test_wait(void)
 {
-	struct hermit_wait w;
+	struct hermit_latency w;
 	uint64_t seed = 7;
 	unsigned int i, flips = 0;
 	u64 budget;
 	bool spin;
 
-	hermit_wait_init(&w);
-	budget = hermit_wait_budget(&w);
+	hermit_latency_init(&w);
+	budget = hermit_latency_spin(&w);
 	CHECK(budget > 0 && budget <= 10000, "first budget %llu", ULL(budget));
 
 	/* RDMA: 3 us; spin a little longer than that. */
-	CHECK(!hermit_wait_long(&w), "long before anything was measured");
+	CHECK(!hermit_latency_long(&w), "long before anything was measured");
 	answers(&w, 100, 3000, &seed);
-	budget = hermit_wait_budget(&w);
+	budget = hermit_latency_spin(&w);
 	CHECK(budget >= 3000 && budget < 5000, "budget %llu for 3 us", ULL(budget));
 	/* TCP: 60 us; park. */
 	answers(&w, 100, 60000, &seed);
-	CHECK(hermit_wait_budget(&w) == 0, "spins for 60 us");
-	CHECK(!hermit_wait_long(&w), "60 us are no time for another task");
+	CHECK(hermit_latency_spin(&w) == 0, "spins for 60 us");
+	CHECK(!hermit_latency_long(&w), "60 us are no time for another task");
 	/* A link across a city: let the guest do something else. */
-	answers(&w, 100, 2 * HERMIT_WAIT_LONG_NS, &seed);
-	CHECK(hermit_wait_long(&w), "200 us are not long");
+	answers(&w, 100, 2 * HERMIT_LATENCY_LONG_NS, &seed);
+	CHECK(hermit_latency_long(&w), "200 us are not long");
 	/* And back. */
 	answers(&w, 100, 3000, &seed);
-	CHECK(hermit_wait_budget(&w) > 0, "does not spin for 3 us any more");
+	CHECK(hermit_latency_spin(&w) > 0, "does not spin for 3 us any more");
 
 	/* Where waking is dear, spinning pays longer, but never beyond the cap. */
 	answers(&w, 100, 18000, &seed);
-	CHECK(hermit_wait_budget(&w) == 0, "spins for 18 us, parking is 5 us");
+	CHECK(hermit_latency_spin(&w) == 0, "spins for 18 us, parking is 5 us");
 	for (i = 0; i < 100; i++)
-		hermit_wait_parked(&w, 500000);
+		hermit_latency_parked(&w, 500000);
 	answers(&w, 100, 18000, &seed);
-	CHECK(hermit_wait_budget(&w) >= 18000, "parks for 18 us, waking is dear");
+	CHECK(hermit_latency_spin(&w) >= 18000, "parks for 18 us, waking is dear");
 	answers(&w, 100, 39000, &seed);
 	for (i = 0; i < 200; i++)
-		hermit_wait_done(&w, i % 2 ? 2000 : 70000);
-	CHECK(hermit_wait_budget(&w) <= HERMIT_SPIN_MAX_NS, "budget %llu",
-	      ULL(hermit_wait_budget(&w)));
+		hermit_latency_answer(&w, i % 2 ? 2000 : 70000);
+	CHECK(hermit_latency_spin(&w) <= HERMIT_SPIN_MAX_NS, "budget %llu",
+	      ULL(hermit_latency_spin(&w)));
 
 	/* At the border it does not flap. */
-	hermit_wait_init(&w);
+	hermit_latency_init(&w);
 	answers(&w, 100, 12000, &seed);
-	spin = hermit_wait_budget(&w) > 0;
+	spin = hermit_latency_spin(&w) > 0;
 	for (i = 0; i < 10000; i++) {
 		answers(&w, 1, 12000, &seed);
-		if ((hermit_wait_budget(&w) > 0) != spin) {
+		if ((hermit_latency_spin(&w) > 0) != spin) {
 			spin = !spin;
 			flips++;
 		}
@@ -144,18 +144,17 @@ static void test_wait(void)
 	CHECK(flips <= 1, "%u changes of mind", flips);
 
 	/* A server that was gone for an hour is forgotten soon. */
-	hermit_wait_done(&w, ~0ULL);
-	CHECK(hermit_wait_budget(&w) <= HERMIT_SPIN_MAX_NS, "after an hour");
+	hermit_latency_answer(&w, ~0ULL);
+	CHECK(hermit_latency_spin(&w) <= HERMIT_SPIN_MAX_NS, "after an hour");
 	answers(&w, 200, 3000, &seed);
-	CHECK(hermit_wait_budget(&w) > 0, "still parks");
-	hermit_wait_parked(&w, ~0ULL);
-	hermit_wait_parked(&w, 0);
+	CHECK(hermit_latency_spin(&w) > 0, "still parks");
+	hermit_latency_parked(&w, ~0ULL);
+	hermit_latency_parked(&w, 0);
 }
 
 int main(void)
 {
 	test_trial(&hermit_eager_policy, "eager");
-	test_trial(&hermit_async_policy, "async");
 	test_trial_batches();
 	test_wait();
 	return check_report("feedback");

@@ -5,7 +5,7 @@
  * can be seen which limit would do before there is one.
  *
  * Samples are blocks of 64 adjacent pages, at equal distances, the same in each
- * pass; at most IDLE_BLOCKS of them, so that a pass costs the same for a VM of
+ * pass; at most WSET_BLOCKS of them, so that a pass costs the same for a VM of
  * any size: 16,384 pages in 5 s, in 16 slices. A sampled page has an age in
  * passes. A page that is remote grows older, unless its generation changed:
  * then it came home and left again since.
@@ -20,56 +20,56 @@
 #include <linux/sched/clock.h>
 #include <linux/slab.h>
 
-#include "engine/idle.h"
+#include "engine/wset.h"
 #include "engine/region.h"
 #include "engine/word.h"
 #include "kvm/mmu.h"
 
-#define IDLE_BLOCK	64
-#define IDLE_BLOCKS	256
+#define WSET_BLOCK	64
+#define WSET_BLOCKS	256
 /* A pass is spread over so many runs: each is short, and misses no burst. */
-#define IDLE_SLICES	16
-#define IDLE_MIN_MS	100
+#define WSET_SLICES	16
+#define WSET_MIN_MS	100
 
 static unsigned int idle_period_ms = 5000;
 module_param(idle_period_ms, uint, 0644);
 MODULE_PARM_DESC(idle_period_ms,
 		 "ms between two looks at the accessed bits of a page, for the estimate of the working set; 0: none");
 
-struct hermit_idle_page {
-	u8 age;				/* passes; IDLE_UNTOUCHED */
+struct hermit_wset_page {
+	u8 age;				/* passes; WSET_UNTOUCHED */
 	u8 generation;			/* if remote: the low bits */
 	bool remote;
 };
 
-#define IDLE_UNTOUCHED	U8_MAX
-#define IDLE_OLDEST	(U8_MAX - 1)
+#define WSET_UNTOUCHED	U8_MAX
+#define WSET_OLDEST	(U8_MAX - 1)
 
-static void idle_older(struct hermit_idle_page *p, bool accessed)
+static void wset_older(struct hermit_wset_page *p, bool accessed)
 {
-	if (accessed || p->age == IDLE_UNTOUCHED)
+	if (accessed || p->age == WSET_UNTOUCHED)
 		p->age = 0;
-	else if (p->age < IDLE_OLDEST)
+	else if (p->age < WSET_OLDEST)
 		p->age++;
 }
 
 /* Bucket 0: accessed in this pass; i: the 2^(i-1)th to the one before the 2^ith ago. */
-static unsigned int idle_bucket(u8 age)
+static unsigned int wset_bucket(u8 age)
 {
 	return min_t(unsigned int, fls(age), HERMIT_IDLE_BUCKETS - 1);
 }
 
-static void idle_look(struct hermit_region *r, u64 start,
-		      struct hermit_idle_page *pages, u32 *hist)
+static void wset_look(struct hermit_region *r, u64 start,
+		      struct hermit_wset_page *pages, u32 *hist)
 {
-	DECLARE_BITMAP(accessed, IDLE_BLOCK) = {};
-	struct hermit_idle_page *p;
-	u64 idx[IDLE_BLOCK], w;
+	DECLARE_BITMAP(accessed, WSET_BLOCK) = {};
+	struct hermit_wset_page *p;
+	u64 idx[WSET_BLOCK], w;
 	atomic64_t *word;
 	u8 generation;
 	int n = 0, i;
 
-	for (i = 0; i < IDLE_BLOCK && start + i < r->npages; i++) {
+	for (i = 0; i < WSET_BLOCK && start + i < r->npages; i++) {
 		p = &pages[i];
 		word = hermit_word(r, start + i);
 		w = word ? atomic64_read(word) : 0;
@@ -82,29 +82,29 @@ static void idle_look(struct hermit_region *r, u64 start,
 		case HERMIT_REMOTE:
 		case HERMIT_FETCHING:
 			generation = hermit_word_value(w);
-			idle_older(p, p->remote && p->generation != generation);
+			wset_older(p, p->remote && p->generation != generation);
 			p->remote = true;
 			p->generation = generation;
 			break;
 		default:
-			p->age = IDLE_UNTOUCHED;
+			p->age = WSET_UNTOUCHED;
 			p->remote = false;
 		}
 	}
-	if (n && hermit_provider_age(r, idx, n, accessed) < 0)
-		r->idle.blind = true;
+	if (n && hermit_mmu_age(r, idx, n, accessed) < 0)
+		r->wset.blind = true;
 	for (i = 0; i < n; i++)
-		idle_older(&pages[idx[i] - start], test_bit(i, accessed));
-	for (i = 0; i < IDLE_BLOCK && start + i < r->npages; i++)
-		if (pages[i].age != IDLE_UNTOUCHED)
-			hist[idle_bucket(pages[i].age)]++;
+		wset_older(&pages[idx[i] - start], test_bit(i, accessed));
+	for (i = 0; i < WSET_BLOCK && start + i < r->npages; i++)
+		if (pages[i].age != WSET_UNTOUCHED)
+			hist[wset_bucket(pages[i].age)]++;
 }
 
-static void idle_work(struct work_struct *work)
+static void wset_work(struct work_struct *work)
 {
-	struct hermit_idle *d = container_of(to_delayed_work(work),
-					     struct hermit_idle, work);
-	struct hermit_region *r = container_of(d, struct hermit_region, idle);
+	struct hermit_wset *d = container_of(to_delayed_work(work),
+					     struct hermit_wset, work);
+	struct hermit_region *r = container_of(d, struct hermit_region, wset);
 	unsigned int period = READ_ONCE(idle_period_ms);
 	u64 begin = local_clock(), end, n;
 
@@ -116,11 +116,11 @@ static void idle_work(struct work_struct *work)
 		queue_delayed_work(system_wq, &d->work, HZ);
 		return;
 	}
-	period = max(period, IDLE_MIN_MS);
-	for (n = DIV_ROUND_UP(d->blocks, IDLE_SLICES); n && d->next < d->blocks;
+	period = max(period, WSET_MIN_MS);
+	for (n = DIV_ROUND_UP(d->blocks, WSET_SLICES); n && d->next < d->blocks;
 	     n--, d->next++) {
-		idle_look(r, d->next * d->stride * IDLE_BLOCK,
-			  &d->pages[d->next * IDLE_BLOCK], d->hist);
+		wset_look(r, d->next * d->stride * WSET_BLOCK,
+			  &d->pages[d->next * WSET_BLOCK], d->hist);
 		cond_resched();
 	}
 	if (d->next == d->blocks) {
@@ -135,13 +135,13 @@ static void idle_work(struct work_struct *work)
 	end = local_clock();
 	d->busy_ns += end > begin ? end - begin : 0;
 	queue_delayed_work(system_wq, &d->work,
-			   msecs_to_jiffies(period) / IDLE_SLICES ?: 1);
+			   msecs_to_jiffies(period) / WSET_SLICES ?: 1);
 }
 
-void hermit_idle_fill(struct hermit_region *r, struct hermit_stats *st)
+void hermit_wset_fill(struct hermit_region *r, struct hermit_stats *st)
 {
 	u64 touched = st->local + st->remote, sampled = 0;
-	struct hermit_idle *d = &r->idle;
+	struct hermit_wset *d = &r->wset;
 	int i;
 
 	st->idle_busy_ns = READ_ONCE(d->busy_ns);
@@ -157,27 +157,27 @@ void hermit_idle_fill(struct hermit_region *r, struct hermit_stats *st)
 					     sampled);
 }
 
-int hermit_idle_start(struct hermit_region *r)
+int hermit_wset_start(struct hermit_region *r)
 {
-	struct hermit_idle *d = &r->idle;
-	u64 all = DIV_ROUND_UP(r->npages, IDLE_BLOCK), i;
+	struct hermit_wset *d = &r->wset;
+	u64 all = DIV_ROUND_UP(r->npages, WSET_BLOCK), i;
 
-	INIT_DELAYED_WORK(&d->work, idle_work);
-	d->stride = DIV_ROUND_UP(all, IDLE_BLOCKS);
+	INIT_DELAYED_WORK(&d->work, wset_work);
+	d->stride = DIV_ROUND_UP(all, WSET_BLOCKS);
 	d->blocks = DIV_ROUND_UP(all, d->stride);
-	d->pages = kvcalloc(d->blocks * IDLE_BLOCK, sizeof(*d->pages),
+	d->pages = kvcalloc(d->blocks * WSET_BLOCK, sizeof(*d->pages),
 			    GFP_KERNEL_ACCOUNT);
 	if (!d->pages)
 		return -ENOMEM;
-	for (i = 0; i < d->blocks * IDLE_BLOCK; i++)
-		d->pages[i].age = IDLE_UNTOUCHED;
+	for (i = 0; i < d->blocks * WSET_BLOCK; i++)
+		d->pages[i].age = WSET_UNTOUCHED;
 	queue_delayed_work(system_wq, &d->work, HZ);
 	return 0;
 }
 
-void hermit_idle_stop(struct hermit_region *r)
+void hermit_wset_stop(struct hermit_region *r)
 {
-	struct hermit_idle *d = &r->idle;
+	struct hermit_wset *d = &r->wset;
 
 	if (!d->pages)
 		return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#ifndef HERMIT_IDLE_H
-#define HERMIT_IDLE_H
+#ifndef HERMIT_WSET_H
+#define HERMIT_WSET_H
 /*
  * The working set: a histogram of how long ago pages were accessed, from a
  * sample of the accessed bits. A work item's; readers may see two passes mixed.
@@ -9,13 +9,13 @@
 
 #include "uapi/hermit.h"
 
-struct hermit_idle_page;
+struct hermit_wset_page;
 struct hermit_region;
 
-/* idle.c's; the work alone changes it */
-struct hermit_idle {
+/* wset.c's; the work alone changes it */
+struct hermit_wset {
 	struct delayed_work work;
-	struct hermit_idle_page *pages;	/* 64 for each block */
+	struct hermit_wset_page *pages;	/* 64 for each block */
 	u64 blocks, stride;		/* of the sample; in blocks */
 	u64 next;			/* in the pass under way */
 	u64 period_ns, busy_ns;
@@ -26,10 +26,10 @@ struct hermit_idle {
 };
 
 /* 0 or -ENOMEM. Sleeps. */
-int hermit_idle_start(struct hermit_region *r);
+int hermit_wset_start(struct hermit_region *r);
 /* Sleeps; after start or not. */
-void hermit_idle_stop(struct hermit_region *r);
+void hermit_wset_stop(struct hermit_region *r);
 /* Fill in what @st says of it, by its sums of local and remote pages. */
-void hermit_idle_fill(struct hermit_region *r, struct hermit_stats *st);
+void hermit_wset_fill(struct hermit_region *r, struct hermit_stats *st);
 
-#endif /* HERMIT_IDLE_H */
+#endif /* HERMIT_WSET_H */
