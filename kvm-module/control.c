@@ -375,6 +375,7 @@ static long control_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		return control_attach(ctl, p);
 	if (cmd == HERMIT_LIST)
 		return control_list(p);
+	/* Pairs with create and attach: the region is whole. */
 	r = smp_load_acquire(&ctl->region);
 	if (!r)
 		return -ENXIO;

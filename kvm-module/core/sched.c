@@ -1,4 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How many reclaim threads, and how much room to keep free: the theory.
+ * sched.h has the picture and what the functions promise.
+ *
+ * The problem. A fault that finds no free page has to wait for an eviction,
+ * hundreds of microseconds; so pages must have left before they are needed. But
+ * a page that left too early is fetched again, which costs some ten; and a
+ * thread that runs for nothing takes a CPU from the guest.
+ *
+ * What can be seen. Charges (pages that left the room), reclaimed pages and the
+ * time that threads took for them, and for each page that comes back how many
+ * evictions passed since its own (its generation numbers them). Not seen: what
+ * the guest will do, and which free page would have been touched.
+ *
+ * What follows.
+ *
+ *  1. Threads must match the rate of charges, and what one can do depends on
+ *     server and CPU: so both rates are measured, and their ratio is the number
+ *     of threads that keeps pace. What is kept free above that number
+ *     (headroom) is what is charged while a thread wakes up: so many pages a
+ *     thread, from the paper.
+ *
+ *  2. A burst is charges faster than any rate measured before it. Only room
+ *     that is free already helps (the gap), and how much pays cannot be derived:
+ *     it is probed. If a page comes back after d evictions, and g pages are kept
+ *     free, then it would still be here without them if d < g: it left early.
+ *     The share of early pages among those that come back is the price of the
+ *     gap; it grows while the price is low and shrinks when it is high. A fault
+ *     that had to wait for room is the price of too small a gap, and is much
+ *     dearer: the gap then grows at once.
+ *
+ *  3. Distances in evictions, not in time: in a burst everything comes back
+ *     sooner, whatever the gap is.
+ *
+ * What is not done. There is no model of the guest and no history beyond
+ * smoothed rates: a load that bursts once an hour finds the gap of a calm one.
+ * The first fault of a burst may wait. Which page leaves is not decided here,
+ * but by the clock (engine/clock.c).
+ */
 #include "sched.h"
 
 #define SEC_NS		1000000000ULL

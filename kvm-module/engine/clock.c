@@ -100,6 +100,8 @@ void hermit_clock_select(struct hermit_region *r, struct hermit_selection *s)
 	u64 passed = 0, step;
 	bool hard = false;
 
+	lockdep_assert_held_read(&r->sweep_lock);
+
 	while (s->nr < s->max && passed < 3 * r->npages &&
 	       s->scanned < SCAN_MAX) {
 		do {

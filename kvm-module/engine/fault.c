@@ -339,7 +339,10 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 
 	w->posted = false;
 	if (w->req) {
-		/* Back after a signal: join the read that is out. */
+		/*
+		 * Back after a signal: join the read that is out. Acquire pairs
+		 * with hermit_req_finish().
+		 */
 		if (w->region == r && w->idx == idx &&
 		    !smp_load_acquire(&w->req->done)) {
 			w->kind = HERMIT_WAIT_REQ;

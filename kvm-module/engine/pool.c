@@ -73,6 +73,7 @@ void hermit_page_free(struct hermit_region *r, struct page *page)
 /* The shared pool; under its lock. The pages are ours alone. */
 static void pool_push(struct hermit_region *r, struct page *page)
 {
+	lockdep_assert_held(&r->pool.lock);
 	page->lru.next = (struct list_head *)r->pool.first;
 	r->pool.first = page;
 	WRITE_ONCE(r->pool.nr, r->pool.nr + 1);

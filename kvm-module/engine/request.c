@@ -71,6 +71,7 @@ void hermit_req_finish(struct hermit_req *req)
 	struct hermit_region *r = req->region;
 
 	req->status = req->io.status;
+	/* Whoever sees done sees status, and what the completion did. */
 	smp_store_release(&req->done, true);
 	if (wq_has_sleeper(&req->wq))
 		wake_up_all(&req->wq);

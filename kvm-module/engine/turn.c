@@ -33,6 +33,7 @@ static u64 host_pass;
 
 static bool turn_is_free(void)
 {
+	lockdep_assert_held(&turn_lock);
 	return turns_taken < (READ_ONCE(reclaim_max) ?: num_online_cpus());
 }
 

@@ -30,6 +30,7 @@ static bool wait_over(struct hermit_waiter *w)
 
 	switch (w->kind) {
 	case HERMIT_WAIT_REQ:
+		/* Pairs with hermit_req_finish(): status and page are there. */
 		return smp_load_acquire(&w->req->done);
 	case HERMIT_WAIT_WORD:
 		return atomic64_read(hermit_word(r, w->idx)) != w->word ||
@@ -61,6 +62,7 @@ void hermit_waiters_enter(struct hermit_region *r)
 void hermit_waiters_leave(struct hermit_region *r, bool served)
 {
 	WRITE_ONCE(r->gave_up, served ? 0 : ktime_get_coarse_ns());
+	/* gave_up before the count, see hermit_waiters_enter(). */
 	smp_mb__before_atomic();
 	atomic_dec(&r->waiters);
 }

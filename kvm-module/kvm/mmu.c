@@ -47,6 +47,8 @@ static void zap_flush(struct hermit_region *r, struct hermit_mmu_page *pairs,
 {
 	int i;
 
+	/* A binding found under it stays until it is let go. */
+	lockdep_assert_held_read(&r->bind_lock);
 	if (!*nr)
 		return;
 	mmu_ops->zap(r->vm, pairs, *nr);

@@ -118,6 +118,7 @@ static bool provider_spin(struct hermit_region *r, struct provider_vcpu *v)
 	u64 budget = hermit_policy_spin(r);
 	struct hermit_waiter *w = &v->w;
 
+	/* Acquire, in all three, pairs with hermit_req_finish(). */
 	if (!budget)
 		return smp_load_acquire(&w->req->done);
 	w->began = local_clock();
