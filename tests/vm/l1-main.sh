@@ -34,6 +34,8 @@ if [ -z "$ICOUNT" ]; then
 fi
 echo 60 > /proc/sys/kernel/hung_task_timeout_secs 2>/dev/null
 echo -1 > /proc/sys/kernel/hung_task_warnings 2>/dev/null
+# a program that crashes is told in the log, also by abort()
+echo 1 > /proc/sys/kernel/print-fatal-signals
 verdict "up $(cut -d' ' -f1 /proc/uptime)"
 
 power_off()
@@ -78,6 +80,10 @@ cd /run
 # The test is a child, so whatever it does to itself a verdict follows.
 bash /src/tests/vm/l1-test.sh > /out/log 2>&1 < /dev/null
 rc=$?
+# what guests' kernels said, of those that are still there as well
+for f in /run/w/*.serial; do
+	[ ! -e "$f" ] || cp "$f" /out/
+done
 case $rc in
 0|77) ;;
 *) stacks > /out/stacks 2> /dev/null ;;

@@ -181,8 +181,15 @@ gone() { [ ! -d "/proc/$1" ] || grep -q '^State:.*Z' "/proc/$1/status"; }
 
 # --- guests ----------------------------------------------------------------
 
+# What every guest's kernel is told: nothing it finds wrong passes, and it looks
+# for memory that is not what it was itself.  A guest waits while its server is
+# away, so its watchdogs do, too.  With page_poison=1 it writes to all its memory
+# when it boots; a test about memory that was never touched says page_poison=0.
+GUEST_APPEND="console=ttyS0 panic=-1 loglevel=5 oops=panic panic_on_warn=1 mitigations=off"
+GUEST_APPEND="$GUEST_APPEND watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=150${CHECKED:+ page_poison=1}"
+
 # start_vm NAME QEMU-ARGS...: a guest on our QEMU with a QMP socket, a serial
-# log and a report port.  VM_KERNEL, VM_INITRD, VM_APPEND and VM_CPUS change
+# log, which is read as L1's own, and a report port.  VM_KERNEL, VM_INITRD, VM_APPEND and VM_CPUS change
 # what it boots; VM_KERNEL=none boots nothing.
 start_vm()
 {
@@ -190,8 +197,10 @@ start_vm()
 	shift
 	if [ "${VM_KERNEL:-}" != none ]; then
 		boot=(-kernel "${VM_KERNEL:-/hermit/vm/vmlinuz}" -initrd "${VM_INITRD:-/hermit/vm/guest.img}"
-		      -append "console=ttyS0 panic=-1 quiet mitigations=off ${VM_APPEND:-}")
+		      -append "$GUEST_APPEND ${VM_APPEND:-}")
 	fi
+	# of an earlier one of this name
+	[ ! -e "/out/$name.serial" ] || mv "/out/$name.serial" "/out/$name.$(date +%s%N).serial"
 	rm -f "$W/$name".{qmp,report,serial,exit,quit}
 	: > "$W/$name.report"
 	( rc=0

@@ -60,7 +60,7 @@ define()
 		    <type arch='x86_64' machine='q35'>hvm</type>
 		    <kernel>$W/vmlinuz</kernel>
 		    <initrd>$W/guest.img</initrd>
-		    <cmdline>console=ttyS0 panic=-1 quiet mitigations=off job=run -- sh -c "dd if=/dev/urandom of=/tmp/x bs=1M count=24 2>/dev/null; md5sum /tmp/x >/tmp/sum; while md5sum -c /tmp/sum; do sleep 1; done"</cmdline>
+		    <cmdline>$GUEST_APPEND page_poison=0 job=run -- sh -c "dd if=/dev/urandom of=/tmp/x bs=1M count=24 2>/dev/null; md5sum /tmp/x >/tmp/sum; while md5sum -c /tmp/sum; do sleep 1; done"</cmdline>
 		  </os>
 		  <features><acpi/></features>
 		  <on_poweroff>destroy</on_poweroff>

@@ -101,15 +101,15 @@ run()
 	case $cmd in
 	'virsh define'*)
 		# a guest that boots without a disk and checks its memory
-		python3 -I - /usr/local/share/hermit/hermit.xml "$W" <<-'END'
+		python3 -I - /usr/local/share/hermit/hermit.xml "$W" "$GUEST_APPEND page_poison=0" <<-'END'
 			import re, sys
-			s, w = open(sys.argv[1]).read(), sys.argv[2]
+			s, w, append = open(sys.argv[1]).read(), sys.argv[2], sys.argv[3]
 			s = re.sub(r"<disk.*?</disk>|<interface.*?</interface>|<console.*?/>", "", s, flags=re.S)
 			s = s.replace("<vcpu>4</vcpu>", "<vcpu>1</vcpu>")
 			s = s.replace("mode='host-passthrough'", "mode='host-passthrough' migratable='off'")
 			load = 'dd if=/dev/urandom of=/tmp/x bs=1M count=32 2&gt;/dev/null; md5sum /tmp/x &gt;/tmp/sum; while md5sum -c /tmp/sum; do :; done'
 			s = s.replace("</os>", f'<kernel>{w}/vmlinuz</kernel><initrd>{w}/guest.img</initrd>'
-			    f'<cmdline>console=ttyS0 panic=-1 quiet mitigations=off job=run -- sh -c "{load}"</cmdline></os>'
+			    f'<cmdline>{append} job=run -- sh -c "{load}"</cmdline></os>'
 			    "<on_poweroff>destroy</on_poweroff>")
 			s = s.replace("</devices>", f"<controller type='usb' model='none'/><serial type='file'><source path='{w}/hermit1.serial'/></serial></devices>")
 			open(sys.argv[1], "w").write(s)
