@@ -37,6 +37,45 @@ wait_for()
 
 requires() { [ -e "$1" ] || skip "needs $1${2:+: $2}"; }
 
+# --- programs a test starts ---------------------------------------------------
+
+# Each has a status it must end with: a crash is found also where nothing else
+# asks for it, and so is one that is not there any more when it is to be ended.
+
+gone() { [ ! -d "/proc/$1" ] || grep -q '^State:.*Z' "/proc/$1/status"; }
+
+# end_child NAME PID SIGNAL STATUS: a child of this shell, which must be there
+# still, is sent SIGNAL and must end with STATUS
+end_child()
+{
+	local rc=0
+	if gone "$2"; then
+		wait "$2" || rc=$?
+		fail "$1 ended before it was told to, with $rc: $(tail -n 1 "$W/$1".*log 2>/dev/null)"
+	fi
+	kill -"$3" "$2"
+	wait_for 30 gone "$2"
+	wait "$2" || rc=$?
+	[ $rc = "$4" ] || fail "$1 ended with $rc and not $4 after SIG$3: $(tail -n 1 "$W/$1".*log 2>/dev/null)"
+}
+
+# start_daemon NAME COMMAND...: in the background, its output in $W/NAME.log; and
+# stop_daemon NAME [STATUS]: by TERM.  143 is one that does not catch that.
+start_daemon()
+{
+	local name=$1
+	shift
+	"$@" > "$W/$name.log" 2>&1 < /dev/null &
+	echo $! > "$W/$name.daemon"
+}
+stop_daemon()
+{
+	local pid
+	pid=$(cat "$W/$1.daemon")
+	rm "$W/$1.daemon"
+	end_child "$1" "$pid" TERM "${2:-0}"
+}
+
 # --- modules ---------------------------------------------------------------
 
 module() { echo "$MODULES/$1.ko"; }
@@ -71,8 +110,7 @@ unload_kvm()
 {
 	local m
 	if [ -e $W/kvm-hold ]; then
-		kill "$(cat $W/kvm-hold)"
-		wait_for 20 gone "$(cat $W/kvm-hold)"
+		end_child kvm-hold "$(cat $W/kvm-hold)" TERM 143
 		rm -f $W/kvm-hold $W/held
 	fi
 	for m in kvm_amd kvm_intel kvm; do
@@ -112,6 +150,11 @@ teardown()
 		[ -e "$n" ] || continue
 		n=${n##*/}
 		stop_memserver "${n%.memserver}"
+	done
+	for n in $W/*.daemon; do
+		[ -e "$n" ] || continue
+		n=${n##*/}
+		stop_daemon "${n%.daemon}"
 	done
 	unload_hermit
 	unload_kvm
@@ -167,17 +210,19 @@ start_memserver()
 	! gone "$(cat "$W/$name.memserver")" || fail "$name: $(tail -n 1 "$W/$name.server.log")"
 }
 
-stop_memserver()
+# end_memserver NAME SIGNAL STATUS
+end_memserver()
 {
 	local pid
 	pid=$(cat "$W/$1.memserver")
-	kill -TERM "$pid" 2>/dev/null || true
-	wait_for 20 gone "$pid"
-	rm -f "$W/$1.memserver"
+	rm "$W/$1.memserver"
+	cp "$W/$1.server.log" /out/ 2>/dev/null || true
+	end_child "$1" "$pid" "$2" "$3"
 	cp "$W/$1.server.log" /out/ 2>/dev/null || true
 }
-
-gone() { [ ! -d "/proc/$1" ] || grep -q '^State:.*Z' "/proc/$1/status"; }
+stop_memserver() { end_memserver "$1" TERM 0; }
+# kill -9, as a crash would
+kill_memserver() { end_memserver "$1" KILL 137; }
 
 # --- guests ----------------------------------------------------------------
 
@@ -259,16 +304,25 @@ was_reset()
 
 save_vm() { cp "$W/$1".{report,serial,qemu} /out/ 2>/dev/null || true; }
 
-# wait until the guest powered off by itself and QEMU ended well
+# vm_ended NAME STATUS: its QEMU is gone, and ended as it should
+vm_ended()
+{
+	local rc
+	rc=$(cat "$W/$1.exit")
+	save_vm "$1"
+	rm -f "$W/$1.pid"
+	[ "$rc" = "$2" ] || fail "QEMU of $1 ended with $rc and not $2: $(tail -n 1 "$W/$1.qemu")"
+}
+
+# wait_vm_end NAME SECONDS [STATUS]: until the guest powered off by itself and
+# QEMU ended well, or with STATUS
 wait_vm_end()
 {
 	wait_for "$2" vm_died "$1"
-	save_vm "$1"
-	[ "$(cat "$W/$1.exit")" = 0 ] || fail "QEMU of $1 ended with $(cat "$W/$1.exit"): $(tail -n 1 "$W/$1.qemu")"
-	rm -f "$W/$1.pid"
+	vm_ended "$1" "${3:-0}"
 }
 
-# stop_vm NAME: QMP quit, then by force; the test fails if force was needed
+# stop_vm NAME: QMP quit.  One whose guest powered off is gone already.
 stop_vm()
 {
 	if ! vm_died "$1"; then
@@ -276,16 +330,15 @@ stop_vm()
 		qmp "$1" quit > /dev/null 2>&1 || true
 		wait_for 30 vm_died "$1"
 	fi
-	save_vm "$1"
-	rm -f "$W/$1.pid"
+	vm_ended "$1" 0
 }
 
 kill_vm()
 {
+	! vm_died "$1" || fail "QEMU of $1 ended before it was killed, with $(cat "$W/$1.exit"): $(tail -n 1 "$W/$1.qemu")"
 	kill -KILL "$(vm_pid "$1")"
 	wait_for 30 vm_died "$1"
-	save_vm "$1"
-	rm -f "$W/$1.pid"
+	vm_ended "$1" 137
 }
 
 # --- figures ---------------------------------------------------------------

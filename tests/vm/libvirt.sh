@@ -29,17 +29,11 @@ install_hermit()
 libvirt_up() { virsh -q list; }
 start_libvirt()
 {
-	[ -n "$(pidof virtlogd)" ] || virtlogd -d
-	libvirtd -d
+	[ -e $W/virtlogd.daemon ] || start_daemon virtlogd virtlogd
+	start_daemon libvirtd libvirtd
 	wait_for 60 libvirt_up
 }
-stop_libvirt()
-{
-	local pid
-	pid=$(pidof libvirtd)
-	kill "$pid"
-	wait_for 30 gone "$pid"
-}
+stop_libvirt() { stop_daemon libvirtd; }
 qemu_pid() { cat "/run/libvirt/qemu/$1.pid"; }
 
 # define NAME ATTRIBUTES-OF-<hermit:memory> ELEMENTS: a guest of 256 MiB that

@@ -49,14 +49,6 @@ right()
 	done
 }
 
-# kill -9, as a crash would
-kill_memserver()
-{
-	kill -KILL "$(cat "$W/$1.memserver")"
-	wait_for 20 gone "$(cat "$W/$1.memserver")"
-	rm -f "$W/$1.memserver"
-}
-
 unload_tcp_test() { rmmod hermit_tcp_test || fail "hermit_tcp_test does not unload"; }
 
 # Drop all packets of the servers, in both directions; and stop doing so.

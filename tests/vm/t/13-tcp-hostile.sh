@@ -9,14 +9,13 @@ load_tcp_test
 
 start_hostile()
 {
-	python3 -I /src/tests/vm/tools/tcp-hostile.py 7471 "$1" > $W/hostile.log 2>&1 &
-	hostile=$!
+	start_daemon hostile python3 -I /src/tests/vm/tools/tcp-hostile.py 7471 "$1"
 	wait_for 30 grep -q ':1D2F .* 0A ' /proc/net/tcp
 }
 
 stop_hostile()
 {
-	kill -KILL $hostile; wait $hostile 2>/dev/null || true
+	stop_daemon hostile 143
 	if grep -q Traceback $W/hostile.log; then
 		fail "the hostile server broke: $(tail -n 1 $W/hostile.log)"
 	fi

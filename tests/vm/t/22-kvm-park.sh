@@ -8,7 +8,7 @@ load_hermit
 start_memserver m1 tcp:127.0.0.1:7471 --capacity 64M
 mini --size 16 --limit 4 --server tcp:127.0.0.1:7471 --pause "$(cat $W/m1.memserver)" park \
 	> /out/park 2> /out/err & mini=$!
-ended() { ! kill -0 $mini; }
+ended() { gone $mini; }
 if ! (wait_for 200 ended); then
 	cat /out/park
 	cat /proc/$mini/task/*/stack

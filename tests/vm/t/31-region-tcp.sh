@@ -27,8 +27,7 @@ grep -q 'read_errors=0 ' /out/cut || fail "reads failed across the cut: $(cat /o
 region-stress --server $S --size 64 --limit 16 --threads 4 --ops 100000000 > /out/killed 2>&1 &
 pid=$!
 sleep 2
-kill -9 $pid
-wait $pid || true
+end_child region-stress $pid KILL 137
 stop_memserver m1
 grep -q 'end' /out/m1.server.log || fail "the server did not see a region end: $(cat /out/m1.server.log)"
 

@@ -47,8 +47,7 @@ note "$(head -n 1 /out/full)"
 region-pool --server local::8M --kinds r --limit 8 --stuck > /out/stuck 2>&1 &
 pid=$!
 wait_for 60 grep -q '^full' /out/stuck
-kill -9 $pid
-wait $pid || true
+end_child region-pool $pid KILL 137
 after=$(free_kib)
 [ $((before - after)) -lt 6144 ] || fail "$((before - after)) KiB not given back"
 

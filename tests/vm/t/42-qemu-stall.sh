@@ -56,12 +56,10 @@ kill -CONT $SERVER
 told k HERMIT_MEMORY_STALL '"action": "kill"' || fail "QEMU was killed without an event: $(cat $W/k.events)"
 [ "$(cat $W/k.exit)" = 1 ] && grep -q "hermit-memory 'ram0': no page arrived for .* on-stall=kill" $W/k.qemu ||
 	fail "QEMU ended with $(cat $W/k.exit): $(cat $W/k.qemu)"
-stop_vm k
+wait_vm_end k 10 1
 
 start l 1000 ''
-kill -KILL $SERVER
-wait_for 20 gone $SERVER
-rm $W/m1.memserver
+kill_memserver m1
 start_memserver m2 tcp:127.0.0.1:7471 --capacity 1G
 wait_for 60 told l HERMIT_MEMORY_PAGES_LOST '"action": "stop"'
 wait_for 10 told l STOP

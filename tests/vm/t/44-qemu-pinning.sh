@@ -6,11 +6,10 @@
 load_hermit
 modprobe vduse && modprobe vhost-vdpa || skip "this kernel has no VDUSE"
 truncate -s 1M $W/disk
-qemu-storage-daemon --blockdev "file,node-name=d,filename=$W/disk" \
-	--export vduse-blk,id=e,node-name=d,name=v > $W/qsd 2>&1 &
-QSD=$!
+start_daemon qsd qemu-storage-daemon --blockdev "file,node-name=d,filename=$W/disk" \
+	--export vduse-blk,id=e,node-name=d,name=v
 wait_for 20 test -e /dev/vduse/v
-vdpa dev add name v mgmtdev vduse || fail "vdpa dev add: $(cat $W/qsd)"
+vdpa dev add name v mgmtdev vduse || fail "vdpa dev add: $(cat $W/qsd.log)"
 wait_for 20 test -c /dev/vhost-vdpa-0
 
 VDPA=vhost-vdpa-device-pci,id=v,vhostdev=/dev/vhost-vdpa-0
@@ -28,7 +27,6 @@ qmp p '{"execute": "object-add", "arguments": {"qom-type": "hermit-memory", "id"
 grep -q "hermit-memory 'ram1': a device that pins guest memory" $W/answer || fail "QEMU says: $(cat $W/answer)"
 stop_vm p
 vdpa dev del v
-kill $QSD
-wait_for 20 gone $QSD
+stop_daemon qsd
 row vDPA refused
 rows_end

@@ -172,20 +172,18 @@ ip tuntap add tap0 mode tap
 ip addr add 10.0.2.2/24 dev tap0
 ip link set tap0 up
 truncate -s 64M $W/disk
-qemu-storage-daemon --blockdev "file,node-name=d,filename=$W/disk" \
-	--export "vhost-user-blk,id=e,node-name=d,writable=on,addr.type=unix,addr.path=$W/blk" > $W/qsd 2>&1 &
-QSD=$!
+start_daemon qsd qemu-storage-daemon --blockdev "file,node-name=d,filename=$W/disk" \
+	--export "vhost-user-blk,id=e,node-name=d,writable=on,addr.type=unix,addr.path=$W/blk"
 wait_for 20 test -S $W/blk
 VM_CPUS=2 start_shell_vm v -machine q35,memory-backend=ram0 -m 128M -object hermit-memory,id=ram0,size=128M,limit=56M,$SERVER \
 	-netdev tap,id=net,ifname=tap0,script=no,downscript=no,vhost=on -device virtio-net-pci,netdev=net,romfile= \
 	-chardev socket,id=blk,path=$W/blk -device vhost-user-blk-pci,chardev=blk,num-queues=1 -device virtio-balloon-pci
 ask v 'mkdir /t; mount -t tmpfs -o size=100% t /t'
 yes hermit-marker | head -c 25165824 > $W/f || true
-( cd $W && exec python3 -I -m http.server --bind 10.0.2.2 9000 > /dev/null 2>&1 ) &
-HTTP=$!
+start_daemon http python3 -I -m http.server --bind 10.0.2.2 --directory $W 9000
 wait_for 20 curl -sfo /dev/null http://10.0.2.2:9000/hello
 [ "$(ask v 'wget -q -O /t/f http://10.0.2.2:9000/f; md5sum < /t/f')" = "$SUM" ] || fail "received by vhost-net: $(report v | tail -n 3)"
-kill $HTTP
+stop_daemon http 143
 ask v 'httpd -p 9001 -h /t'
 got=$(curl -s http://10.0.2.15:9001/f | md5sum) || true
 [ "$got" = "$SUM" ] || fail "sent by vhost-net: $got"
@@ -207,7 +205,6 @@ wait_for 60 deflated
 note "balloon: $(((before - $(there v)) / MIB)) MiB given back, $(((served - $(on_server v)) / MIB)) MiB of them on the server"
 row 'virtio-balloon' 'works: freed here and on the server'
 stop_vm v
-kill $QSD
-wait_for 20 gone $QSD
+stop_daemon qsd
 rows_end
 teardown

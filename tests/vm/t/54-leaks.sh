@@ -24,8 +24,7 @@ note "free memory $before KiB before, $after KiB after"
 [ $((before - after)) -lt 8192 ] || fail "$((before - after)) KiB were not given back"
 # The server goes first, then QEMU.
 run orphan 300
-kill -9 "$(cat $W/m1.memserver)"
+kill_memserver m1
 sleep 2
 kill_vm orphan
-rm -f $W/m1.memserver
 teardown

@@ -81,16 +81,15 @@ figures h1 'r[0]["remote"] > 0 and r[0]["counters"]["fetches"] > 0' || fail "not
 hermitctl top --count 2 --interval 1 > /out/top
 [ "$(grep -c '^h1 .* up$' /out/top)" = 2 ] || fail "hermitctl top: $(cat /out/top)"
 # the same by libvirt's own means
-hermitctl follow > /out/follow 2>&1 &
-follow=$!
-wait_for 20 grep -q following /out/follow
+start_daemon follow hermitctl follow
+wait_for 20 grep -q following $W/follow.log
 virsh -q metadata h1 --live --uri $NS --key hermit --set \
 	"<memory local-ratio='0.2' server='tcp:127.0.0.1:7471' key-file='/etc/hermit/key' wait='park' prefetch='8'/>"
 wait_for 20 figures h1 'r[0]["limit"] == int((256 << 20) * 0.2) & ~4095'
 wait_for 10 policy_is wait park
 hermitctl policy h1 batch=16 --config || fail "hermitctl policy --config"
 virsh metadata h1 --config --uri $NS | grep > /dev/null "batch=.16" || fail "--config did not last: $(virsh metadata h1 --config --uri $NS)"
-kill $follow
+stop_daemon follow 143
 hermitctl set h1 --limit 40M
 
 for wrong in "--limit 4096" "--limit 1T" "--ratio 0" "--ratio 1 --limit 4M" ""; do

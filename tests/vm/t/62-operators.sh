@@ -178,7 +178,7 @@ run()
 	case $cmd in
 	'systemctl enable --now hermit-memserver')
 		wait_for 30 grep -q '^listening on tcp:192.0.2.1:7470' /out/hermit-memserver.log
-		kill "$(cat $W/hermit-memserver.unit)" ;;
+		end_child hermit-memserver "$(cat $W/hermit-memserver.unit)" TERM 0 ;;
 	'systemctl enable --now hermit-follow') wait_for 30 grep -q following /out/hermit-follow.log ;;
 	'modprobe -a hermit'*)
 		[ -d /sys/module/hermit_kvm ] || fail "no hermit-kvm"
@@ -239,7 +239,7 @@ note "$n commands of docs/operators.md"
 ! grep -q FAILED $W/hermit1.serial || fail "memory is not what it was: $(tail -n 3 $W/hermit1.serial)"
 
 virsh -q destroy hermit1
-kill "$(cat $W/hermit-follow.unit)"
+end_child hermit-follow "$(cat $W/hermit-follow.unit)" TERM 143
 stop_libvirt
 for pid in $(pidof systemd-udevd); do kill $pid; done
 teardown
