@@ -619,6 +619,7 @@ int main(int argc, char **argv)
 	if (config.spread && cmd->run != bench)
 		die("--spread is for bench");
 	config.dirty_log = cmd->run == dirty_log;
+	config.ends = cmd->run == bench || cmd->run == burst;
 	config.fault_timeout_ms = cmd->run == park ? 3000 : 0;
 	setvbuf(stdout, NULL, _IOLBF, 0);	/* of what hangs, see how far it came */
 

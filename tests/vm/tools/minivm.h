@@ -32,6 +32,14 @@
 #define MINIVM_MAX_PAGES (1UL << 19)	/* below the 32-bit hole */
 #define MINIVM_MAX_TIMINGS (1UL << 21)
 
+/*
+ * What an access looks at, and a write leaves. A page begins and ends with
+ * {page + 1, version}; every word between the two is one xor the other.
+ */
+#define MINIVM_CHECK_NONE 0	/* plain reads */
+#define MINIVM_CHECK_ENDS 1	/* for measurements: not the words between */
+#define MINIVM_CHECK_PAGE 2
+
 /* Arguments and results of the guest program; the program knows the layout. */
 struct minivm_args {
 	uint32_t base;		/* of the pages under test */
@@ -42,7 +50,7 @@ struct minivm_args {
 	uint32_t ops;		/* how many accesses; counts down */
 	uint32_t seed;		/* 0: in order, from k = 0 */
 	uint32_t write_mask;	/* write if a random number & mask, or ~0 */
-	uint32_t check;		/* 0: plain reads */
+	uint32_t check;		/* MINIVM_CHECK_* */
 	uint32_t errors;
 	uint32_t bad_page, bad_index, bad_version; /* of the first error */
 	uint32_t next;		/* k of the next access in order */
@@ -69,6 +77,7 @@ struct minivm_config {
 	bool anonymous;		/* no hermit region */
 	bool smm;		/* the pages in both address spaces */
 	bool dirty_log;
+	bool ends;		/* for measurements: MINIVM_CHECK_ENDS, not _PAGE */
 };
 
 struct minivm {

@@ -169,7 +169,7 @@ int main(int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	struct minivm_config config = {
-		.size = 64UL << 20, .limit = 16UL << 20, .vcpus = 1,
+		.size = 64UL << 20, .limit = 16UL << 20, .vcpus = 1, .ends = true,
 	};
 	uint32_t accesses = 0, batch = 0;
 	int c;
