@@ -4,9 +4,10 @@
 
 A command is a JSON object, a bare command name, or "hmp: text".  Events that
 arrive meanwhile go to standard error.  Exits 1 when an answer is an error, 2
-when the socket cannot be talked to.
+when the socket cannot be talked to, or has said nothing for QMP_SECONDS (240).
 """
 import json
+import os
 import socket
 import sys
 import time
@@ -16,7 +17,7 @@ def connect(path, seconds=20):
     end = time.monotonic() + seconds
     while True:
         s = socket.socket(socket.AF_UNIX)
-        s.settimeout(240)
+        s.settimeout(float(os.environ.get("QMP_SECONDS", 240)))
         try:
             s.connect(path)
             return s.makefile("rw")
