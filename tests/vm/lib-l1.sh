@@ -220,9 +220,27 @@ end_memserver()
 	end_child "$1" "$pid" "$2" "$3"
 	cp "$W/$1.server.log" /out/ 2>/dev/null || true
 }
+# metric NAME: of the server with --metrics 127.0.0.1:9000
+metric() { curl -s http://127.0.0.1:9000/metrics | sed -n "s/^hermit_memserver_$1\({.*}\)\{0,1\} //p"; }
+metric_is() { [ "$(metric "$1")" = "$2" ]; }
 stop_memserver() { end_memserver "$1" TERM 0; }
 # kill -9, as a crash would
 kill_memserver() { end_memserver "$1" KILL 137; }
+
+# Drop all packets of servers on port 7471, in both directions; and stop doing so.
+cut_link()
+{
+	nft -f - <<-'END'
+		table inet cut {
+			chain in {
+				type filter hook input priority 0;
+				tcp dport 7471 drop
+				tcp sport 7471 drop
+			}
+		}
+	END
+}
+mend_link() { nft delete table inet cut; }
 
 # --- guests ----------------------------------------------------------------
 

@@ -50,18 +50,3 @@ right()
 }
 
 unload_tcp_test() { rmmod hermit_tcp_test || fail "hermit_tcp_test does not unload"; }
-
-# Drop all packets of the servers, in both directions; and stop doing so.
-cut_link()
-{
-	nft -f - <<-'END'
-		table inet cut {
-			chain in {
-				type filter hook input priority 0;
-				tcp dport 7471 drop
-				tcp sport 7471 drop
-			}
-		}
-	END
-}
-mend_link() { nft delete table inet cut; }

@@ -1,41 +1,58 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # l1: mem=1536M timeout=300 kvm=none
 # hermit.ko and hermit-memserver over TCP, without KVM: a plain run, the link
-# cut for 20 s and given back, and a server that is full. Every byte comes back
-# each time, the server ends empty, and nothing stays in the kernel.
+# cut for 20 s and given back, a process that is killed, and a server that is full
+# until there is room at home. Every byte comes back each time, the server ends
+# empty, and nothing stays in the kernel.
 S=tcp:127.0.0.1:7471
+# stress NAME ARGS...: in the background, to be told to end
+stress() { region-stress --threads 4 --ops 100000000 --size 64 "${@:2}" > "/out/$1" 2>&1 & pid=$!; }
+# what hermitctl says of its counter NAME
+counter() { hermitctl stat stress --json | sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" | head -n 1; }
+above() { [ "$(counter "$1")" -gt "$2" ]; }
+ended() { grep -c 'ended by its client' $W/m1.server.log || true; }
+ended_is() { [ "$(ended)" = "$1" ]; }
+
 load_hermit
-start_memserver m1 $S --capacity 256M
+start_memserver m1 $S --capacity 256M --metrics 127.0.0.1:9000
 region-stress --server $S --size 64 --limit 16 --threads 4 --ops 2500 > /out/plain ||
 	fail "plain run: $(cat /out/plain)"
 note "plain: $(sed 's/ clean.*//' /out/plain)"
 
-cut_link() { nft add table inet cut; nft add chain inet cut in '{ type filter hook input priority 0; }'; nft add rule inet cut in tcp dport 7471 drop; nft add rule inet cut in tcp sport 7471 drop; }
-give_link() { nft delete table inet cut; }
-region-stress --server $S --size 64 --limit 16 --threads 4 --ops 12000 --seed 5 > /out/cut 2>&1 &
-pid=$!
-sleep 2
+stress cut --server $S --limit 16 --seed 5
+wait_for 60 above fetches 500
 cut_link
 sleep 20
-[ -d /proc/$pid ] || fail "the run ended before the link came back: $(cat /out/cut)"
-give_link
-wait $pid || fail "link cut for 20 s: $(cat /out/cut)"
+! gone $pid || fail "the run ended before the link came back: $(cat /out/cut)"
+fetches=$(counter fetches)
+mend_link
+wait_for 60 above fetches $((fetches + 500))
+end_child region-stress $pid TERM 0
 note "cut: $(sed 's/ clean.*//' /out/cut)"
-grep -q 'read_errors=0 ' /out/cut || fail "reads failed across the cut: $(cat /out/cut)"
+grep -q 'failures=0 ' /out/cut && grep -q 'read_errors=0 ' /out/cut || fail "link cut for 20 s: $(cat /out/cut)"
 
-# A process that dies while its pages are out.
-region-stress --server $S --size 64 --limit 16 --threads 4 --ops 100000000 > /out/killed 2>&1 &
-pid=$!
-sleep 2
+# A process that dies while its pages are out: its region ends all the same.
+wait_for 20 ended_is 2
+stress killed --server $S --limit 16
+wait_for 60 above fetches 500
+[ "$(metric regions)" = 1 ] || fail "the server has $(metric regions) regions, and there is one"
 end_child region-stress $pid KILL 137
+wait_for 20 ended_is 3
+[ "$(metric regions)" = 0 ] || fail "the server has $(metric regions) regions of a process that was killed"
+[ "$(metric backed_bytes)" = 0 ] || fail "the server has $(metric backed_bytes) bytes of a process that was killed"
 stop_memserver m1
-grep -q 'end' /out/m1.server.log || fail "the server did not see a region end: $(cat /out/m1.server.log)"
 
-# Without reservation, and with room for half of what goes out: writes are
-# refused, the region stays right within what it has until it is given room.
+# Without reservation, and with room for three quarters of what goes out: writes
+# are refused, and the region waits until it is given room at home.
 start_memserver m2 tcp:127.0.0.1:7472 --capacity 24M --overcommit
-timeout 60 region-stress --server tcp:127.0.0.1:7472 --size 64 --limit 56 --threads 2 --ops 1500 > /out/full 2>&1 ||
-	fail "within what the server has: $(cat /out/full)"
+stress full --server tcp:127.0.0.1:7472 --limit 32
+wait_for 120 above write-errors 0
+hermitctl set stress --limit 56M || fail "hermitctl set"
+fetches=$(counter fetches)
+wait_for 60 above fetches $((fetches + 200))
+end_child region-stress $pid TERM 0
+grep -q 'failures=0 ' /out/full || fail "a server that was full: $(cat /out/full)"
+note "full: $(sed 's/.*\(write_errors=[0-9]*\).*/\1/' /out/full)"
 stop_memserver m2
 
 ! region-stress --server tcp:127.0.0.1:7473 2> /out/err || fail "nobody listens there"

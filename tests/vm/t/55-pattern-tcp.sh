@@ -21,6 +21,7 @@ sample p 250
 kill -INT $ping 2>/dev/null || true
 wait $ping || true
 note "evictions $(evictions_seen p), $(grep -o '[0-9]* received' /out/ping) by vhost-net, $(report p | tail -n 2 | head -n 1)"
+[ "$(sed -n 's/.* \([0-9]*\) received.*/\1/p' /out/ping)" -gt 0 ] || fail "nothing came through vhost-net: $(cat /out/ping)"
 vm_ok p ${HERMIT_ARG_END:-60}
 [ "$(evictions_seen p)" -ge 2000 ] || fail "only $(evictions_seen p) evictions: this shows nothing"
 teardown

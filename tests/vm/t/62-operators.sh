@@ -71,14 +71,6 @@ systemctl()
 	  eval "exec $(sed -n 's/^ExecStart=//p' $file)" ) > /out/$unit.log 2>&1 &
 	echo $! > $W/$unit.unit
 }
-cut_off()
-{
-	nft -f - <<-'END'
-		table inet cut {
-			chain in { type filter hook input priority 0; tcp dport 7471 drop; tcp sport 7471 drop; }
-		}
-	END
-}
 
 # for LIMIT seconds, and then it must still be at it: its output is in /out/shown
 shown()
@@ -137,10 +129,10 @@ run()
 		wait_for 60 state_is 'shut off'
 		virsh -q start hermit1 || fail "virsh start after QEMU was killed"
 		wait_for 120 busy_at_all
-		cut_off
+		cut_link
 		virsh -q destroy hermit1
 		sleep 2
-		nft delete table inet cut
+		mend_link
 		! virsh start hermit1 > /out/refused 2>&1 || fail "it starts, though the server has its memory"
 		grep -q 'another client' /out/refused || fail "the refusal: $(cat /out/refused)" ;;
 	*'forget UUID')
