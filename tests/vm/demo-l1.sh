@@ -38,7 +38,7 @@ esac
 tell "L1: starting the guest: stock Debian kernel and redis-server, $mib MiB"
 # One processor: each interrupt between two is an exit, which costs an emulated
 # host far more than a real one.
-VM_CPUS=1 VM_INITRD=/hermit/vm/redis.img VM_APPEND="job=redis mib=$data ${keep:+keep=1}" \
+VM_CPUS=1 VM_INITRD=/hermit/vm/redis.img VM_APPEND="page_poison=0 job=redis mib=$data ${keep:+keep=1}" \
 	start_vm demo -m "${mib}M" -object "$object" -machine q35,memory-backend=ram0 \
 	-chardev "socket,id=control,path=$W/demo.control,server=on,wait=off" \
 	-device virtserialport,chardev=control,name=control

@@ -18,7 +18,7 @@ vm()
 {
 	local name=$1 memory=$2
 	shift 2
-	VM_APPEND="job=run -- sh -c \"$JOB\"" start_vm $name -m 256M -machine q35,memory-backend=ram0 $memory "$@"
+	VM_APPEND="page_poison=0 job=run -- sh -c \"$JOB\"" start_vm $name -m 256M -machine q35,memory-backend=ram0 $memory "$@"
 }
 migrated() { qmp $1 query-migrate | grep -q '"status": "completed"'; }
 below() { holds $1 "r['ram0']['resident-max'] <= ($2 << 20) + 4 * 32 * 4096" || fail "$1: $(hermit_stat $1 resident-max) were resident, above $2 MiB"; }

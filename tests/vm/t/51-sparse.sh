@@ -4,7 +4,7 @@
 # host of 2 GiB, and what is kept per page stays below 16 bytes.
 . /src/tests/vm/vm-tests.sh
 load_hermit
-VM_APPEND="job=idle" hermit_vm big 16384 1024 local
+VM_APPEND="page_poison=0 job=idle" hermit_vm big 16384 1024 local
 wait_report big 240 '^ready'
 set -- $(fields big size resident metadata counters.first-touch)
 note "16 GiB guest: resident $(($2 >> 20)) MiB, metadata $(($3 >> 10)) KiB, $4 pages touched"

@@ -6,7 +6,7 @@
 . /src/tests/vm/vm-tests.sh
 MIB=$((1 << 20))
 load_hermit idle_period_ms=500
-VM_APPEND='job=run -- sh -c "yes hermit | head -c 83886080 > /f; echo filled; hermit-guest-load --size 48M --threads 1 --write-ratio 0.2 --seconds 40 --verify; sleep 1000"' \
+VM_APPEND='page_poison=0 job=run -- sh -c "yes hermit | head -c 83886080 > /f; echo filled; hermit-guest-load --size 48M --threads 1 --write-ratio 0.2 --seconds 40 --verify; sleep 1000"' \
 	hermit_vm p 256 256 local
 # working-set, and the rest: not accessed for 16 periods or more
 idle() { fields p idle.working-set idle.histogram.{5,6,7,8} idle.sampled idle.busy idle.period remote 2> /dev/null | awk 'NF == 9 { print $1, $2 + $3 + $4 + $5, $6, $7, $8, $9 }'; }
