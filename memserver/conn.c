@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "io.h"
-#include "session.h"
 
 /* The whole handshake: a peer that says nothing holds a thread this long. */
 #define HANDSHAKE_US (5 * G_USEC_PER_SEC)
@@ -31,8 +30,9 @@
 /* What one recv() and one send() can carry: some 60 pages, to save calls. */
 #define BUFFER_SIZE (256u << 10)
 
-struct HermitConn
+typedef struct
 {
+  HermitMember member; /* first */
   HermitServer *server;
   int fd; /* -1: it has ops */
   const HermitConnOps *ops;
@@ -44,7 +44,7 @@ struct HermitConn
   gsize in_length;
   guint8 *out; /* answers to send */
   gsize out_length;
-};
+} HermitConn;
 
 struct HermitConns
 {
@@ -77,8 +77,12 @@ hermit_conns_free (HermitConns *conns)
   g_free (conns);
 }
 
-void
-hermit_conn_stop (HermitConn *conn, HermitStop how)
+/*
+ * Any thread, as long as the connection is known to exist: it is attached to
+ * a session and the sessions' lock is held, or the conns' lock is.
+ */
+static void
+conn_stop (HermitConn *conn, HermitStop how)
 {
   gint was = g_atomic_int_get (&conn->stop);
 
@@ -102,7 +106,7 @@ hermit_conns_drain (HermitConns *conns)
 
   g_mutex_lock (&conns->lock);
   for (guint i = 0; i < conns->all->len; i++)
-    hermit_conn_stop (conns->all->pdata[i], how);
+    conn_stop (conns->all->pdata[i], how);
   while (conns->all->len)
     {
       if (how == HERMIT_STOP_FENCE)
@@ -111,10 +115,17 @@ hermit_conns_drain (HermitConns *conns)
         {
           how = HERMIT_STOP_FENCE;
           for (guint i = 0; i < conns->all->len; i++)
-            hermit_conn_stop (conns->all->pdata[i], how);
+            conn_stop (conns->all->pdata[i], how);
         }
     }
   g_mutex_unlock (&conns->lock);
+}
+
+/* The session's, see session.h. */
+static void
+conn_fence (HermitMember *member)
+{
+  conn_stop ((HermitConn *)member, HERMIT_STOP_FENCE);
 }
 
 /* NULL, and @fd or @io gone, if too many strangers are at the door. */
@@ -129,6 +140,7 @@ conn_new (HermitServer *server, int fd, const HermitConnOps *ops, gpointer io,
   if (conns->handshakes < HANDSHAKES_MAX)
     {
       conn = g_new0 (HermitConn, 1);
+      conn->member.fence = conn_fence;
       conn->server = server;
       conn->fd = fd;
       conn->ops = ops;
@@ -372,8 +384,9 @@ conn_handshake (HermitConn *conn, guint64 *caps)
     return conn_refuse (conn, HERMIT_REFUSE_DRAINING,
                         "the server is shutting down");
 
-  code = hermit_sessions_attach (conn->server->sessions, conn, conn->peer,
-                                 &hello, &conn->session, &welcome, &text);
+  code = hermit_sessions_attach (conn->server->sessions, &conn->member,
+                                 conn->peer, &hello, &conn->session, &welcome,
+                                 &text);
   if (code)
     {
       g_autofree char *uuid = hermit_uuid_text (hello.uuid);
@@ -415,7 +428,7 @@ conn_end (HermitConn *conn, const struct hermit_wire_hdr *hdr)
 {
   struct hermit_wire_hdr reply;
 
-  if (!conn_flush (conn) || !hermit_session_end (conn->session, conn))
+  if (!conn_flush (conn) || !hermit_session_end (conn->session, &conn->member))
     return FALSE;
   hermit_request_fill_reply (&reply, hdr, HERMIT_WIRE_OK, 0);
   hermit_io_send (conn->fd, &reply, sizeof (reply));
@@ -536,13 +549,13 @@ conn_main (gpointer data)
   ok = conn_handshake (conn, &caps);
   conn_handshake_over (conn);
   if (ok && conn->ops)
-    conn->ops->serve (conn->io, conn, conn->session);
+    conn->ops->serve (conn->io, conn->session, &conn->member);
   else if (ok)
     conn_serve (conn, caps);
   if (conn->ops)
     conn->ops->leave (conn->io);
   if (conn->session)
-    hermit_session_detach (conn->session, conn);
+    hermit_session_detach (conn->session, &conn->member);
   if (!conn->ops)
     conn_linger (conn);
   conn_free (conn);

@@ -3,17 +3,16 @@
 #define HERMIT_CONN_H
 /*
  * A connection: a socket, or what else carries frames, and the thread that
- * serves it, from HELLO to its end. The thread owns it; others may only stop
- * it.
+ * serves it, from HELLO to its end. The thread owns it; others only stop it:
+ * its session, or the drain of all.
  */
 #include <glib.h>
 #include <sys/types.h>
 
 #include "server.h"
+#include "session.h"
 
-typedef struct HermitConn HermitConn;
 typedef struct HermitConns HermitConns;
-typedef struct HermitSession HermitSession;
 
 typedef enum
 {
@@ -45,7 +44,7 @@ typedef struct
   /* The client has its session, and is about to be told. */
   void (*attached) (gpointer io);
   /* Answer requests until the end, which may be END, or the stop. */
-  void (*serve) (gpointer io, HermitConn *conn, HermitSession *session);
+  void (*serve) (gpointer io, HermitSession *session, HermitMember *member);
   /* When this returned, nothing touches the session's region any more. */
   void (*leave) (gpointer io);
   void (*free) (gpointer io);
@@ -54,12 +53,6 @@ typedef struct
 /* As hermit_conn_start(); @io is now owned by the callee. */
 void hermit_conn_start_with (HermitServer *server, const HermitConnOps *ops,
                              gpointer io, const char *peer);
-
-/*
- * Any thread, as long as the connection is known to exist: it is attached to
- * a session and the sessions' lock is held, or the conns' lock is.
- */
-void hermit_conn_stop (HermitConn *conn, HermitStop how);
 
 /*
  * Drain every connection and wait for the threads; those that cannot get rid

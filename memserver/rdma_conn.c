@@ -11,7 +11,6 @@
 
 #include "auth.h"
 #include "request.h"
-#include "session.h"
 
 /* A client pings every second; one that is silent for so long is gone. */
 #define SILENCE_US (30 * G_USEC_PER_SEC)
@@ -582,8 +581,8 @@ conn_answer_release (HermitRdmaConn *conn, HermitSession *session,
 
 /* FALSE if the connection is over. */
 static gboolean
-conn_answer (HermitRdmaConn *conn, HermitConn *base, HermitSession *session,
-             const struct hermit_wire_hdr *hdr)
+conn_answer (HermitRdmaConn *conn, HermitSession *session,
+             HermitMember *member, const struct hermit_wire_hdr *hdr)
 {
   HermitCounters *counters = hermit_session_counters (session);
   struct
@@ -606,7 +605,7 @@ conn_answer (HermitRdmaConn *conn, HermitConn *base, HermitSession *session,
       break;
     case HERMIT_MSG_END:
       conn_revoke (conn);
-      if (!hermit_session_end (session, base))
+      if (!hermit_session_end (session, member))
         return FALSE;
       going_on = FALSE;
       break;
@@ -672,14 +671,14 @@ conn_attached (gpointer io)
 }
 
 static void
-conn_serve (gpointer io, HermitConn *base, HermitSession *session)
+conn_serve (gpointer io, HermitSession *session, HermitMember *member)
 {
   HermitRdmaConn *conn = io;
   struct hermit_wire_hdr hdr;
 
   while (g_atomic_int_get (&conn->stop) == HERMIT_STOP_NONE)
     if (!conn_receive_request (conn, session, &hdr)
-        || !conn_answer (conn, base, session, &hdr))
+        || !conn_answer (conn, session, member, &hdr))
       break;
 }
 

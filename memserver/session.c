@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "auth.h"
-#include "conn.h"
 
 struct HermitSessions
 {
@@ -28,7 +27,7 @@ struct HermitSession
   guint64 incarnation;
   guint64 epoch;
   HermitRegion *region; /* NULL from its end on */
-  GPtrArray *conns;     /* attached, not owned */
+  GPtrArray *members;   /* attached, not owned */
   gboolean changing;    /* a thread fences, to open an epoch or to end it */
   HermitCounters counters;
 };
@@ -93,8 +92,8 @@ hermit_sessions_new (HermitStore *store)
 static void
 session_free (HermitSession *session)
 {
-  g_assert (session->conns->len == 0);
-  g_ptr_array_unref (session->conns);
+  g_assert (session->members->len == 0);
+  g_ptr_array_unref (session->members);
   g_free (session->uuid_text);
   g_free (session->name);
   g_free (session->label);
@@ -135,7 +134,7 @@ session_new (HermitSessions *sessions, const struct hermit_wire_hello *hello,
   session->label = g_strdup_printf ("region %s \"%s\"", session->uuid_text,
                                     session->name);
   session->size = le64_to_cpu (hello->region_size);
-  session->conns = g_ptr_array_new ();
+  session->members = g_ptr_array_new ();
   while (!session->incarnation)
     hermit_random (&session->incarnation, sizeof (session->incarnation));
   session->region = hermit_region_new (sessions->store, session->size,
@@ -150,25 +149,29 @@ session_new (HermitSessions *sessions, const struct hermit_wire_hello *hello,
 }
 
 /*
- * Stop all connections but @spare and wait until their threads are out of the
+ * Fence all members but @spare and wait until their threads are out of the
  * region. The caller has set changing, so that no other attaches meanwhile.
  */
 static void
-session_fence (HermitSession *session, HermitConn *spare)
+session_fence (HermitSession *session, HermitMember *spare)
 {
   HermitSessions *sessions = session->sessions;
 
   g_assert (session->changing);
-  for (guint i = 0; i < session->conns->len; i++)
-    if (session->conns->pdata[i] != spare)
-      hermit_conn_stop (session->conns->pdata[i], HERMIT_STOP_FENCE);
-  while (session->conns->len > (spare ? 1 : 0))
+  for (guint i = 0; i < session->members->len; i++)
+    {
+      HermitMember *member = session->members->pdata[i];
+
+      if (member != spare)
+        member->fence (member);
+    }
+  while (session->members->len > (spare ? 1 : 0))
     g_cond_wait (&sessions->changed, &sessions->lock);
 }
 
 /* Fence, free the memory, and forget the session. Drops the lock meanwhile. */
 static void
-session_end (HermitSession *session, HermitConn *spare, const char *by)
+session_end (HermitSession *session, HermitMember *spare, const char *by)
 {
   HermitSessions *sessions = session->sessions;
   HermitRegion *region = session->region;
@@ -251,7 +254,7 @@ sessions_attach (HermitSessions *sessions, const char *peer,
   if (s && memcmp (s->client_id, hello->client_id, sizeof (s->client_id)) != 0)
     {
       /* with what an operator gives to "forget", in less than 120 bytes */
-      *why = g_strdup_printf (s->conns->len
+      *why = g_strdup_printf (s->members->len
                                   ? "another client is using region %s"
                                   : "another client left region %s behind: "
                                     "forget it on the server to give it away",
@@ -273,17 +276,17 @@ sessions_attach (HermitSessions *sessions, const char *peer,
       *why = g_strdup ("the epoch to join is over");
       return HERMIT_REFUSE_EPOCH;
     }
-  if (s->conns->len >= HERMIT_SESSION_CONNECTIONS)
+  if (s->members->len >= HERMIT_SESSION_CONNECTIONS)
     {
       *why = g_strdup_printf ("the session has %u connections already",
-                              s->conns->len);
+                              s->members->len);
       return HERMIT_REFUSE_BUSY;
     }
   return 0;
 }
 
 guint32
-hermit_sessions_attach (HermitSessions *sessions, HermitConn *conn,
+hermit_sessions_attach (HermitSessions *sessions, HermitMember *member,
                         const char *peer,
                         const struct hermit_wire_hello *hello,
                         HermitSession **session,
@@ -297,7 +300,7 @@ hermit_sessions_attach (HermitSessions *sessions, HermitConn *conn,
     {
       HermitSession *s = *session;
 
-      g_ptr_array_add (s->conns, conn);
+      g_ptr_array_add (s->members, member);
       memset (welcome, 0, sizeof (*welcome));
       welcome->incarnation = cpu_to_le64 (s->incarnation);
       welcome->epoch = cpu_to_le64 (s->epoch);
@@ -312,23 +315,23 @@ hermit_sessions_attach (HermitSessions *sessions, HermitConn *conn,
 }
 
 void
-hermit_session_detach (HermitSession *session, HermitConn *conn)
+hermit_session_detach (HermitSession *session, HermitMember *member)
 {
   HermitSessions *sessions = session->sessions;
 
   g_mutex_lock (&sessions->lock);
-  g_ptr_array_remove_fast (session->conns, conn);
+  g_ptr_array_remove_fast (session->members, member);
   g_cond_broadcast (&sessions->changed);
   if (!session->region)
     /* It ended, and the connection that ended it was the last. */
     session_free (session);
-  else if (!session->conns->len && !session->changing)
+  else if (!session->members->len && !session->changing)
     g_message ("%s: no connection left; its memory stays", session->label);
   g_mutex_unlock (&sessions->lock);
 }
 
 gboolean
-hermit_session_end (HermitSession *session, HermitConn *conn)
+hermit_session_end (HermitSession *session, HermitMember *member)
 {
   HermitSessions *sessions = session->sessions;
   gboolean mine;
@@ -336,7 +339,7 @@ hermit_session_end (HermitSession *session, HermitConn *conn)
   g_mutex_lock (&sessions->lock);
   mine = !session->changing;
   if (mine)
-    session_end (session, conn, "its client");
+    session_end (session, member, "its client");
   g_mutex_unlock (&sessions->lock);
   return mine;
 }
@@ -353,10 +356,10 @@ hermit_sessions_forget (HermitSessions *sessions, const guint8 uuid[16],
   if (!session)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
                  "there is no such region");
-  else if (session->conns->len && !force)
+  else if (session->members->len && !force)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
                  "%s has %u connections: add 'force' to free it all the same",
-                 session->label, session->conns->len);
+                 session->label, session->members->len);
   else
     {
       session_end (session, NULL, "the operator");
@@ -403,7 +406,7 @@ hermit_sessions_visit (HermitSessions *sessions, HermitSessionVisit visit,
         .size = s->size,
         .epoch = s->epoch,
         .incarnation = s->incarnation,
-        .connections = s->conns->len,
+        .connections = s->members->len,
         .counters = &s->counters,
       };
 

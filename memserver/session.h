@@ -11,7 +11,8 @@
  * that is the fence.
  *
  * Every function takes the sessions' lock; those that fence wait under it for
- * the connections concerned, and for nothing else.
+ * the connections concerned, and for nothing else. A session knows of a
+ * connection only that it is a member, and can be told to leave.
  */
 #include <glib.h>
 
@@ -23,20 +24,30 @@
 #define HERMIT_SESSION_CONNECTIONS 64
 #define HERMIT_SESSION_INFLIGHT 1024
 
-typedef struct HermitConn HermitConn;
 typedef struct HermitSession HermitSession;
 typedef struct HermitSessions HermitSessions;
+
+/* What a connection gives of itself; it is part of it. */
+typedef struct HermitMember HermitMember;
+struct HermitMember
+{
+  /*
+   * Touch no memory after the request in hand, and detach. Called with the
+   * sessions' lock held, while attached, by any thread; does not wait.
+   */
+  void (*fence) (HermitMember *member);
+};
 
 HermitSessions *hermit_sessions_new (HermitStore *store);
 /* Frees the memory of all sessions; none may have a connection. */
 void hermit_sessions_free (HermitSessions *sessions);
 
 /*
- * Attach @conn, of a client that has proved itself, as @hello asks: to a new
+ * Attach @member, of a client that has proved itself, as @hello asks: to a new
  * epoch (fencing the older ones; waits) or to the one it names. Returns 0 with
  * *@session and @welcome, or the code to refuse with and *@why.
  */
-guint32 hermit_sessions_attach (HermitSessions *sessions, HermitConn *conn,
+guint32 hermit_sessions_attach (HermitSessions *sessions, HermitMember *member,
                                 const char *peer,
                                 const struct hermit_wire_hello *hello,
                                 HermitSession **session,
@@ -44,16 +55,16 @@ guint32 hermit_sessions_attach (HermitSessions *sessions, HermitConn *conn,
                                 char **why);
 
 /*
- * @conn's thread has left the region for good. *@session may not be used any
+ * @member's thread has left the region for good. *@session may not be used any
  * more.
  */
-void hermit_session_detach (HermitSession *session, HermitConn *conn);
+void hermit_session_detach (HermitSession *session, HermitMember *member);
 
 /*
- * END from @conn: stop the other connections, wait for them, free the memory.
- * @conn still has to detach. FALSE if @conn itself is to stop.
+ * END from @member: fence the others, wait for them, free the memory. @member
+ * still has to detach. FALSE if @member itself is being fenced.
  */
-gboolean hermit_session_end (HermitSession *session, HermitConn *conn);
+gboolean hermit_session_end (HermitSession *session, HermitMember *member);
 
 /*
  * The operator's END. A session with connections is ended only if @force.
