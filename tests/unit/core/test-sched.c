@@ -239,6 +239,26 @@ static void test_direct(void)
 	CHECK(l.s.gap == LIMIT / 8, "gap %llu", ULL(l.s.gap));
 }
 
+/* Within a millisecond, and when the clock steps back, nothing is learnt. */
+static void test_tick(void)
+{
+	struct load l;
+	struct hermit_sched before;
+
+	start(&l, 4);
+	run(&l, 50, LIMIT, 100000, 200000, 0);
+	before = l.s;
+	l.c.charged += 5000;
+	l.c.direct++;
+	hermit_sched_tune(&l.s, l.now + MS - 1, LIMIT - 1, LIMIT, &l.c);
+	CHECK(!memcmp(&l.s, &before, sizeof(before)), "learnt within the tick");
+	hermit_sched_tune(&l.s, l.now - 10 * MS, LIMIT - 1, LIMIT, &l.c);
+	CHECK(!memcmp(&l.s, &before, sizeof(before)), "learnt from the past");
+	hermit_sched_tune(&l.s, l.now + MS, LIMIT - 1, LIMIT, &l.c);
+	CHECK(l.s.tuned_ns == l.now + MS && l.s.charge_rate > before.charge_rate &&
+	      l.s.gap > before.gap, "a tick, and nothing learnt");
+}
+
 /* Whatever is fed: bounds hold and nothing overflows (UBSan sees the rest). */
 static void test_nonsense(uint64_t seed)
 {
@@ -320,6 +340,7 @@ int main(void)
 	test_slow_server();
 	test_probe();
 	test_direct();
+	test_tick();
 	test_share();
 	for (seed = 1; seed <= 100; seed++)
 		test_nonsense(seed);

@@ -179,9 +179,31 @@ test_replay (void)
   server_stop (server);
 }
 
+/* Files that this process has open; one that is left behind shows. */
+static guint
+open_files (void)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/proc/self/fd", 0, NULL);
+  guint n = 0;
+
+  while (g_dir_read_name (dir))
+    n++;
+  return n;
+}
+
 static void
 test_key_file (void)
 {
+  static const struct
+  {
+    const char *contents;
+    mode_t mode;
+  } good[] = {
+    { "0123456789012345", 0600 },
+    { "0123456789012345\n", 0640 },
+    { "012345678901234567890123456789012345678901234567890123456789abcd\n",
+      0400 },
+  };
   static const struct
   {
     const char *contents;
@@ -191,10 +213,13 @@ test_key_file (void)
     { "a key that is long enough", 0644, "*chmod*" },
     { "a key that is long enough", 0604, "*chmod*" },
     { "too short", 0600, "*16 to 64 bytes*" },
+    { "012345678901234\n", 0600, "*16 to 64 bytes*" },
     { "", 0600, "*16 to 64 bytes*" },
     { "0123456789012345678901234567890123456789012345678901234567890123x",
       0600, "*16 to 64 bytes*" },
   };
+
+  const guint fds = open_files ();
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
@@ -209,6 +234,18 @@ test_key_file (void)
       g_assert_nonnull (strstr (error->message, path));
       g_unlink (path);
     }
+  for (guint i = 0; i < G_N_ELEMENTS (good); i++)
+    {
+      g_autofree char *path = make_key (NULL, good[i].contents);
+      g_autoptr (HermitKey) key = NULL;
+
+      g_assert_cmpint (g_chmod (path, good[i].mode), ==, 0);
+      key = hermit_key_load (path, NULL);
+      g_assert_nonnull (key);
+      g_unlink (path);
+    }
+  g_assert_null (hermit_key_load ("/nonexistent/key", NULL));
+  g_assert_cmpint (open_files (), ==, fds);
 }
 
 static void

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "request.h"
 #include "store.h"
 
 #define EXTENT HERMIT_EXTENT_SIZE
@@ -512,6 +513,109 @@ test_huge (void)
   hermit_store_free (store);
 }
 
+/* A core file of the server must not hold the guests' memory. */
+static void
+test_flags (void)
+{
+  HermitStore *store = hermit_store_new (4 * EXTENT, FALSE, 0);
+  HermitRegion *region = region_new (store, 2 * EXTENT);
+  g_autofree char *smaps = NULL;
+  g_auto (GStrv) words = NULL;
+  char *at, *end;
+
+  g_assert_true (g_file_get_contents ("/proc/self/smaps", &smaps, NULL, NULL));
+  at = strstr (smaps, "memfd:hermit-region");
+  g_assert_nonnull (at);
+  at = strstr (at, "VmFlags:");
+  g_assert_nonnull (at);
+  end = strchr (at, '\n');
+  g_assert_nonnull (end);
+  *end = '\0';
+  words = g_strsplit (at, " ", -1);
+  g_assert_true (g_strv_contains ((const char *const *)words, "dd"));
+  hermit_region_free (region);
+  hermit_store_free (store);
+}
+
+/* ---- requests ---- */
+
+static gsize
+answer (HermitRegion *region, HermitCounters *counters, guint8 type,
+        guint64 offset, guint32 extent, guint8 status)
+{
+  static const guint8 payload[PAGE] = { 1 };
+  guint8 reply[HERMIT_REPLY_MAX];
+  struct hermit_wire_hdr hdr, got;
+  const char *why;
+  gsize length;
+
+  hermit_wire_fill (&hdr, type, 77, offset, extent, 0);
+  length = hermit_request_answer (region, counters, &hdr, payload, reply);
+  memcpy (&got, reply, sizeof (got));
+  g_assert_cmpint (hermit_wire_check_reply (&got, &why), ==, 0);
+  g_assert_cmpint (got.type, ==, type | HERMIT_MSG_REPLY);
+  g_assert_cmpint (got.status, ==, status);
+  g_assert_cmpint (le32_to_cpu (got.tag), ==, 77);
+  g_assert_cmpint (le32_to_cpu (got.extent), ==, extent);
+  if (type == HERMIT_MSG_PING)
+    g_assert_cmpint (le64_to_cpu (got.offset), ==,
+                     hermit_region_stored (region));
+  else
+    g_assert_cmpint (le64_to_cpu (got.offset), ==, offset);
+  g_assert_cmpint (length, ==, sizeof (got) + le32_to_cpu (got.length));
+  return length;
+}
+
+static void
+expect_counters (const HermitCounters *c, guint64 reads, guint64 writes,
+                 guint64 discards, guint64 no_space, guint64 errors)
+{
+  g_assert_cmpint (c->reads, ==, reads);
+  g_assert_cmpint (c->writes, ==, writes);
+  g_assert_cmpint (c->discards, ==, discards);
+  g_assert_cmpint (c->no_space, ==, no_space);
+  g_assert_cmpint (c->errors, ==, errors);
+}
+
+/* Each request counts as what it is, and as what came of it. */
+static void
+test_counters (void)
+{
+  HermitStore *store = hermit_store_new (8 * EXTENT, FALSE, 0);
+  HermitRegion *region = region_new (store, 4 * EXTENT);
+  HermitCounters c = { 0 };
+
+  answer (region, &c, HERMIT_MSG_PING, 0, 0, HERMIT_WIRE_OK);
+  expect_counters (&c, 0, 0, 0, 0, 0);
+  answer (region, &c, HERMIT_MSG_WRITE, 0, 0, HERMIT_WIRE_OK);
+  answer (region, &c, HERMIT_MSG_WRITE, PAGE, 0, HERMIT_WIRE_OK);
+  expect_counters (&c, 0, 2, 0, 0, 0);
+  answer (region, &c, HERMIT_MSG_PING, 0, 0, HERMIT_WIRE_OK);
+  answer (region, &c, HERMIT_MSG_READ, PAGE, PAGE, HERMIT_WIRE_OK);
+  expect_counters (&c, 1, 2, 0, 0, 0);
+  answer (region, &c, HERMIT_MSG_DISCARD, PAGE, PAGE, HERMIT_WIRE_OK);
+  expect_counters (&c, 1, 2, 1, 0, 0);
+  g_assert_cmpint (hermit_region_stored (region), ==, PAGE);
+
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING,
+                         "*host has no memory*");
+  fallocate_error = ENOSPC;
+  answer (region, &c, HERMIT_MSG_WRITE, EXTENT, 0, HERMIT_WIRE_ENOSPC);
+  fallocate_error = 0;
+  expect_counters (&c, 1, 3, 1, 1, 0);
+
+  g_assert_cmpint (ftruncate (region_fd (), 0), ==, 0);
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING,
+                         "*cannot be read*");
+  g_assert_cmpint (answer (region, &c, HERMIT_MSG_READ, 0, PAGE,
+                           HERMIT_WIRE_EIO),
+                   ==, sizeof (struct hermit_wire_hdr));
+  g_test_assert_expected_messages ();
+  expect_counters (&c, 2, 3, 1, 1, 1);
+  hermit_region_free (region);
+  hermit_store_free (store);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -526,5 +630,7 @@ main (int argc, char **argv)
   g_test_add_func ("/store/min-free", test_min_free);
   g_test_add_func ("/store/sigbus", test_sigbus);
   g_test_add_func ("/store/threads", test_threads);
+  g_test_add_func ("/store/flags", test_flags);
+  g_test_add_func ("/store/counters", test_counters);
   return g_test_run ();
 }

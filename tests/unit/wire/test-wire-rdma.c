@@ -104,6 +104,7 @@ static void test_replies(void)
 	test_reply("release", r | HERMIT_MSG_RELEASE, 0, 0, NULL);
 	test_reply("ping", r | HERMIT_MSG_PING, 0, 0, NULL);
 	test_reply("end", r | HERMIT_MSG_END, 0, 0, NULL);
+	test_reply("the last status", r | HERMIT_MSG_RELEASE, HERMIT_WIRE_EINVAL, 0, NULL);
 
 	test_reply("no grant", r | HERMIT_MSG_GRANT, 0, 0, "the grants have the wrong length");
 	test_reply("half a grant", r | HERMIT_MSG_GRANT, 0, 8, "the grants have the wrong length");
@@ -111,7 +112,8 @@ static void test_replies(void)
 		   "the grants have the wrong length");
 	test_reply("refused and granted", r | HERMIT_MSG_GRANT, 1, 16, "the reply's payload has the wrong length");
 	test_reply("ping with payload", r | HERMIT_MSG_PING, 0, 16, "the reply's payload has the wrong length");
-	test_reply("status", r | HERMIT_MSG_PING, 9, 0, "the status is not known");
+	test_reply("one status more", r | HERMIT_MSG_PING, HERMIT_WIRE_EINVAL + 1, 0,
+		   "the status is not known");
 	test_reply("a request", HERMIT_MSG_GRANT, 0, 16, "the type is not that of a control reply");
 	test_reply("a page", r | HERMIT_MSG_READ, 0, 4096, "the type is not that of a control reply");
 }
