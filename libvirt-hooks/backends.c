@@ -217,7 +217,10 @@ hermit_backends_convert (int argc, char **argv, const json_t *config,
       json_decref (object);
       if (size <= 0)
         return fail (error, "a memory object has no size: %s", argv[i + 1]);
-      total += size;
+      if (__builtin_add_overflow (total, size, &total))
+        return fail (error, "the guest's memory objects together are larger "
+                            "than any machine: %s",
+                     argv[i + 1]);
     }
   if (!total)
     return fail (error, "QEMU's command line has no memory object that is the "

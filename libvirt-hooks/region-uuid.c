@@ -20,6 +20,12 @@ rotate (uint32_t x, int n)
   return x << n | x >> (32 - n);
 }
 
+static uint32_t
+big_endian (const uint8_t *p)
+{
+  return (uint32_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3];
+}
+
 static void
 sha1_block (Sha1 *s)
 {
@@ -28,10 +34,9 @@ sha1_block (Sha1 *s)
 
   for (int i = 0; i < 80; i++)
     {
-      const uint8_t *p = s->block + 4 * i;
       uint32_t f, k, t;
 
-      w[i] = i < 16 ? (uint32_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3]
+      w[i] = i < 16 ? big_endian (s->block + 4 * i)
                     : rotate (w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
       if (i < 20)
         f = (b & c) | (~b & d), k = 0x5a827999;

@@ -209,6 +209,29 @@ test_refused (void)
     }
 }
 
+/* Sizes that are numbers each, and none together. */
+static void
+test_too_large (void)
+{
+#define LARGE(id)                                                             \
+  "{\"qom-type\":\"memory-backend-ram\",\"id\":\"" id                          \
+  "\",\"size\":9223372036854771712}"
+  char *argv[] = { (char *)"qemu",        (char *)"-object",
+                   (char *)LARGE ("a"),   (char *)"-numa",
+                   (char *)"node,memdev=a", (char *)"-object",
+                   (char *)LARGE ("b"),   (char *)"-numa",
+                   (char *)"node,memdev=b" };
+  json_t *j = config ("{\"local-ratio\":0.5}");
+  char *error = NULL;
+
+  g_assert_false (
+      hermit_backends_convert (G_N_ELEMENTS (argv), argv, j, &error));
+  g_assert_nonnull (error);
+  g_assert_nonnull (strstr (error, "larger than any machine"));
+  free (error);
+  json_decref (j);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -217,5 +240,6 @@ main (int argc, char **argv)
   g_test_add_func ("/backends/others", test_others);
   g_test_add_func ("/backends/limit", test_limit);
   g_test_add_func ("/backends/refused", test_refused);
+  g_test_add_func ("/backends/too-large", test_too_large);
   return g_test_run ();
 }
