@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The codec: whatever it lets through keeps the promises that those who act
- * on it rely on. Input: a region size, a header, and a HELLO.
+ * on it rely on. Input: a region size, a header, a HELLO, and the private data
+ * of an RDMA connection's request and acceptance.
  */
 #include <stdlib.h>
 
@@ -14,6 +15,8 @@ struct input
   __le64 region_size;
   struct hermit_wire_hdr hdr;
   struct hermit_wire_hello hello;
+  u8 private_len;
+  u8 private_data[63];
 };
 
 static void
@@ -149,6 +152,30 @@ check_hello (const struct hermit_wire_hello *hello)
            == (hello->epoch != 0));
 }
 
+static void
+check_private (const u8 *data, size_t len)
+{
+  struct hermit_wire_rdma_request request;
+  struct hermit_wire_rdma_accept accept;
+  const char *why = NULL;
+  int code = hermit_wire_check_rdma_request (data, len, &why);
+
+  memcpy (&request, data, sizeof (request));
+  memcpy (&accept, data, sizeof (accept));
+  require (!code == !why && code >= 0 && code <= HERMIT_REFUSE_PROTOCOL);
+  if (!code)
+    require (len >= sizeof (request)
+             && (request.role == HERMIT_RDMA_CONTROL
+                 || request.role == HERMIT_RDMA_DATA)
+             && le16_to_cpu (request.version) == HERMIT_WIRE_VERSION);
+  why = NULL;
+  if (hermit_wire_check_rdma_accept (data, len, &why))
+    require (why != NULL);
+  else
+    require (len >= sizeof (accept) && accept.max_data != 0
+             && le16_to_cpu (accept.version) == HERMIT_WIRE_VERSION);
+}
+
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
@@ -162,6 +189,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   check_rdma_reply (&input.hdr);
   check_handshake (&input.hdr);
   check_hello (&input.hello);
+  check_private (input.private_data,
+                 input.private_len % (sizeof (input.private_data) + 1));
   return 0;
 }
 
@@ -199,10 +228,24 @@ fuzz_seed (unsigned int i, uint8_t *data)
     },
   };
 
+  const struct hermit_wire_rdma_request request = {
+    .magic = cpu_to_le32 (HERMIT_WIRE_MAGIC),
+    .version = cpu_to_le16 (HERMIT_WIRE_VERSION),
+    .role = 1 + i / 2 % 2,
+  };
+  const struct hermit_wire_rdma_accept accept = {
+    .magic = cpu_to_le32 (HERMIT_WIRE_MAGIC),
+    .version = cpu_to_le16 (HERMIT_WIRE_VERSION),
+    .max_data = cpu_to_le16 (1),
+  };
+
   if (i >= sizeof (frames) / sizeof (frames[0]))
     return 0;
   hermit_wire_fill (&input.hdr, frames[i].type, i, frames[i].offset,
                     frames[i].extent, frames[i].length);
+  input.private_len = 56;
+  memcpy (input.private_data, i % 2 ? (void *)&accept : (void *)&request,
+          sizeof (request));
   memcpy (data, &input, sizeof (input));
   return sizeof (input);
 }

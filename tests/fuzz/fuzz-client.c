@@ -1,0 +1,574 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the kernel makes of a server's bytes: link/handshake.c and the frames
+ * of link/tcp/conn.c, unchanged, against shim/kernel.h. The input is a script
+ * (enum step), with what a server answers and in what pieces it arrives:
+ * right, changed in one place, or any bytes at all.
+ *
+ * An io completes once, with a status that transport.h knows, and not after
+ * it was given back; a READ that was answered as the protocol says has its
+ * page; what the client sends follows the protocol; no lock is held around
+ * done(). ASan watches that nobody touches the page of an io that is over: it
+ * is freed then.
+ */
+#include <glib.h>
+
+#include "shim/kernel.h"
+
+#include "fuzz.h"
+#include "fuzz-key.h"
+#include "link/handshake.h"
+#include "link/tcp/conn.h"
+#include "link/tcp/queue.h"
+#include "link/tcp/sock.h"
+#include "link/transport.h"
+#include "uapi/hermit.h"
+#include "wire/wire.h"
+
+#define REGION_SIZE	(1024 * PAGE_SIZE)
+#define SLOTS		64
+#define IOS_MAX		256
+
+enum flag {
+	KEYED = 1,		/* the client has a key */
+	PROVE = 2,		/* and the server's MAC is right */
+	JOIN = 4,
+	SHAKE = 8,		/* the handshake is in the input, else granted */
+	CLOSES = 16,		/* at its end; else it falls silent */
+};
+
+enum step {
+	READ,			/* page */
+	DEMAND,			/* page: a READ that somebody waits for */
+	WRITE,			/* page */
+	DISCARD,		/* page, pages */
+	SEND,			/* 0: as it is; 1: fails; 2: answered meanwhile */
+	ANSWER,			/* which, status, piece */
+	BEND,			/* which, status, piece, byte of the header, xor */
+	RAW,			/* length, bytes */
+	CLOSE,
+	LATER,			/* jiffies */
+	RESTART,
+	END,
+	NR_STEPS,
+};
+
+struct input {
+	const u8 *at, *end;
+};
+
+/* One run. */
+static struct {
+	struct input in;
+	u8 flags;
+
+	struct hermit_tcp_queue queue;
+	struct delayed_work event;
+	struct hermit_tcp_conn *conn;
+	struct hermit_tcp_receiver *receiver;
+	struct hermit_session session;
+	unsigned int submitted, completed;
+
+	/* what the client sent and nobody answered: the frames' headers */
+	struct hermit_wire_hdr asked[IOS_MAX];
+	unsigned int nr_asked;
+	u32 payload_left;
+	u8 partial[sizeof(struct hermit_wire_hdr)];
+	unsigned int nr_partial;
+	u8 send_mode;
+	bool bent;		/* something came that no server sends */
+
+	/* the handshake */
+	struct hermit_wire_hello hello;
+	struct hermit_wire_challenge challenge;
+	struct hermit_wire_auth auth;
+	struct hermit_wire_hdr sent, received;
+	unsigned int nr_sends;
+} run;
+
+static u8 next(void)
+{
+	return run.in.at < run.in.end ? *run.in.at++ : 0;
+}
+
+/* What every byte of a page of the server's is. */
+static u8 contents(u64 offset)
+{
+	return 1 + offset / PAGE_SIZE % 255;
+}
+
+/* --- the server ------------------------------------------------------------ */
+
+/* @len bytes arrive, in pieces of @piece; what is not taken never is. */
+static void arrive(const void *data, size_t len, unsigned int piece)
+{
+	const u8 *at = data;
+
+	if (!piece)
+		piece = len;
+	while (run.receiver && len) {
+		struct sk_buff skb = { .data = at, .len = min((size_t)piece, len) };
+		size_t taken = run.receiver->data(run.receiver, &skb, 0, skb.len);
+
+		shim_require(taken <= skb.len && !shim_locks);
+		if (taken < skb.len)
+			break;
+		at += taken;
+		len -= taken;
+	}
+}
+
+static void answer(unsigned int which, u8 status, unsigned int piece, u8 byte,
+		   u8 xor)
+{
+	static u8 frame[sizeof(struct hermit_wire_hdr) + PAGE_SIZE];
+	unsigned int completed = run.completed;
+	struct hermit_wire_hdr *asked, hdr;
+	size_t len = sizeof(hdr);
+	bool page;
+
+	if (!run.nr_asked)
+		return;
+	which %= run.nr_asked;
+	asked = &run.asked[which];
+	if (asked->type != HERMIT_MSG_WRITE && status == HERMIT_WIRE_ENOSPC)
+		status = HERMIT_WIRE_EIO;
+	page = asked->type == HERMIT_MSG_READ && !status;
+	hermit_wire_fill(&hdr, asked->type | HERMIT_MSG_REPLY,
+			 le32_to_cpu(asked->tag), le64_to_cpu(asked->offset),
+			 le32_to_cpu(asked->extent), page ? PAGE_SIZE : 0);
+	hdr.status = status;
+	*asked = run.asked[--run.nr_asked];
+	memcpy(frame, &hdr, sizeof(hdr));
+	if (page) {
+		memset(frame + len, contents(le64_to_cpu(hdr.offset)), PAGE_SIZE);
+		len += PAGE_SIZE;
+	}
+	frame[byte % sizeof(hdr)] ^= xor;
+	run.bent |= xor != 0;
+	arrive(frame, len, piece);
+	if (run.receiver && !run.bent && hdr.type == (HERMIT_MSG_REPLY | HERMIT_MSG_READ))
+		shim_require(run.completed == completed + 1);
+}
+
+/* The client's stream: requests by the protocol, and nothing else. */
+static void take_sent(const u8 *data, size_t len)
+{
+	struct hermit_wire_hdr hdr;
+	const char *why;
+	size_t n;
+
+	while (len) {
+		if (run.payload_left) {
+			n = min((size_t)run.payload_left, len);
+			run.payload_left -= n;
+			data += n;
+			len -= n;
+			continue;
+		}
+		n = min(sizeof(hdr) - run.nr_partial, len);
+		memcpy(run.partial + run.nr_partial, data, n);
+		run.nr_partial += n;
+		data += n;
+		len -= n;
+		if (run.nr_partial < sizeof(hdr))
+			return;
+		run.nr_partial = 0;
+		memcpy(&hdr, run.partial, sizeof(hdr));
+		shim_require(!hermit_wire_check_request(&hdr, REGION_SIZE, &why));
+		shim_require(hdr.type != HERMIT_MSG_DISCARD ||
+			     run.session.caps & HERMIT_CAP_DISCARD);
+		run.payload_left = le32_to_cpu(hdr.length);
+		if (run.nr_asked < IOS_MAX)
+			run.asked[run.nr_asked++] = hdr;
+	}
+}
+
+/* --- sock.h ---------------------------------------------------------------- */
+
+int hermit_tcp_sock_send_vec(struct socket *sock, const struct bio_vec *vec,
+			     unsigned int nr, size_t len)
+{
+	unsigned int i;
+
+	shim_require(!shim_locks);
+	for (i = 0; i < nr; i++) {
+		take_sent((u8 *)vec[i].bv_page + vec[i].bv_offset, vec[i].bv_len);
+		len -= vec[i].bv_len;
+		/* A server that does not wait for the payload. */
+		if (run.send_mode == 2)
+			answer(run.nr_asked - 1, i % 2 ? HERMIT_WIRE_ENOSPC : 0, 0, 0, 0);
+	}
+	shim_require(!len);
+	return run.send_mode == 1 ? -EPIPE : 0;
+}
+
+void hermit_tcp_sock_start_receiver(struct socket *sock,
+				    struct hermit_tcp_receiver *r)
+{
+	run.receiver = r;
+}
+
+void hermit_tcp_sock_stop_receiver(struct socket *sock,
+				   struct hermit_tcp_receiver *r)
+{
+	shim_require(run.receiver == r);
+	run.receiver = NULL;
+}
+
+void hermit_tcp_sock_settle(struct socket *sock)
+{
+}
+
+void hermit_tcp_sock_release(struct socket *sock)
+{
+	shim_require(!run.receiver);
+}
+
+int kernel_sock_shutdown(struct socket *sock, int how)
+{
+	return 0;
+}
+
+/* --- remote.h -------------------------------------------------------------- */
+
+enum hermit_remote_list hermit_remote_list_of(const struct hermit_io *io)
+{
+	if (io->op != HERMIT_IO_READ)
+		return HERMIT_REMOTE_WRITES;
+	return io->demand ? HERMIT_REMOTE_DEMAND : HERMIT_REMOTE_READS;
+}
+
+void hermit_remote_complete(struct hermit_io *io, int status)
+{
+	io->status = status;
+	io->done(io);
+}
+
+void hermit_remote_complete_list(struct list_head *ios, int status)
+{
+	struct hermit_io *io, *n;
+
+	list_for_each_entry_safe(io, n, ios, node) {
+		list_del(&io->node);
+		hermit_remote_complete(io, status);
+	}
+}
+
+/* --- the user -------------------------------------------------------------- */
+
+static void io_done(struct hermit_io *io)
+{
+	const u8 *page = (u8 *)io->page;
+	unsigned int i;
+
+	shim_require(!shim_locks);
+	switch (io->status) {
+	case 0:
+	case -EIO:
+	case -ECANCELED:
+		break;
+	default:
+		shim_require(io->status == -ENOSPC && io->op == HERMIT_IO_WRITE);
+	}
+	if (io->op == HERMIT_IO_READ && !io->status && !run.bent)
+		for (i = 0; i < PAGE_SIZE; i++)
+			shim_require(page[i] == contents(io->offset));
+	run.completed++;
+	free(io->page);
+	free(io);
+}
+
+static void submit(u8 op, bool demand, u32 length)
+{
+	struct hermit_io *io = shim_alloc(sizeof(*io));
+	unsigned int n = next() % (REGION_SIZE / PAGE_SIZE);
+	void *page = NULL;
+
+	if (run.submitted == IOS_MAX) {
+		free(io);
+		return;
+	}
+	if (op != HERMIT_IO_DISCARD && posix_memalign(&page, PAGE_SIZE, PAGE_SIZE))
+		abort();
+	if (page)
+		memset(page, 0, PAGE_SIZE);
+	io->page = page;
+	io->op = op;
+	io->demand = demand;
+	io->offset = n * PAGE_SIZE;
+	io->length = min((u64)length, REGION_SIZE - io->offset);
+	io->done = io_done;
+	run.submitted++;
+	hermit_tcp_queue_add_one(&run.queue, io);
+}
+
+/* --- the handshake --------------------------------------------------------- */
+
+static int channel_send(struct hermit_channel *ch, const void *buf, size_t len)
+{
+	/* A header, a payload, a header, ... */
+	switch (run.nr_sends++) {
+	case 0:
+	case 2:
+		shim_require(len == sizeof(run.sent));
+		memcpy(&run.sent, buf, len);
+		break;
+	case 1:
+		shim_require(len == sizeof(run.hello) && run.sent.type == HERMIT_MSG_HELLO);
+		memcpy(&run.hello, buf, len);
+		break;
+	default:
+		shim_require(len == sizeof(run.auth) && run.sent.type == HERMIT_MSG_AUTH);
+		memcpy(&run.auth, buf, len);
+	}
+	return 0;
+}
+
+static int channel_recv(struct hermit_channel *ch, void *buf, size_t len,
+			long timeout)
+{
+	shim_require(timeout > 0);
+	if (run.in.end - run.in.at < (ptrdiff_t)len)
+		return run.flags & CLOSES ? -ECONNRESET : -EAGAIN;
+	memcpy(buf, run.in.at, len);
+	run.in.at += len;
+	if (len == sizeof(run.received))
+		memcpy(&run.received, buf, len);
+	if (len == sizeof(run.challenge) && run.received.type == HERMIT_MSG_CHALLENGE) {
+		struct hermit_wire_challenge *c = buf;
+
+		if (run.flags & PROVE)
+			hermit_key_mac(fuzz_key(), 'S', &run.hello, c, c->mac);
+		run.challenge = *c;
+		hermit_key_mac(fuzz_key(), 'C', &run.hello, c, run.challenge.mac);
+	}
+	return 0;
+}
+
+static bool shake(void)
+{
+	struct hermit_channel channel = { channel_send, channel_recv };
+	struct hermit_identity id = { .region_size = REGION_SIZE, .name = "fuzz" };
+	char why[HERMIT_ERROR_LEN];
+	u64 epoch = run.flags & JOIN ? 7 : 0;
+	const char *at;
+	int ret;
+
+	memset(why, 0xee, sizeof(why));
+	shim_require(!hermit_identity_init(&id, (const u8 *)FUZZ_KEY,
+					   run.flags & KEYED ? strlen(FUZZ_KEY) : 0));
+	ret = hermit_handshake(&channel, &id, epoch, 5 * HZ, &run.session, why);
+	hermit_identity_destroy(&id);
+	if (!ret) {
+		shim_require(run.session.epoch && run.session.incarnation);
+		shim_require(run.session.max_connections && run.session.max_inflight);
+		shim_require(!epoch || run.session.epoch == epoch);
+		shim_require(!run.challenge.keyed == !(run.flags & KEYED));
+		/* It believes only who has proved it, and has proved it too. */
+		if (run.flags & KEYED)
+			shim_require(run.flags & PROVE &&
+				     !memcmp(run.auth.mac, run.challenge.mac, sizeof(run.auth.mac)));
+		return true;
+	}
+	shim_require(ret < 0 && ret >= -ERESTARTSYS);
+	at = memchr(why, 0, sizeof(why));
+	shim_require(at && at > why);
+	for (at = why; *at; at++)
+		shim_require(isascii(*at) && isprint(*at));
+	return false;
+}
+
+/* --- the script ------------------------------------------------------------ */
+
+static void send_all(u8 mode)
+{
+	run.send_mode = mode % 3;
+	shim_run(shim_task);
+	run.send_mode = 0;
+}
+
+void shim_wait(void)
+{
+	send_all(0);
+	answer(run.nr_asked - 1, next() % 4, 0, 0, 0);
+}
+
+static void step(void)
+{
+	struct hermit_remote_check check = { NULL };
+	struct hermit_server_stats stats = { 0 };
+	LIST_HEAD(ios);
+	u8 which, status, piece, byte;
+	size_t len;
+
+	switch (next() % NR_STEPS) {
+	case READ:
+		submit(HERMIT_IO_READ, false, PAGE_SIZE);
+		break;
+	case DEMAND:
+		submit(HERMIT_IO_READ, true, PAGE_SIZE);
+		break;
+	case WRITE:
+		submit(HERMIT_IO_WRITE, false, PAGE_SIZE);
+		break;
+	case DISCARD:
+		submit(HERMIT_IO_DISCARD, false, (1 + next()) * PAGE_SIZE);
+		break;
+	case SEND:
+		send_all(next());
+		break;
+	case ANSWER:
+		which = next();
+		status = next() % 4;
+		answer(which, status, next(), 0, 0);
+		break;
+	case BEND:
+		which = next();
+		status = next() % 4;
+		piece = next();
+		byte = next();
+		answer(which, status, piece, byte, next());
+		break;
+	case RAW:
+		len = min((size_t)next(), (size_t)(run.in.end - run.in.at));
+		run.bent |= len != 0;
+		arrive(run.in.at, len, 0);
+		run.in.at += len;
+		break;
+	case CLOSE:
+		if (run.receiver)
+			run.receiver->end(run.receiver, -ECONNRESET);
+		break;
+	case LATER:
+		shim_jiffies += 10 * next();
+		wake_up_process(shim_task);
+		break;
+	case RESTART:
+		hermit_tcp_conn_stop(run.conn, &ios);
+		hermit_tcp_queue_return(&run.queue, &ios);
+		run.nr_asked = run.nr_partial = run.payload_left = 0;
+		hermit_tcp_conn_start(run.conn, (struct socket *)&run,
+				      HERMIT_TCP_ALL_LISTS, &run.session);
+		break;
+	case END:
+		hermit_tcp_conn_end(run.conn, HZ);
+		break;
+	}
+	hermit_tcp_conn_check(run.conn, 1000000000, &check);
+	hermit_tcp_conn_stats(run.conn, &stats);
+	shim_require(stats.inflight <= run.session.max_inflight);
+	shim_require(!shim_locks);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	LIST_HEAD(ios);
+
+	memset(&run, 0, sizeof(run));
+	run.in = (struct input){ data, data + size };
+	run.flags = next();
+	if (run.flags & SHAKE) {
+		if (!shake())
+			return 0;
+	} else {
+		run.session = (struct hermit_session){
+			.incarnation = 1, .epoch = 1, .max_connections = 1,
+			.caps = next() % 2 ? HERMIT_CAP_DISCARD : 0,
+			.max_inflight = 1 + next(),
+		};
+	}
+
+	hermit_tcp_queue_init(&run.queue);
+	run.conn = hermit_tcp_conn_create(&run.queue, NULL, &run.event, SLOTS,
+					  "fuzz", 0);
+	shim_require(!IS_ERR(run.conn));
+	hermit_tcp_conn_start(run.conn, (struct socket *)&run,
+			      HERMIT_TCP_ALL_LISTS, &run.session);
+	while (run.in.at < run.in.end)
+		step();
+	hermit_tcp_conn_stop(run.conn, &ios);
+	hermit_tcp_conn_destroy(run.conn);
+	hermit_remote_complete_list(&ios, -ECANCELED);
+	hermit_tcp_queue_refuse(&run.queue, -ECANCELED);
+	shim_require(run.completed == run.submitted);
+	return 0;
+}
+
+/* --- seeds ----------------------------------------------------------------- */
+
+static size_t add(u8 *data, size_t size, u8 type, const void *payload, u32 len)
+{
+	struct hermit_wire_hdr hdr;
+
+	hermit_wire_fill(&hdr, type, 0, 0, 0, len);
+	memcpy(data + size, &hdr, sizeof(hdr));
+	memcpy(data + size + sizeof(hdr), payload, len);
+	return size + sizeof(hdr) + len;
+}
+
+static size_t seed_handshake(u8 *data, u8 flags, bool refused)
+{
+	struct hermit_wire_challenge challenge = {
+		.version = cpu_to_le16(HERMIT_WIRE_VERSION),
+		.keyed = cpu_to_le16(flags & KEYED),
+		.caps = cpu_to_le64(HERMIT_CAP_DISCARD),
+	};
+	struct hermit_wire_welcome welcome = {
+		.incarnation = cpu_to_le64(5),
+		.epoch = cpu_to_le64(7),
+		.max_connections = cpu_to_le32(4),
+		.max_inflight = cpu_to_le32(16),
+	};
+	struct hermit_wire_refuse refuse = {
+		.code = cpu_to_le32(HERMIT_REFUSE_BUSY),
+		.text = "another client is using it\x1b[31m\xff",
+	};
+	size_t size = 1;
+
+	data[0] = flags | SHAKE;
+	size = add(data, size, HERMIT_MSG_CHALLENGE, &challenge, sizeof(challenge));
+	return refused ? add(data, size, HERMIT_MSG_REFUSE, &refuse, sizeof(refuse)) :
+			 add(data, size, HERMIT_MSG_WELCOME, &welcome, sizeof(welcome));
+}
+
+size_t fuzz_seed(unsigned int i, uint8_t *data)
+{
+	/* read, write, discard; answered in order, in pieces, meanwhile */
+	static const u8 scripts[][64] = {
+		{ READ, 1, DEMAND, 2, WRITE, 3, DISCARD, 4, 8, SEND, 0,
+		  ANSWER, 0, 0, 0, ANSWER, 0, 0, 7, ANSWER, 1, 0, 31,
+		  ANSWER, 0, 0, 33, END, 0 },
+		{ WRITE, 1, WRITE, 2, WRITE, 3, SEND, 2, READ, 1, SEND, 2,
+		  READ, 2, SEND, 0, RESTART, SEND, 0, ANSWER, 0, 0, 1 },
+		{ WRITE, 9, SEND, 0, ANSWER, 0, HERMIT_WIRE_ENOSPC, 0, LATER, 200,
+		  SEND, 0, READ, 5, SEND, 0, ANSWER, 0, HERMIT_WIRE_EIO, 0, READ, 6,
+		  SEND, 1, RESTART, SEND, 0, CLOSE },
+		{ READ, 1, READ, 2, SEND, 0, BEND, 0, 0, 0, 16, 16, READ, 3, SEND, 0 },
+		{ READ, 1, SEND, 0, BEND, 0, 0, 0, 8, 4, RESTART, SEND, 0,
+		  RAW, 5, 1, 2, 3, 4, 5, LATER, 250, LATER, 250 },
+	};
+	const unsigned int nr = sizeof(scripts) / sizeof(scripts[0]);
+	size_t size;
+
+	if (i < nr) {
+		static const u8 head[] = { 0, 1, 15 };
+
+		memcpy(data, head, sizeof(head));
+		memcpy(data + sizeof(head), scripts[i], sizeof(scripts[i]));
+		return sizeof(head) + sizeof(scripts[i]);
+	}
+	switch (i - nr) {
+	case 0:
+		return seed_handshake(data, 0, true);
+	case 1:
+		return seed_handshake(data, KEYED, false);
+	case 2:
+	case 3:
+		size = seed_handshake(data, i - nr == 2 ? KEYED | PROVE : JOIN, false);
+		memcpy(data + size, scripts[0], sizeof(scripts[0]));
+		return size + sizeof(scripts[0]);
+	default:
+		return 0;
+	}
+}
