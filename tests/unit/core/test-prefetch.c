@@ -201,6 +201,56 @@ static void test_edges(void)
 	}
 }
 
+static s64 newest(const struct hermit_prefetch *p)
+{
+	return p->history[(p->head + HERMIT_PREFETCH_HISTORY - 1) %
+			  HERMIT_PREFETCH_HISTORY];
+}
+
+/* Fault at @page, and then on by 3 until pages are asked for. Returns the last. */
+static u64 stream(struct hermit_prefetch *p, u64 page)
+{
+	s64 stride;
+
+	hermit_prefetch_init(p);
+	while (!hermit_prefetch_fault(p, page, NPAGES, &stride))
+		page += 3;
+	CHECK(stride == 3, "stride %lld", (long long)stride);
+	return page;
+}
+
+/* What counts as a step. */
+static void test_steps(void)
+{
+	struct hermit_prefetch p;
+	s64 stride;
+	u64 page;
+
+	/* The first fault is none. */
+	hermit_prefetch_init(&p);
+	hermit_prefetch_fault(&p, 1000, NPAGES, &stride);
+	CHECK(!p.filled, "a step, and one fault");
+
+	/* Behind what was prefetched the stream goes on; beyond it is a jump. */
+	page = stream(&p, 1000);
+	page += 3 * (p.asked + 1);
+	hermit_prefetch_fault(&p, page, NPAGES, &stride);
+	CHECK(newest(&p) == 3, "behind the window: %lld", (long long)newest(&p));
+	page = stream(&p, 1000);
+	page += 3 * (p.asked + 2);
+	stride = 3 * (p.asked + 2);
+	hermit_prefetch_fault(&p, page, NPAGES, &(s64){ 0 });
+	CHECK(newest(&p) == stride, "a jump of %lld: %lld", (long long)stride,
+	      (long long)newest(&p));
+
+	/* The same page again: nothing is under way any more. */
+	page = stream(&p, 1000);
+	hermit_prefetch_fault(&p, page, NPAGES, &stride);
+	CHECK(!p.asked && !stride, "%u asked for the same page", p.asked);
+	hermit_prefetch_fault(&p, page + 6, NPAGES, &stride);
+	CHECK(newest(&p) == 6, "two strides: %lld", (long long)newest(&p));
+}
+
 int main(void)
 {
 	test_edges();
@@ -208,5 +258,6 @@ int main(void)
 	test_noise();
 	test_random();
 	test_feedback();
+	test_steps();
 	return check_report("prefetch");
 }

@@ -322,6 +322,15 @@ static void test_share(void)
 		      "VM %u of weight %u got %llu, fair is %llu", i, weights[i],
 		      ULL(got[i]), ULL(fair));
 	}
+	/* The host's pass is that of who was served, never less than before. */
+	host = 1000;
+	vm[0].pass = 1001;
+	hermit_share_charge(&vm[0], 1, &host);
+	CHECK(host == 1001, "the host's pass is %llu", ULL(host));
+	vm[0].pass = 900;
+	hermit_share_charge(&vm[0], 0, &host);
+	CHECK(host == 1001, "the host's pass went to %llu", ULL(host));
+	CHECK(vm[0].pass == 900 + HERMIT_SHARE_SCALE / 100, "nothing found is free");
 	/* Passes wrap round. */
 	vm[0].pass = ~0ULL - 5;
 	vm[1].pass = 5;

@@ -245,6 +245,7 @@ test_key_file (void)
       g_unlink (path);
     }
   g_assert_null (hermit_key_load ("/nonexistent/key", NULL));
+  hermit_key_free (NULL);
   g_assert_cmpint (open_files (), ==, fds);
 }
 

@@ -176,6 +176,7 @@ test_help (void)
   for (guint i = 0; i < G_N_ELEMENTS (options); i++)
     g_assert_nonnull (strstr (text, options[i]));
   g_assert_cmpstr (number, ==, "hermit-memserver " HERMIT_VERSION "\n");
+  hermit_config_free (NULL);
 }
 
 /* SIGTERM with clients attached, one of them in the middle of a request. */
@@ -197,7 +198,7 @@ test_sigterm (void)
   close (busy);
 }
 
-/* A client in its handshake is told to come again; one in its work is done. */
+/* Clients in their handshake are told to come again; one in its work is done. */
 static void
 test_draining (void)
 {
@@ -206,17 +207,24 @@ test_draining (void)
   struct hermit_wire_refuse refuse;
   struct hermit_wire_hdr hdr;
   guint8 page[PAGE] = { 1 };
-  int newcomer = client_connect (&client);
-  int fd = client_open (&client);
+  int newcomers[3];
+  int fd;
+
+  for (guint i = 0; i < G_N_ELEMENTS (newcomers); i++)
+    newcomers[i] = client_connect (&client);
+  fd = client_open (&client);
 
   g_assert_cmpint (do_write (fd, 0, page), ==, HERMIT_WIRE_OK);
   server_stop (server);
-  g_assert_true (receive_all (newcomer, &hdr, sizeof (hdr)));
-  g_assert_cmpint (hdr.type, ==, HERMIT_MSG_REFUSE);
-  g_assert_true (receive_all (newcomer, &refuse, sizeof (refuse)));
-  g_assert_cmpint (le32_to_cpu (refuse.code), ==, HERMIT_REFUSE_DRAINING);
+  for (guint i = 0; i < G_N_ELEMENTS (newcomers); i++)
+    {
+      g_assert_true (receive_all (newcomers[i], &hdr, sizeof (hdr)));
+      g_assert_cmpint (hdr.type, ==, HERMIT_MSG_REFUSE);
+      g_assert_true (receive_all (newcomers[i], &refuse, sizeof (refuse)));
+      g_assert_cmpint (le32_to_cpu (refuse.code), ==, HERMIT_REFUSE_DRAINING);
+      close (newcomers[i]);
+    }
   g_assert_true (is_closed (fd));
-  close (newcomer);
   close (fd);
 }
 
