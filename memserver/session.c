@@ -186,7 +186,7 @@ session_end (HermitSession *session, HermitMember *spare, const char *by)
   g_mutex_unlock (&sessions->lock);
   hermit_region_free (region);
   g_mutex_lock (&sessions->lock);
-  session->changing = FALSE;
+  /* Still changing: who waits for that finds no session at all. */
   g_hash_table_remove (sessions->table, session->uuid);
   g_cond_broadcast (&sessions->changed);
   g_message ("%s: ended by %s, %s freed", session->label, by, stored);
@@ -301,14 +301,14 @@ hermit_sessions_attach (HermitSessions *sessions, HermitMember *member,
       HermitSession *s = *session;
 
       g_ptr_array_add (s->members, member);
-      memset (welcome, 0, sizeof (*welcome));
-      welcome->incarnation = cpu_to_le64 (s->incarnation);
-      welcome->epoch = cpu_to_le64 (s->epoch);
-      welcome->capacity
-          = cpu_to_le64 (hermit_store_usage (sessions->store).capacity);
-      welcome->used = cpu_to_le64 (hermit_region_stored (s->region));
-      welcome->max_connections = cpu_to_le32 (HERMIT_SESSION_CONNECTIONS);
-      welcome->max_inflight = cpu_to_le32 (HERMIT_SESSION_INFLIGHT);
+      *welcome = (struct hermit_wire_welcome){
+        .incarnation = cpu_to_le64 (s->incarnation),
+        .epoch = cpu_to_le64 (s->epoch),
+        .capacity = cpu_to_le64 (hermit_store_usage (sessions->store).capacity),
+        .used = cpu_to_le64 (hermit_region_stored (s->region)),
+        .max_connections = cpu_to_le32 (HERMIT_SESSION_CONNECTIONS),
+        .max_inflight = cpu_to_le32 (HERMIT_SESSION_INFLIGHT),
+      };
     }
   g_mutex_unlock (&sessions->lock);
   return code;
