@@ -2,7 +2,7 @@
 /*
  * A main() for fuzzed programs without libFuzzer: as a test it runs the seeds
  * and hundreds of mutations of each, always the same ones, and then the
- * files of a folder, if there is one: findings of the past.
+ * files of a folder: what reaches further, and findings of the past.
  *
  *   fuzz-NAME-replay [DIR]
  *   fuzz-NAME-replay --write DIR    put the seeds there, for libFuzzer
@@ -149,7 +149,12 @@ run_files (const char *dir, uint8_t *data)
   DIR *d = opendir (dir);
   struct dirent *e;
 
-  while (d && result == EXIT_SUCCESS && (e = readdir (d)))
+  if (!d)
+    {
+      perror (dir);
+      return EXIT_FAILURE;
+    }
+  while (result == EXIT_SUCCESS && (e = readdir (d)))
     {
       char path[4096];
 
@@ -158,8 +163,7 @@ run_files (const char *dir, uint8_t *data)
       snprintf (path, sizeof (path), "%s/%s", dir, e->d_name);
       result = run_file (path, data);
     }
-  if (d)
-    closedir (d);
+  closedir (d);
   return result;
 }
 
