@@ -515,11 +515,12 @@ test_huge (void)
 
 /* A core file of the server must not hold the guests' memory. */
 static void
-test_flags (void)
+test_mapping (void)
 {
   HermitStore *store = hermit_store_new (4 * EXTENT, FALSE, 0);
   HermitRegion *region = region_new (store, 2 * EXTENT);
   g_autofree char *smaps = NULL;
+  g_autofree char *maps = NULL;
   g_auto (GStrv) words = NULL;
   char *at, *end;
 
@@ -535,6 +536,9 @@ test_flags (void)
   g_assert_true (g_strv_contains ((const char *const *)words, "dd"));
   hermit_region_free (region);
   hermit_store_free (store);
+  /* Nor may the address space of a region outlive it. */
+  g_assert_true (g_file_get_contents ("/proc/self/maps", &maps, NULL, NULL));
+  g_assert_null (strstr (maps, "memfd:hermit-region"));
 }
 
 /* ---- requests ---- */
@@ -630,7 +634,7 @@ main (int argc, char **argv)
   g_test_add_func ("/store/min-free", test_min_free);
   g_test_add_func ("/store/sigbus", test_sigbus);
   g_test_add_func ("/store/threads", test_threads);
-  g_test_add_func ("/store/flags", test_flags);
+  g_test_add_func ("/store/mapping", test_mapping);
   g_test_add_func ("/store/counters", test_counters);
   return g_test_run ();
 }
