@@ -5,8 +5,8 @@
  */
 
 #include "qemu/osdep.h"
-#include "hostmem-hermit.h"
-#include "qapi/error.h"
+#include "hostmem-hermit-event.h"
+#include "hostmem-hermit-device.h"
 #include "qapi/qapi-events-hermit.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
@@ -14,37 +14,39 @@
 #include "system/runstate.h"
 #include "trace.h"
 
+/* As the object names itself */
+#define HERMIT_NAME "hermit-memory '%s'"
+
 /*
  * The event first, then the action: whoever sees the VM stop has been told
  * why.  The request is remembered until the main loop stops the VM, so this
  * never waits for a virtual CPU, which may itself wait for a page.
  */
-static void hermit_prepare_action(HermitMemory *h)
+static void hermit_prepare_action(HermitEvents *e)
 {
-    if (h->on_stall == HERMIT_STALL_ACTION_STOP) {
+    if (e->on_stall == HERMIT_STALL_ACTION_STOP) {
         qemu_system_vmstop_request_prepare();
     }
 }
 
-static void hermit_act(HermitMemory *h, const char *what)
+static void hermit_act(HermitEvents *e, const char *what)
 {
-    g_autofree char *who = hermit_describe(h);
-
-    switch (h->on_stall) {
+    switch (e->on_stall) {
     case HERMIT_STALL_ACTION_STOP:
-        warn_report("%s: %s; stopping the VM, \"cont\" tries again", who,
-                    what);
+        warn_report(HERMIT_NAME ": %s; stopping the VM, \"cont\" tries again",
+                    e->id, what);
         qemu_system_vmstop_request(RUN_STATE_IO_ERROR);
         break;
     case HERMIT_STALL_ACTION_KILL:
-        error_report("%s: %s; ending, as on-stall=kill asks", who, what);
+        error_report(HERMIT_NAME ": %s; ending, as on-stall=kill asks",
+                     e->id, what);
         exit(EXIT_FAILURE);
     default:
         g_assert_not_reached();
     }
 }
 
-static void hermit_server_event(HermitMemory *h, const char *id,
+static void hermit_server_event(HermitEvents *e,
                                 const struct hermit_event_record *rec)
 {
     struct hermit_stats st;
@@ -54,76 +56,74 @@ static void hermit_server_event(HermitMemory *h, const char *id,
         return;         /* a newer kernel */
     }
     if (rec->arg0 < HERMIT_MAX_SERVERS &&
-        hermit_device_get_stats(h, &st, NULL)) {
+        hermit_device_get_stats(e->fd, &st, NULL)) {
         address = st.servers[rec->arg0].address;
         st.servers[rec->arg0].address[HERMIT_SERVER_LEN - 1] = 0;
     }
-    qapi_event_send_hermit_memory_server_state(id, rec->arg0, address,
+    qapi_event_send_hermit_memory_server_state(e->id, rec->arg0, address,
                                                rec->arg1);
 }
 
-static void hermit_stall_event(HermitMemory *h, const char *id,
+static void hermit_stall_event(HermitEvents *e,
                                const struct hermit_event_record *rec)
 {
     uint64_t ms = rec->arg0;
     g_autofree char *what = NULL;
 
     if (rec->type == HERMIT_EVENT_STALL_BEGIN) {
-        h->stall_begin_ns = rec->time_ns - ms * SCALE_MS;
-        hermit_prepare_action(h);
-        qapi_event_send_hermit_memory_stall(id, HERMIT_STALL_STATE_BEGUN, ms,
-                                            true, h->on_stall);
+        e->stall_begin_ns = rec->time_ns - ms * SCALE_MS;
+        hermit_prepare_action(e);
+        qapi_event_send_hermit_memory_stall(e->id, HERMIT_STALL_STATE_BEGUN, ms,
+                                            true, e->on_stall);
         what = g_strdup_printf("no page arrived for %" PRIu64 " ms", ms);
-        hermit_act(h, what);
+        hermit_act(e, what);
         return;
     }
-    if (!ms && h->stall_begin_ns) {
-        ms = (rec->time_ns - h->stall_begin_ns) / SCALE_MS;
+    if (!ms && e->stall_begin_ns) {
+        ms = (rec->time_ns - e->stall_begin_ns) / SCALE_MS;
     }
-    h->stall_begin_ns = 0;
-    qapi_event_send_hermit_memory_stall(id, HERMIT_STALL_STATE_ENDED, ms,
+    e->stall_begin_ns = 0;
+    qapi_event_send_hermit_memory_stall(e->id, HERMIT_STALL_STATE_ENDED, ms,
                                         false, 0);
 }
 
-static void hermit_lost_event(HermitMemory *h, const char *id,
+static void hermit_lost_event(HermitEvents *e,
                               const struct hermit_event_record *rec)
 {
     uint64_t page = qemu_real_host_page_size();
     g_autofree char *what = NULL;
 
-    hermit_prepare_action(h);
-    qapi_event_send_hermit_memory_pages_lost(id, rec->arg0 * page,
-                                             rec->arg1 * page, h->on_stall);
+    hermit_prepare_action(e);
+    qapi_event_send_hermit_memory_pages_lost(e->id, rec->arg0 * page,
+                                             rec->arg1 * page, e->on_stall);
     what = g_strdup_printf("%" PRIu64 " pages are lost, the first at 0x%"
                            PRIx64, (uint64_t)rec->arg0,
                            (uint64_t)rec->arg1 * page);
-    hermit_act(h, what);
+    hermit_act(e, what);
 }
 
-static void hermit_handle_event(HermitMemory *h,
+static void hermit_handle_event(HermitEvents *e,
                                 const struct hermit_event_record *rec)
 {
-    const char *id = object_get_canonical_path_component(OBJECT(h));
-
-    trace_hermit_memory_event(id, rec->type, rec->arg0, rec->arg1);
+    trace_hermit_memory_event(e->id, rec->type, rec->arg0, rec->arg1);
     switch (rec->type) {
     case HERMIT_EVENT_SERVER_STATE:
-        hermit_server_event(h, id, rec);
+        hermit_server_event(e, rec);
         break;
     case HERMIT_EVENT_STALL_BEGIN:
     case HERMIT_EVENT_STALL_END:
-        hermit_stall_event(h, id, rec);
+        hermit_stall_event(e, rec);
         break;
     case HERMIT_EVENT_PAGES_LOST:
-        hermit_lost_event(h, id, rec);
+        hermit_lost_event(e, rec);
         break;
     case HERMIT_EVENT_LIMIT_UNREACHABLE:
-        qapi_event_send_hermit_memory_limit_unreachable(id, rec->arg1,
+        qapi_event_send_hermit_memory_limit_unreachable(e->id, rec->arg1,
                                                         rec->arg0);
         break;
     case HERMIT_EVENT_LIMIT_CHANGED:
         qapi_event_send_hermit_memory_limit_changed(
-            id, rec->arg0, (double)rec->arg0 / MEMORY_BACKEND(h)->size);
+            e->id, rec->arg0, (double)rec->arg0 / e->size);
         break;
     default:
         break;          /* a newer kernel */
@@ -132,31 +132,36 @@ static void hermit_handle_event(HermitMemory *h,
 
 static void hermit_readable(void *opaque)
 {
-    HermitMemory *h = opaque;
+    HermitEvents *e = opaque;
     struct hermit_event_record recs[16];
     ssize_t n, i;
 
-    n = read(h->control_fd, recs, sizeof(recs));
+    n = read(e->fd, recs, sizeof(recs));
     if (n < 0) {
         if (errno != EAGAIN && errno != EINTR) {
-            g_autofree char *who = hermit_describe(h);
-
-            error_report("%s: no more events: %s", who, strerror(errno));
-            hermit_events_stop(h);
+            error_report(HERMIT_NAME ": no more events: %s", e->id,
+                         strerror(errno));
+            hermit_events_stop(e);
         }
         return;
     }
     for (i = 0; i < n / (ssize_t)sizeof(recs[0]); i++) {
-        hermit_handle_event(h, &recs[i]);
+        hermit_handle_event(e, &recs[i]);
     }
 }
 
-void hermit_events_start(HermitMemory *h)
+void hermit_events_start(HermitEvents *e, int fd, const char *id, uint64_t size)
 {
-    qemu_set_fd_handler(h->control_fd, hermit_readable, NULL, h);
+    e->fd = fd;
+    e->id = g_strdup(id);
+    e->size = size;
+    qemu_set_fd_handler(fd, hermit_readable, NULL, e);
 }
 
-void hermit_events_stop(HermitMemory *h)
+void hermit_events_stop(HermitEvents *e)
 {
-    qemu_set_fd_handler(h->control_fd, NULL, NULL, NULL);
+    if (e->id) {
+        qemu_set_fd_handler(e->fd, NULL, NULL, NULL);
+        g_clear_pointer(&e->id, g_free);
+    }
 }

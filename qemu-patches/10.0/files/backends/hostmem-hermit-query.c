@@ -6,6 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "hostmem-hermit.h"
+#include "hostmem-hermit-device.h"
 #include "hw/core/cpu.h"
 #include "monitor/hmp.h"
 #include "monitor/monitor.h"
@@ -186,19 +187,6 @@ static HermitMemoryIdle *hermit_idle(const struct hermit_stats *st,
     return d;
 }
 
-const struct hermit_vcpu_entry *hermit_vcpu_find(
-    const struct hermit_vcpu_entry *v, uint32_t nr, int thread_id)
-{
-    uint32_t i;
-
-    for (i = 0; i < nr; i++) {
-        if (v[i].tid == thread_id) {
-            return &v[i];
-        }
-    }
-    return NULL;
-}
-
 static HermitVcpuInfoList *hermit_vcpus(HermitMemory *h)
 {
     g_autofree struct hermit_vcpu_entry *v = NULL;
@@ -206,7 +194,7 @@ static HermitVcpuInfoList *hermit_vcpus(HermitMemory *h)
     CPUState *cpu;
     uint32_t nr;
 
-    v = hermit_device_get_vcpus(h, &nr);
+    v = hermit_device_get_vcpus(hermit_memory_fd(h), &nr);
     CPU_FOREACH(cpu) {
         const struct hermit_vcpu_entry *e = hermit_vcpu_find(v, nr,
                                                              cpu->thread_id);
@@ -233,7 +221,7 @@ static HermitMemoryInfo *hermit_info(HermitMemory *h,
     uint64_t somewhere = st->local + st->remote + st->lost;
 
     info->id = g_strdup(object_get_canonical_path_component(OBJECT(h)));
-    info->uuid = qemu_uuid_unparse_strdup(&h->uuid);
+    info->uuid = object_property_get_str(OBJECT(h), "uuid", &error_abort);
     info->size = st->region_size;
     info->limit = st->limit;
     info->local_ratio = (double)st->limit / st->region_size;
@@ -263,40 +251,22 @@ static HermitMemoryInfo *hermit_info(HermitMemory *h,
     return info;
 }
 
-typedef struct {
-    HermitMemoryInfoList *list;
-    HermitMemoryInfoList **tail;
-    Error *err;
-} HermitQuery;
-
-static int hermit_query_one(Object *obj, void *opaque)
+static void hermit_append_info(HermitMemory *h, const struct hermit_stats *st,
+                               void *opaque)
 {
-    HermitMemory *h = (HermitMemory *)object_dynamic_cast(obj,
-                                                          TYPE_HERMIT_MEMORY);
-    HermitQuery *q = opaque;
-    struct hermit_stats st;
+    HermitMemoryInfoList ***tail = opaque;
 
-    if (!h || h->control_fd < 0) {
-        return 0;
-    }
-    if (!hermit_device_get_stats(h, &st, &q->err)) {
-        return 1;
-    }
-    QAPI_LIST_APPEND(q->tail, hermit_info(h, &st));
-    return 0;
+    QAPI_LIST_APPEND(*tail, hermit_info(h, st));
 }
 
 HermitMemoryInfoList *qmp_query_hermit_memory(Error **errp)
 {
-    HermitQuery q = { .tail = &q.list };
+    HermitMemoryInfoList *list = NULL, **tail = &list;
 
-    object_child_foreach_recursive(object_get_root(), hermit_query_one, &q);
-    if (q.err) {
-        qapi_free_HermitMemoryInfoList(q.list);
-        error_propagate(errp, q.err);
-        return NULL;
+    if (!hermit_memory_foreach(hermit_append_info, &tail, errp)) {
+        g_clear_pointer(&list, qapi_free_HermitMemoryInfoList);
     }
-    return q.list;
+    return list;
 }
 
 static void hermit_print_size(Monitor *mon, const char *what, uint64_t bytes)

@@ -7,9 +7,11 @@
 
 #include "qemu/osdep.h"
 #include "hostmem-hermit.h"
+#include "hostmem-hermit-device.h"
 #include "hw/core/cpu.h"
 #include "qapi/error.h"
 #include "qapi/qapi-types-stats.h"
+#include "qemu/module.h"
 #include "system/stats.h"
 
 /* A __u64 of struct hermit_stats, or the histogram of faults */
@@ -83,27 +85,18 @@ static StatsList *hermit_stats_of(const HermitStat *stats, size_t nr,
 typedef struct {
     struct hermit_stats sum;
     HermitMemory *any;          /* one of them: vCPUs are the VM's */
-    Error *err;
 } HermitSum;
 
-static int hermit_sum_one(Object *obj, void *opaque)
+static void hermit_sum_one(HermitMemory *h, const struct hermit_stats *st,
+                           void *opaque)
 {
-    HermitMemory *h = (HermitMemory *)object_dynamic_cast(obj,
-                                                          TYPE_HERMIT_MEMORY);
     HermitSum *s = opaque;
-    struct hermit_stats st;
     size_t i;
     int j;
 
-    if (!h || h->control_fd < 0) {
-        return 0;
-    }
-    if (!hermit_device_get_stats(h, &st, &s->err)) {
-        return 1;
-    }
     for (i = 0; i < ARRAY_SIZE(vm_stats); i++) {
         uint64_t *to = (void *)&s->sum + vm_stats[i].offset;
-        const uint64_t *from = (void *)&st + vm_stats[i].offset;
+        const uint64_t *from = (const void *)st + vm_stats[i].offset;
         int n = vm_stats[i].type == STATS_TYPE_LOG2_HISTOGRAM ?
                 HERMIT_HIST_BUCKETS : 1;
 
@@ -112,7 +105,6 @@ static int hermit_sum_one(Object *obj, void *opaque)
         }
     }
     s->any = h;
-    return 0;
 }
 
 static void hermit_stats_vcpus(StatsResultList **result, HermitMemory *h,
@@ -123,7 +115,7 @@ static void hermit_stats_vcpus(StatsResultList **result, HermitMemory *h,
     CPUState *cpu;
     uint32_t nr;
 
-    v = hermit_device_get_vcpus(h, &nr);
+    v = hermit_device_get_vcpus(hermit_memory_fd(h), &nr);
     CPU_FOREACH(cpu) {
         g_autofree char *path = object_get_canonical_path(OBJECT(cpu));
         const struct hermit_vcpu_entry *e;
@@ -146,12 +138,7 @@ static void hermit_stats_cb(StatsResultList **result, StatsTarget target,
     if (target != STATS_TARGET_VM && target != STATS_TARGET_VCPU) {
         return;
     }
-    object_child_foreach_recursive(object_get_root(), hermit_sum_one, &s);
-    if (s.err) {
-        error_propagate(errp, s.err);
-        return;
-    }
-    if (!s.any) {
+    if (!hermit_memory_foreach(hermit_sum_one, &s, errp) || !s.any) {
         return;
     }
     if (target == STATS_TARGET_VCPU) {
@@ -196,8 +183,11 @@ static void hermit_schemas_cb(StatsSchemaList **result, Error **errp)
                      hermit_schema(vcpu_stats, ARRAY_SIZE(vcpu_stats)));
 }
 
-void hermit_stats_register(void)
+static void hermit_stats_register(void)
 {
     add_stats_callbacks(STATS_PROVIDER_HERMIT, hermit_stats_cb,
                         hermit_schemas_cb);
 }
+
+/* There is no type of its own; it is the time at which types register */
+type_init(hermit_stats_register);

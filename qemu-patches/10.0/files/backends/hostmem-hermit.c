@@ -11,6 +11,9 @@
 
 #include "qemu/osdep.h"
 #include "hostmem-hermit.h"
+#include "hostmem-hermit-device.h"
+#include "hostmem-hermit-event.h"
+#include "hostmem-hermit-region.h"
 #include "exec/memory.h"
 #include "exec/ramblock.h"
 #include "hw/boards.h"
@@ -20,9 +23,21 @@
 #include "qapi/visitor.h"
 #include "qemu/module.h"
 #include "qom/object_interfaces.h"
+#include "system/hostmem.h"
 #include "system/system.h"
+#include "trace.h"
 
-char *hermit_describe(HermitMemory *h)
+struct HermitMemory {
+    HostMemoryBackend parent_obj;
+
+    HermitRegion region;
+    HermitEvents events;
+    bool discard_required;      /* holds ram_block_discard_require() */
+    Error *cpr_blocker;
+};
+
+/* "hermit-memory 'ID'", or without the id while there is none */
+static char *hermit_describe(HermitMemory *h)
 {
     /* Objects get their id after their properties */
     if (!OBJECT(h)->parent) {
@@ -30,6 +45,67 @@ char *hermit_describe(HermitMemory *h)
     }
     return g_strdup_printf(TYPE_HERMIT_MEMORY " '%s'",
                            object_get_canonical_path_component(OBJECT(h)));
+}
+
+/* The files below know no object; what they report gets its name here */
+static void hermit_prepend_name(HermitMemory *h, Error **errp)
+{
+    g_autofree char *who = hermit_describe(h);
+
+    error_prepend(errp, "%s: ", who);
+}
+
+int hermit_memory_fd(HermitMemory *h)
+{
+    return h->region.fd;
+}
+
+static bool hermit_get_stats(HermitMemory *h, struct hermit_stats *st,
+                             Error **errp)
+{
+    ERRP_GUARD();
+
+    if (!hermit_device_get_stats(h->region.fd, st, errp)) {
+        hermit_prepend_name(h, errp);
+        return false;
+    }
+    return true;
+}
+
+typedef struct {
+    HermitMemoryFn *fn;
+    void *opaque;
+    Error **errp;
+} HermitForeach;
+
+static int hermit_foreach_one(Object *obj, void *opaque)
+{
+    HermitMemory *h = (HermitMemory *)object_dynamic_cast(obj,
+                                                          TYPE_HERMIT_MEMORY);
+    HermitForeach *f = opaque;
+    struct hermit_stats st;
+
+    if (!h || h->region.fd < 0) {
+        return 0;
+    }
+    if (!hermit_get_stats(h, &st, f->errp)) {
+        return 1;
+    }
+    f->fn(h, &st, f->opaque);
+    return 0;
+}
+
+bool hermit_memory_foreach(HermitMemoryFn *fn, void *opaque, Error **errp)
+{
+    HermitForeach f = { fn, opaque, errp };
+
+    return !object_child_foreach_recursive(object_get_root(),
+                                           hermit_foreach_one, &f);
+}
+
+static uint64_t hermit_limit(HermitMemory *h)
+{
+    return hermit_region_limit(&h->region, MEMORY_BACKEND(h)->size);
 }
 
 /* What memory backends can do and this one cannot */
@@ -81,14 +157,14 @@ static bool hermit_check_options(HermitMemory *h, Error **errp)
                    "size, %zu", who, size, qemu_real_host_page_size());
         return false;
     }
-    if (h->limit && h->ratio) {
+    if (h->region.limit && h->region.ratio) {
         error_setg(errp, "%s: give either limit or local-ratio, not both",
                    who);
         return false;
     }
-    if (h->limit > size) {
+    if (h->region.limit > size) {
         error_setg(errp, "%s: limit %" PRIu64 " is above size %" PRIu64, who,
-                   h->limit, size);
+                   h->region.limit, size);
         return false;
     }
     if (backend->guest_memfd || MACHINE(qdev_get_machine())->cgs) {
@@ -119,17 +195,44 @@ static bool hermit_forbid_pinning(HermitMemory *h, Error **errp)
     return true;
 }
 
-/* For migration: what is not here stays where it is */
+/* For migration: what is not here stays where it is.  Any thread. */
+static bool hermit_find_absent(void *opaque, uint64_t first, uint64_t npages,
+                               unsigned long *absent)
+{
+    HermitMemory *h = opaque;
+
+    return hermit_device_find_absent(h->region.fd, first, npages, absent);
+}
+
 static const RAMBlockPageOps hermit_page_ops = {
-    .find_absent = hermit_device_find_absent,
+    .find_absent = hermit_find_absent,
     .read_by_fd = true,
 };
+
+/* The fd of the memory, or a negative errno */
+static int hermit_create(HermitMemory *h, const char *id, Error **errp)
+{
+    ERRP_GUARD();
+    int fd = hermit_region_create(&h->region, MEMORY_BACKEND(h)->size, id,
+                                  errp);
+
+    if (fd == -ERANGE && h->region.ratio) {
+        /* The kernel speaks of the limit that came out of it */
+        g_autofree char *who = hermit_describe(h);
+
+        error_prepend(errp, "%s (local-ratio %g): ", who, h->region.ratio);
+    } else if (fd < 0) {
+        hermit_prepend_name(h, errp);
+    }
+    return fd;
+}
 
 static bool hermit_alloc(HostMemoryBackend *backend, Error **errp)
 {
     HermitMemory *h = HERMIT_MEMORY(backend);
     g_autofree char *name = host_memory_backend_get_name(backend);
     g_autofree char *who = hermit_describe(h);
+    const char *id = object_get_canonical_path_component(OBJECT(h));
     int fd;
 
     if (!hermit_check_options(h, errp) || !hermit_forbid_pinning(h, errp)) {
@@ -141,8 +244,7 @@ static bool hermit_alloc(HostMemoryBackend *backend, Error **errp)
                                   MIG_MODE_CPR_TRANSFER, -1) < 0) {
         return false;
     }
-    fd = hermit_device_create(h, object_get_canonical_path_component(
-                                  OBJECT(h)), errp);
+    fd = hermit_create(h, id, errp);
     if (fd < 0) {
         return false;
     }
@@ -154,7 +256,7 @@ static bool hermit_alloc(HostMemoryBackend *backend, Error **errp)
     }
     backend->mr.ram_block->page_opaque = h;
     backend->mr.ram_block->page_ops = &hermit_page_ops;
-    hermit_events_start(h);
+    hermit_events_start(&h->events, h->region.fd, id, backend->size);
     return true;
 }
 
@@ -174,8 +276,8 @@ static bool hermit_may_change(Object *obj, const char *name, Error **errp)
 
 static void hermit_change_limit(HermitMemory *h, uint64_t limit, Error **errp)
 {
-    HostMemoryBackend *backend = MEMORY_BACKEND(h);
-    uint64_t size = backend->size;
+    ERRP_GUARD();
+    uint64_t size = MEMORY_BACKEND(h)->size;
 
     if (limit > size) {
         g_autofree char *who = hermit_describe(h);
@@ -185,7 +287,12 @@ static void hermit_change_limit(HermitMemory *h, uint64_t limit, Error **errp)
         return;
     }
     /* The kernel tells of it, as it does when hermitctl changes the limit */
-    hermit_device_set_limit(h, limit, errp);
+    if (!hermit_region_set_limit(&h->region, limit, errp)) {
+        hermit_prepend_name(h, errp);
+        return;
+    }
+    trace_hermit_memory_set_limit(
+        object_get_canonical_path_component(OBJECT(h)), limit);
 }
 
 static void hermit_set_limit(Object *obj, Visitor *v, const char *name,
@@ -206,7 +313,7 @@ static void hermit_set_limit(Object *obj, Visitor *v, const char *name,
     if (host_memory_backend_mr_inited(MEMORY_BACKEND(obj))) {
         hermit_change_limit(h, value, errp);
     } else {
-        h->limit = value;
+        h->region.limit = value;
     }
 }
 
@@ -236,7 +343,7 @@ static void hermit_set_ratio(Object *obj, Visitor *v, const char *name,
     if (host_memory_backend_mr_inited(MEMORY_BACKEND(obj))) {
         hermit_change_limit(h, MEMORY_BACKEND(obj)->size * value, errp);
     } else {
-        h->ratio = value;
+        h->region.ratio = value;
     }
 }
 
@@ -260,14 +367,14 @@ static void hermit_set_servers(Object *obj, Visitor *v, const char *name,
         !visit_type_strList(v, name, &list, errp)) {
         return;
     }
-    qapi_free_strList(h->servers);
-    h->servers = list;
+    qapi_free_strList(h->region.servers);
+    h->region.servers = list;
 }
 
 static void hermit_get_servers(Object *obj, Visitor *v, const char *name,
                                void *opaque, Error **errp)
 {
-    visit_type_strList(v, name, &HERMIT_MEMORY(obj)->servers, errp);
+    visit_type_strList(v, name, &HERMIT_MEMORY(obj)->region.servers, errp);
 }
 
 static void hermit_set_key_file(Object *obj, const char *value, Error **errp)
@@ -275,14 +382,14 @@ static void hermit_set_key_file(Object *obj, const char *value, Error **errp)
     HermitMemory *h = HERMIT_MEMORY(obj);
 
     if (hermit_may_change(obj, "key-file", errp)) {
-        g_free(h->key_file);
-        h->key_file = *value ? g_strdup(value) : NULL;
+        g_free(h->region.key_file);
+        h->region.key_file = *value ? g_strdup(value) : NULL;
     }
 }
 
 static char *hermit_get_key_file(Object *obj, Error **errp)
 {
-    return g_strdup(HERMIT_MEMORY(obj)->key_file ?: "");
+    return g_strdup(HERMIT_MEMORY(obj)->region.key_file ?: "");
 }
 
 static void hermit_set_uuid(Object *obj, const char *value, Error **errp)
@@ -300,12 +407,12 @@ static void hermit_set_uuid(Object *obj, const char *value, Error **errp)
                    value);
         return;
     }
-    h->uuid = uuid;
+    h->region.uuid = uuid;
 }
 
 static char *hermit_get_uuid(Object *obj, Error **errp)
 {
-    return qemu_uuid_unparse_strdup(&HERMIT_MEMORY(obj)->uuid);
+    return qemu_uuid_unparse_strdup(&HERMIT_MEMORY(obj)->region.uuid);
 }
 
 /* reclaim-threads and fault-timeout; opaque is the offset of the field */
@@ -337,63 +444,35 @@ static void hermit_get_uint32(Object *obj, Visitor *v, const char *name,
 static void hermit_set_on_stall(Object *obj, int value, Error **errp)
 {
     if (hermit_may_change(obj, "on-stall", errp)) {
-        HERMIT_MEMORY(obj)->on_stall = value;
+        HERMIT_MEMORY(obj)->events.on_stall = value;
     }
 }
 
 static int hermit_get_on_stall(Object *obj, Error **errp)
 {
-    return HERMIT_MEMORY(obj)->on_stall;
+    return HERMIT_MEMORY(obj)->events.on_stall;
 }
 
 /* The techniques' switches; opaque is the HERMIT_POLICY_* bit */
-static uint32_t *hermit_policy_field(struct hermit_policy *p, uint32_t bit)
-{
-    switch (bit) {
-    case HERMIT_POLICY_EAGER:
-        return &p->eager;
-    case HERMIT_POLICY_ASYNC_IO:
-        return &p->async_io;
-    case HERMIT_POLICY_PREFETCH:
-        return &p->prefetch;
-    case HERMIT_POLICY_BATCH:
-        return &p->batch;
-    case HERMIT_POLICY_THREADS:
-        return &p->threads;
-    case HERMIT_POLICY_WAIT:
-        return &p->wait;
-    case HERMIT_POLICY_WEIGHT:
-        return &p->weight;
-    case HERMIT_POLICY_ASYNC_PF:
-        return &p->async_pf;
-    default:
-        g_assert_not_reached();
-    }
-}
-
 static void hermit_change_policy(HermitMemory *h, uint32_t bit, uint32_t value,
                                  Error **errp)
 {
-    struct hermit_policy p = { .set = bit };
+    ERRP_GUARD();
 
-    if (h->control_fd < 0) {
-        h->policy.set |= bit;
-        *hermit_policy_field(&h->policy, bit) = value;
-        return;
+    if (!hermit_region_set_policy(&h->region, bit, value, errp)) {
+        hermit_prepend_name(h, errp);
     }
-    *hermit_policy_field(&p, bit) = value;
-    hermit_device_set_policy(h, &p, errp);
 }
 
 static uint32_t hermit_policy_value(HermitMemory *h, uint32_t bit, Error **errp)
 {
-    struct hermit_policy p = {};
+    ERRP_GUARD();
+    uint32_t value = 0;
 
-    if (h->control_fd < 0) {
-        return *hermit_policy_field(&h->policy, bit);
+    if (!hermit_region_get_policy(&h->region, bit, &value, errp)) {
+        hermit_prepend_name(h, errp);
     }
-    return hermit_device_set_policy(h, &p, errp) ?
-           *hermit_policy_field(&p, bit) : 0;
+    return value;
 }
 
 static void hermit_set_policy_uint(Object *obj, Visitor *v, const char *name,
@@ -491,16 +570,7 @@ static void hermit_instance_init(Object *obj)
     MEMORY_BACKEND(obj)->share = true;
     MEMORY_BACKEND(obj)->merge = false;
     MEMORY_BACKEND(obj)->dump = false;
-    h->control_fd = -1;
-    /* What the kernel begins with, for who asks before it is created */
-    h->policy = (struct hermit_policy) {
-        .eager = 1,
-        .async_io = 1,
-        .prefetch = 32,
-        .batch = 32,
-        .weight = 100,
-    };
-    qemu_uuid_generate(&h->uuid);
+    hermit_region_init(&h->region);
 }
 
 static void hermit_instance_finalize(Object *obj)
@@ -508,15 +578,11 @@ static void hermit_instance_finalize(Object *obj)
     HermitMemory *h = HERMIT_MEMORY(obj);
 
     migrate_del_blocker(&h->cpr_blocker);
-    if (h->control_fd >= 0) {
-        hermit_events_stop(h);
-        close(h->control_fd);   /* ends the memory, here and on the servers */
-    }
+    hermit_events_stop(&h->events);
+    hermit_region_end(&h->region);
     if (h->discard_required) {
         ram_block_discard_require(false);
     }
-    qapi_free_strList(h->servers);
-    g_free(h->key_file);
 }
 
 static void hermit_class_init(ObjectClass *oc, void *data)
@@ -526,7 +592,6 @@ static void hermit_class_init(ObjectClass *oc, void *data)
     bc->alloc = hermit_alloc;
     bc->accepts = hermit_accepts;
     bc->never_pinned = true;
-    hermit_stats_register();
 
     object_class_property_add(oc, "limit", "size", hermit_get_limit,
                               hermit_set_limit, NULL, NULL);
@@ -553,12 +618,13 @@ static void hermit_class_init(ObjectClass *oc, void *data)
     object_class_property_add(oc, "reclaim-threads", "uint32",
                               hermit_get_uint32, hermit_set_uint32, NULL,
                               (void *)offsetof(HermitMemory,
-                                               reclaim_threads));
+                                               region.reclaim_threads));
     object_class_property_set_description(oc, "reclaim-threads",
         "Most threads that give up pages (default: the kernel's choice)");
     object_class_property_add(oc, "fault-timeout", "uint32",
                               hermit_get_uint32, hermit_set_uint32, NULL,
-                              (void *)offsetof(HermitMemory, fault_timeout));
+                              (void *)offsetof(HermitMemory,
+                                               region.fault_timeout));
     object_class_property_set_description(oc, "fault-timeout",
         "Milliseconds that an access may wait for a page before on-stall "
         "(default: the kernel's choice)");
