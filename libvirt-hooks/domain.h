@@ -8,13 +8,13 @@
  *
  *	{ "domain": "vm1", "uuid": "...", "regions": "...",
  *	  "properties": { "local-ratio": 0.5, "server": [ "tcp:..." ] } }
+ *
+ * The folder is HERMIT_RUN_DIR of meson.build; a test has its own.
  */
 #include <glib.h>
 #include <jansson.h>
 
 #include "region-uuid.h"
-
-#define HERMIT_RUN_DIR "/run/hermit"
 
 typedef struct
 {

@@ -18,13 +18,12 @@
 #include "region-uuid.h"
 
 #define PROGRAM "hermit-qemu"
-#define RUN_DIR "/run/hermit"
 
 int
 main (int argc, char **argv)
 {
   const char *uuid = hermit_args_find (argc, argv, "-uuid");
-  char path[sizeof (RUN_DIR) + HERMIT_UUID_TEXT + 8];
+  char path[sizeof (HERMIT_RUN_DIR) + HERMIT_UUID_TEXT + 8];
   char *error = NULL;
   json_error_t where;
   HermitUuid parsed;
@@ -37,7 +36,7 @@ main (int argc, char **argv)
       char text[HERMIT_UUID_TEXT];
 
       hermit_uuid_format (parsed, text);
-      snprintf (path, sizeof (path), RUN_DIR "/%s.json", text);
+      snprintf (path, sizeof (path), HERMIT_RUN_DIR "/%s.json", text);
       f = fopen (path, "re");
       /* Never start with ordinary memory what should have been limited. */
       if (!f && errno != ENOENT)

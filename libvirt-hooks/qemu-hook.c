@@ -18,8 +18,6 @@
 #include "region.h"
 #include "settings.h"
 
-#define MACHINE_ID "/etc/machine-id"
-
 static char *
 read_stdin (void)
 {
@@ -37,7 +35,7 @@ save (const HermitSettings *settings, GError **error)
 {
   HermitDomain domain = { .name = settings->name, .uuid = settings->uuid };
 
-  return hermit_domain_derive (settings->uuid, MACHINE_ID, domain.regions,
+  return hermit_domain_derive (settings->uuid, HERMIT_MACHINE_ID, domain.regions,
                                error)
          && hermit_domain_save (HERMIT_RUN_DIR, &domain, settings->properties,
                                 error);
