@@ -94,16 +94,22 @@ hermit_policy_set (struct hermit_policy *policy, const char *name,
   return TRUE;
 }
 
+/* NULL for a number, and for a word that only a newer kernel knows. */
+static const char *
+word_of (const Field *f, guint32 n)
+{
+  return f->words && n < g_strv_length ((char **)f->words) ? f->words[n]
+                                                           : NULL;
+}
+
 char *
 hermit_policy_text (const struct hermit_policy *policy, const char *name)
 {
   const Field *f = find (name);
   guint32 n = value_of (policy, f);
+  const char *word = word_of (f, n);
 
-  /* a newer kernel may know more words */
-  if (f->words && n < g_strv_length ((char **)f->words))
-    return g_strdup (f->words[n]);
-  return g_strdup_printf ("%u", n);
+  return word ? g_strdup (word) : g_strdup_printf ("%u", n);
 }
 
 json_t *
@@ -111,10 +117,11 @@ hermit_policy_json (const struct hermit_policy *policy, const char *name)
 {
   const Field *f = find (name);
   guint32 n = value_of (policy, f);
+  const char *word = word_of (f, n);
 
   if (!(policy->set & f->bit))
     return NULL;
-  if (f->words == off_on)
+  if (word && f->words == off_on)
     return json_boolean (n);
-  return f->words ? json_string (f->words[n]) : json_integer (n);
+  return word ? json_string (word) : json_integer (n);
 }
