@@ -4,6 +4,14 @@
 #include "region.h"
 #include "size.h"
 
+/* In integers: a fraction would come out a page below what was asked for. */
+static guint64
+share_of (guint64 limit, guint64 size, guint64 total)
+{
+  return (guint64)((unsigned __int128)limit * size / total)
+         & ~(guint64)(HERMIT_PAGE_SIZE - 1);
+}
+
 gboolean
 hermit_limit_apply (GPtrArray *regions, guint64 limit, double ratio,
                     GError **error)
@@ -23,8 +31,9 @@ hermit_limit_apply (GPtrArray *regions, guint64 limit, double ratio,
   for (guint i = 0; i < regions->len; i++)
     {
       const HermitRegion *r = regions->pdata[i];
-      guint64 share = hermit_ratio_of (r->st.region_size,
-                                       ratio ?: (double)limit / total);
+      guint64 share = ratio
+                          ? hermit_ratio_of (r->st.region_size, ratio)
+                          : share_of (limit, r->st.region_size, total);
 
       if (!hermit_device_set_limit ((const unsigned char *)r->st.uuid, share,
                                     error))
