@@ -65,14 +65,18 @@ hermit_regions_find (const char *which, GError **error)
     {
       const struct hermit_list_entry *e
           = &g_array_index (list, struct hermit_list_entry, i);
+      g_autoptr (GError) local = NULL;
       HermitRegion *region = g_new0 (HermitRegion, 1);
       const HermitDomain *domain;
 
-      /* One that ended meanwhile is none. */
-      if (!hermit_device_stats (e->uuid, &region->st, NULL))
+      if (!hermit_device_stats (e->uuid, &region->st, &local))
         {
           g_free (region);
-          continue;
+          /* One that ended meanwhile is none. */
+          if (g_error_matches (local, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+            continue;
+          g_propagate_error (error, g_steal_pointer (&local));
+          return NULL;
         }
       region->st.name[sizeof (region->st.name) - 1] = 0;
       region->st.nr_servers = MIN (region->st.nr_servers, HERMIT_MAX_SERVERS);
