@@ -67,7 +67,9 @@ static void G_GNUC_PRINTF (2, 3) fail (GError **error, const char *format, ...)
   va_list args;
 
   va_start (args, format);
-  *error = g_error_new_valist (G_FILE_ERROR, G_FILE_ERROR_INVAL, format, args);
+  g_propagate_error (error, g_error_new_valist (G_FILE_ERROR,
+                                                G_FILE_ERROR_INVAL, format,
+                                                args));
   va_end (args);
 }
 
