@@ -159,7 +159,11 @@ hermit_device_recall (const HermitUuid region, guint64 *next, guint64 pages,
       *next = c.next_page;
       *fetched = c.fetched;
     }
-  if (err)
+  if (err == ENOTTY)
+    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOSYS,
+                 "the loaded hermit.ko is older than hermitctl: it cannot "
+                 "recall");
+  else if (err)
     g_set_error (error, G_FILE_ERROR,
                  err == ETIMEDOUT ? G_FILE_ERROR_AGAIN
                                   : g_file_error_from_errno (err),

@@ -218,7 +218,10 @@ print_policy (const HermitRegion *r, json_t *all, GError **error)
 
   if (!hermit_device_policy ((const unsigned char *)r->st.uuid, &policy,
                              error))
-    return FALSE;
+    {
+      g_prefix_error (error, "%s: ", r->st.name);
+      return FALSE;
+    }
   policy.set = HERMIT_POLICY_ALL;
   if (all)
     j = json_pack ("{s:s?, s:s, s:s}", "domain", r->domain, "id", r->st.name,
@@ -334,6 +337,8 @@ main (int argc, char **argv)
   g_autoptr (GError) error = NULL;
 
   setlocale (LC_ALL, "");
+  /* Ratios that are printed are to be given back, and programs read them. */
+  setlocale (LC_NUMERIC, "C");
   g_option_context_add_main_entries (context, entries, NULL);
   g_option_context_set_summary (
       context, "VMs whose memory is larger than what this host keeps of it.\n"
