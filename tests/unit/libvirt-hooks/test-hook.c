@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The qemu hook as libvirt calls it: the domain's XML on stdin, the phase as an
+ * argument; an exit code, a sentence on stderr, and a file that is there or not.
+ */
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "region-uuid.h"
+
+int hook_main (int argc, char **argv);
+
+#define FILE_OF_VM1 "run/" VM1_UUID ".json"
+/* uuid5 (VM1_UUID, "hermit 0123456789abcdef"), from another implementation */
+#define REGIONS "691436ea-add5-5dcf-ad80-1343649d1048"
+#define HERMIT                                                                \
+  "<metadata><hermit:memory "                                                 \
+  "xmlns:hermit='https://hermit.example/xmlns/libvirt/1' %s/></metadata>"
+
+static char *
+domain (const char *metadata, const char *attributes)
+{
+  g_autofree char *element = g_strdup_printf (metadata, attributes);
+
+  return g_strdup_printf (
+      "<domain type='kvm'><name>vm1</name><uuid>" VM1_UUID "</uuid>%s"
+      "<memory unit='KiB'>1048576</memory><devices><emulator>"
+      "/usr/local/bin/hermit-qemu</emulator></devices></domain>",
+      element);
+}
+
+static Program *
+hook (const char *args, const char *xml)
+{
+  g_autofree char *line = g_strconcat ("qemu-hook ", args, NULL);
+
+  return program_run (hook_main, line, xml);
+}
+
+static void
+hook_says (const char *args, const char *xml, int status, const char *err)
+{
+  g_autoptr (Program) p = hook (args, xml);
+
+  program_expect (p, status, "", err);
+}
+
+static gboolean
+left (void)
+{
+  return g_file_test (FILE_OF_VM1, G_FILE_TEST_EXISTS);
+}
+
+static void
+begin (void)
+{
+  fixture_reset ();
+  g_unlink (FILE_OF_VM1);
+  g_assert_true (
+      g_file_set_contents ("machine-id", "0123456789abcdef\n", -1, NULL));
+}
+
+/* Leave the settings at first, also over what is left of an earlier start. */
+static void
+test_prepare (void)
+{
+  g_autofree char *xml
+      = domain (HERMIT, "local-ratio='0.5' server='tcp:m:7471'");
+  json_t *j, *want;
+
+  begin ();
+  for (guint i = 0; i < 2; i++)
+    {
+      GStatBuf st;
+
+      hook_says ("vm1 prepare begin -", xml, 0, "");
+      j = json_load_file (FILE_OF_VM1, 0, NULL);
+      want = json_loads ("{\"domain\":\"vm1\",\"uuid\":\"" VM1_UUID "\","
+                         "\"regions\":\"" REGIONS "\",\"properties\":"
+                         "{\"local-ratio\":0.5,\"server\":[\"tcp:m:7471\"]}}",
+                         0, NULL);
+      g_assert_nonnull (j);
+      if (!json_equal (j, want))
+        g_error ("the file is %s", json_dumps (j, 0));
+      json_decref (j);
+      json_decref (want);
+      /* for QEMU's user to read */
+      g_assert_cmpint (g_stat (FILE_OF_VM1, &st), ==, 0);
+      g_assert_cmpint (st.st_mode & 0777, ==, 0644);
+      g_assert_true (g_file_set_contents (FILE_OF_VM1, "old", -1, NULL));
+    }
+  hook_says ("vm1 release end -", xml, 0, "");
+  g_assert_false (left ());
+  /* a second time there is nothing to take away */
+  hook_says ("vm1 release end -", xml, 0, "");
+}
+
+/* A domain that is none of ours: nothing is left, whatever was. */
+static void
+test_other (void)
+{
+  static const char *const ops[] = { "prepare", "started", "reconnect" };
+  g_autofree char *xml = domain ("%s", "");
+
+  begin ();
+  for (guint i = 0; i < G_N_ELEMENTS (ops); i++)
+    {
+      g_autofree char *args = g_strconcat ("vm1 ", ops[i], " begin -", NULL);
+
+      g_assert_true (g_file_set_contents (FILE_OF_VM1, "{}", -1, NULL));
+      hook_says (args, xml, 0, "");
+      /* only before the start is it known to be of an earlier one */
+      g_assert_cmpint (left (), ==, i > 0);
+    }
+}
+
+/* Other phases do not even read; too few words are no call of libvirt's. */
+static void
+test_phases (void)
+{
+  static const char *const ops[]
+      = { "start", "stopped", "migrate", "restore", "attach", "prepared", "" };
+
+  begin ();
+  for (guint i = 0; i < G_N_ELEMENTS (ops); i++)
+    {
+      g_autofree char *args = g_strdup_printf ("vm1 '%s' begin -", ops[i]);
+
+      hook_says (args, "no XML", 0, "");
+      g_assert_false (left ());
+    }
+  hook_says ("vm1 prepare", "no XML", 2,
+             "usage: qemu-hook DOMAIN OPERATION SUB-OPERATION EXTRA < XML\n"
+             "libvirt calls this as a qemu hook\n");
+  /* the last word need not be there */
+  hook_says ("vm1 prepare begin", "no XML", 1,
+             "hermit: libvirt gave no domain XML\n");
+}
+
+static void
+test_refused (void)
+{
+  static const struct
+  {
+    const char *metadata, *attributes, *says;
+  } cases[] = {
+    { HERMIT, "", "<hermit:memory>: give either local-ratio or limit" },
+    { HERMIT, "limit='2G'", "<hermit:memory>: limit 2147483648 is above the "
+                            "domain's memory, 1073741824" },
+    { HERMIT, "limit='512K' batch='x'",
+      "<hermit:memory>: batch: 'x' is none of: a number" },
+    { HERMIT "<memtune><hard_limit>262144</hard_limit></memtune>",
+      "local-ratio='0.5'",
+      "<memtune>: with hard_limit 262144 KiB the host would kill QEMU: the "
+      "limit of <hermit:memory> and QEMU itself need 790528 KiB" },
+  };
+
+  begin ();
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *xml = domain (cases[i].metadata, cases[i].attributes);
+      g_autofree char *err = g_strdup_printf ("hermit: %s\n", cases[i].says);
+
+      hook_says ("vm1 prepare begin -", xml, 1, err);
+      g_assert_false (left ());
+    }
+  hook_says ("vm1 prepare begin -", "", 1,
+             "hermit: libvirt gave no domain XML\n");
+  hook_says ("vm1 prepare begin -", "<domain><name>vm1</name>", 1,
+             "hermit: libvirt gave no domain XML\n");
+  hook_says ("vm1 prepare begin -", "<domain><name>vm1</name></domain>", 1,
+             "hermit: the domain XML has no name or no uuid\n");
+  hook_says ("vm1 prepare begin -",
+             "<domain><uuid>" VM1_UUID "</uuid></domain>", 1,
+             "hermit: the domain XML has no name or no uuid\n");
+  hook_says ("vm1 release end -", "<domain", 0, "");
+}
+
+/* What names the memory on servers is not there, or cannot be written down. */
+static void
+test_host (void)
+{
+  g_autofree char *xml = domain (HERMIT, "local-ratio='0.5'");
+  g_autofree char *bad = g_strdup (xml);
+
+  begin ();
+  g_unlink ("machine-id");
+  hook_says ("vm1 prepare begin -", xml, 1,
+             "hermit: the id of this host is needed to name memory on "
+             "servers; systemd-machine-id-setup makes one: Failed to open "
+             "file “machine-id”: No such file or directory\n");
+  g_assert_false (left ());
+  begin ();
+  memcpy (strstr (bad, VM1_UUID), "zzzz", 4);
+  hook_says ("vm1 prepare begin -", bad, 1,
+             "hermit: 'zzzzb810-9dad-11d1-80b4-00c04fd430c8' is not a "
+             "UUID\n");
+  fixture_end_domains ();
+  g_assert_true (g_file_set_contents ("run", "", -1, NULL));
+  hook_says ("vm1 prepare begin -", xml, 1,
+             "hermit: cannot create run: Not a directory\n");
+  g_unlink ("run");
+}
+
+/* It runs: with hermit-memory, or it must end. */
+static void
+test_started (void)
+{
+  g_autofree char *xml = domain (HERMIT, "local-ratio='0.5'");
+
+  begin ();
+  hook_says ("vm1 prepare begin -", xml, 0, "");
+  hook_says ("vm1 started begin -", xml, 1,
+             "hermit: QEMU runs without hermit-memory: '" VM1_UUID
+             "': no running VM of this host with hermit memory; see hermitctl "
+             "list\n");
+  fixture_region (NULL, "pc.ram", 1024, 512);
+  g_assert_true (hermit_uuid_parse ("75d56a29-7cc6-501f-b2fe-7f4f1d70cb90",
+                                    fake_hermit->regions[0].st.uuid));
+  hook_says ("vm1 started begin -", xml, 0, "");
+  fake_hermit->open_errno = ENOENT;
+  hook_says ("vm1 started begin -", xml, 1,
+             "hermit: QEMU runs without hermit-memory: /dev/hermit: No such "
+             "file or directory; is hermit.ko loaded? (modprobe hermit)\n");
+  hook_says ("vm1 started begin -", "<domain", 1,
+             "hermit: libvirt gave no domain XML\n");
+}
+
+/* libvirtd came back: a failure here would end a domain that runs well. */
+static void
+test_reconnect (void)
+{
+  g_autofree char *xml = domain (HERMIT, "local-ratio='0.5'");
+  /* what would be refused at a start */
+  g_autofree char *other = domain (HERMIT, "local-ratio='0.5' sever='x'");
+
+  begin ();
+  hook_says ("vm1 reconnect begin -", xml, 0, "");
+  g_assert_true (left ());
+  g_unlink (FILE_OF_VM1);
+  hook_says ("vm1 reconnect begin -", other, 0, "");
+  g_assert_true (left ());
+  g_unlink (FILE_OF_VM1);
+  hook_says ("vm1 reconnect begin -", "<domain", 0,
+             "hermit: warning: hermitctl will not know the domain: libvirt "
+             "gave no domain XML\n");
+  g_unlink ("machine-id");
+  hook_says ("vm1 reconnect begin -", xml, 0,
+             "hermit: warning: hermitctl will not know the domain: the id of "
+             "this host is needed to name memory on servers; "
+             "systemd-machine-id-setup makes one: Failed to open file "
+             "“machine-id”: No such file or directory\n");
+  g_assert_false (left ());
+}
+
+/* XML of more than one read(), as of a domain with many devices. */
+static void
+test_long (void)
+{
+  GString *long_xml = g_string_new (NULL);
+  g_autofree char *xml = domain (HERMIT, "local-ratio='0.5'"), *text = NULL;
+  char *end = strstr (xml, "</devices>");
+
+  begin ();
+  g_string_append_len (long_xml, xml, end - xml);
+  while (long_xml->len < 100000)
+    g_string_append (long_xml, "<disk type='file'/>\n");
+  g_string_append (long_xml, end);
+  text = g_string_free (long_xml, FALSE);
+  hook_says ("vm1 prepare begin -", text, 0, "");
+  g_assert_true (left ());
+}
+
+int
+main (int argc, char **argv)
+{
+  int ret;
+
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/hook/prepare", test_prepare);
+  g_test_add_func ("/hook/other", test_other);
+  g_test_add_func ("/hook/phases", test_phases);
+  g_test_add_func ("/hook/refused", test_refused);
+  g_test_add_func ("/hook/host", test_host);
+  g_test_add_func ("/hook/started", test_started);
+  g_test_add_func ("/hook/reconnect", test_reconnect);
+  g_test_add_func ("/hook/long", test_long);
+  ret = g_test_run ();
+  g_unlink ("machine-id");
+  fixture_end ();
+  return ret;
+}
