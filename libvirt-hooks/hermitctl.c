@@ -222,7 +222,6 @@ print_policy (const HermitRegion *r, json_t *all, GError **error)
       g_prefix_error (error, "%s: ", r->st.name);
       return FALSE;
     }
-  policy.set = HERMIT_POLICY_ALL;
   if (all)
     j = json_pack ("{s:s?, s:s, s:s}", "domain", r->domain, "id", r->st.name,
                    "uuid", r->uuid);

@@ -119,8 +119,6 @@ hermit_policy_json (const struct hermit_policy *policy, const char *name)
   guint32 n = value_of (policy, f);
   const char *word = word_of (f, n);
 
-  if (!(policy->set & f->bit))
-    return NULL;
   if (word && f->words == off_on)
     return json_boolean (n);
   return word ? json_string (word) : json_integer (n);

@@ -21,10 +21,7 @@ gboolean hermit_policy_set (struct hermit_policy *policy, const char *name,
 /* "on", "off", "auto" or a number, as a word that is not known; free it. */
 char *hermit_policy_text (const struct hermit_policy *policy,
                           const char *name);
-/*
- * As QEMU's properties have it, and a word that is not known as its number;
- * NULL if @policy does not set it.
- */
+/* As QEMU's properties have it, and a word that is not known as its number. */
 json_t *hermit_policy_json (const struct hermit_policy *policy,
                             const char *name);
 
