@@ -12,6 +12,7 @@ FakeLibvirt *fake_libvirt;
 static virConnectDomainEventMetadataChangeCallback on_change;
 static virConnectCloseFunc on_close;
 static void *on_close_data;
+static bool quiet;
 
 /* Opaque to who uses them. */
 #define CONNECTION ((virConnectPtr)fake_libvirt)
@@ -34,12 +35,15 @@ virSetErrorFunc (void *data, virErrorFunc handler)
 {
   g_assert_nonnull (handler);
   handler (data, NULL);
+  quiet = true;
 }
 
 virConnectPtr
 virConnectOpen (const char *name)
 {
   g_assert_cmpstr (name, ==, "qemu:///system");
+  /* it would write its errors to stderr itself */
+  g_assert_true (quiet);
   if (fails (__func__))
     return NULL;
   fake_libvirt->open++;
