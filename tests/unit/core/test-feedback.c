@@ -155,41 +155,41 @@ static void test_wait(void)
 /* Spin until hardly any answer is still to come: mean and two deviations. */
 static void test_wait_deviation(void)
 {
-	struct hermit_wait w;
+	struct hermit_latency w;
 	unsigned int i;
 
-	hermit_wait_init(&w);
-	hermit_wait_done(&w, 4000);
+	hermit_latency_init(&w);
+	hermit_latency_answer(&w, 4000);
 	CHECK(w.deviation_ns == 1000, "first deviation %llu", ULL(w.deviation_ns));
 	for (i = 0; i < 100; i++)
-		hermit_wait_done(&w, 4000);
-	CHECK(hermit_wait_budget(&w) >= 4000 && hermit_wait_budget(&w) < 4050,
-	      "budget %llu for 4 us sharp", ULL(hermit_wait_budget(&w)));
+		hermit_latency_answer(&w, 4000);
+	CHECK(hermit_latency_spin(&w) >= 4000 && hermit_latency_spin(&w) < 4050,
+	      "budget %llu for 4 us sharp", ULL(hermit_latency_spin(&w)));
 	for (i = 0; i < 200; i++)
-		hermit_wait_done(&w, i % 2 ? 2000 : 6000);
+		hermit_latency_answer(&w, i % 2 ? 2000 : 6000);
 	CHECK(w.deviation_ns > 1600 && w.deviation_ns < 2400,
 	      "deviation %llu of 4 us +- 2 us", ULL(w.deviation_ns));
-	CHECK(hermit_wait_budget(&w) > 7000 && hermit_wait_budget(&w) < 9000,
-	      "budget %llu for 4 us +- 2 us", ULL(hermit_wait_budget(&w)));
+	CHECK(hermit_latency_spin(&w) > 7000 && hermit_latency_spin(&w) < 9000,
+	      "budget %llu for 4 us +- 2 us", ULL(hermit_latency_spin(&w)));
 }
 
 /* What parking costs is learnt, but a busy host makes no case for spinning. */
 static void test_wait_parked(void)
 {
-	struct hermit_wait w;
+	struct hermit_latency w;
 	unsigned int i;
 
-	hermit_wait_init(&w);
+	hermit_latency_init(&w);
 	for (i = 0; i < 100; i++)
-		hermit_wait_parked(&w, 9000);
+		hermit_latency_parked(&w, 9000);
 	CHECK(w.park_ns > 8900 && w.park_ns <= 9000, "parking %llu, not 9 us",
 	      ULL(w.park_ns));
 	for (i = 0; i < 100; i++)
-		hermit_wait_parked(&w, 500000);
+		hermit_latency_parked(&w, 500000);
 	CHECK(w.park_ns > 19900 && w.park_ns <= 20000,
 	      "parking %llu, not the cap", ULL(w.park_ns));
 	for (i = 0; i < 100; i++)
-		hermit_wait_parked(&w, 1000);
+		hermit_latency_parked(&w, 1000);
 	CHECK(w.park_ns >= 1000 && w.park_ns < 1100, "parking %llu, not 1 us",
 	      ULL(w.park_ns));
 }
