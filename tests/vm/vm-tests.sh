@@ -124,9 +124,9 @@ new_cgroup()
 # in_cgroup PATH COMMAND...: what it starts is in there
 in_cgroup()
 {
-	echo $$ > "$1/cgroup.procs"
+	echo $BASHPID > "$1/cgroup.procs"
 	"${@:2}"
-	echo $$ > /sys/fs/cgroup/cgroup.procs
+	echo $BASHPID > /sys/fs/cgroup/cgroup.procs
 }
 
 set_limit() { qmp "$1" "{\"execute\":\"qom-set\",\"arguments\":{\"path\":\"/objects/ram0\",\"property\":\"limit\",\"value\":$(($2 << 20))}}" > /dev/null; }

@@ -10,10 +10,11 @@ SLACK=$((16 << 20))
 load_hermit
 vm=$(new_cgroup vm)
 free=$(free_kib)
-VM_APPEND="job=run -- hermit-guest-load --size 160M --threads 2 --write-ratio 0.5 --seconds 1000" \
-	in_cgroup "$vm" hermit_vm p 256 96 local
+# all of it at first, so that it is soon filled
+VM_APPEND="job=run -- hermit-guest-load --size 130M --threads 2 --write-ratio 0.5 --seconds 1000" \
+	in_cgroup "$vm" hermit_vm p 224 224 local
 wait_report p 200 '^t '
-for limit in 48 144 72 224 48; do
+for limit in 64 144 96 224 64; do
 	set_limit p $limit
 	for i in 1 2 3 4; do
 		check_charged p "$vm" $SLACK
