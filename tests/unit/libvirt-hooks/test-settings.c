@@ -243,6 +243,44 @@ test_policy (void)
   g_assert_cmpuint (policy.set, ==, HERMIT_POLICY_ALL);
 }
 
+/* Every switch is read from the element, the first too. */
+static void
+test_element_policy (void)
+{
+  struct hermit_policy policy;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (hermit_element_policy (
+      "<memory eager-fetch='on' reclaim-weight='9'/>", &policy, &error));
+  g_assert_cmpuint (policy.set, ==,
+                    HERMIT_POLICY_EAGER | HERMIT_POLICY_WEIGHT);
+  g_assert_cmpuint (policy.eager, ==, 1);
+  g_assert_cmpuint (policy.weight, ==, 9);
+}
+
+/* Whole pages, rounded down; and no unit above TiB. */
+static void
+test_size (void)
+{
+  static const struct
+  {
+    const char *text;
+    guint64 size;
+  } cases[] = { { "4096", 4096 },        { "8191", 4096 },
+                { "12345678", 12345344 }, { "7k", 4096 },
+                { "3GiB", 3ULL << 30 },   { "2T", 2ULL << 40 } };
+  g_autofree char *large = hermit_size_format (5ULL << 50);
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      guint64 size;
+
+      g_assert_true (hermit_size_parse (cases[i].text, &size, NULL));
+      g_assert_cmpuint (size, ==, cases[i].size);
+    }
+  g_assert_cmpstr (large, ==, "5120.0 TiB");
+}
+
 /*
  * 1000 pages in use all the time, 800 touched once in 80 periods each, 500
  * never again: that is 10 faults per period without the 800.
@@ -299,6 +337,8 @@ main (int argc, char **argv)
   g_test_add_func ("/settings/file", test_file);
   g_test_add_func ("/settings/element", test_element);
   g_test_add_func ("/settings/policy", test_policy);
+  g_test_add_func ("/settings/element-policy", test_element_policy);
+  g_test_add_func ("/settings/size", test_size);
   g_test_add_func ("/region/quantile", test_quantile);
   g_test_add_func ("/advise", test_advise);
   return g_test_run ();
