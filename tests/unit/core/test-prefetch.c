@@ -224,7 +224,7 @@ static void test_steps(void)
 {
 	struct hermit_prefetch p;
 	s64 stride;
-	u64 page;
+	u64 page, step;
 
 	/* The first fault is none. */
 	hermit_prefetch_init(&p);
@@ -249,6 +249,12 @@ static void test_steps(void)
 	CHECK(!p.asked && !stride, "%u asked for the same page", p.asked);
 	hermit_prefetch_fault(&p, page + 6, NPAGES, &stride);
 	CHECK(newest(&p) == 6, "two strides: %lld", (long long)newest(&p));
+
+	/* Nor when the stream ends in noise. */
+	page = stream(&p, 1000);
+	for (step = 100; hermit_prefetch_fault(&p, page, NPAGES, &stride); step += 50)
+		page += step;
+	CHECK(!p.asked && !stride, "%u asked for without a trend", p.asked);
 }
 
 int main(void)
