@@ -33,6 +33,7 @@
  * lock is held for it.
  */
 #include <linux/atomic.h>
+#include <linux/cache.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/rwsem.h>
@@ -62,25 +63,34 @@ struct hermit_pcp;
 struct mem_cgroup;
 
 struct hermit_region {
-	struct kref ref;
-	void (*release)(struct kref *ref);
-	struct list_head node;		/* in the registry */
-	u8 uuid[16];
-	char name[HERMIT_NAME_LEN];
+	/* What every fault reads: written at the start, and by who sets it. */
 	u64 npages;
-	bool dead;			/* control fd closed; read under RCU by submitters */
-
 	struct hermit_chunk **chunks;	/* set once each by cmpxchg, freed last */
-	atomic_long_t nr_chunks;
 	struct address_space *mapping;	/* of the memory fd's inode, which we hold */
-	struct mem_cgroup *memcg;
-	atomic64_t generation;
-
-	/* budget: every page of ours is in `used`, whatever its state */
-	atomic_long_t used;
+	struct hermit_cpu_stats __percpu *stats;
+	struct hermit_pcp __percpu *pcp;
+	struct hermit_link *link;
 	long limit;			/* pages */
-	long floor;
+	bool dead;			/* control fd closed; read under RCU by submitters */
+	bool sync;			/* the link completes reads inside submit */
+	unsigned int nr_bindings;
+
+	struct hermit_policy policy;	/* its switches come first */
+	struct mem_cgroup *memcg;
+	unsigned long async_pause;	/* jiffies: no async page faults before */
+	unsigned long write_backoff;	/* jiffies: no writes before */
+	u64 fault_timeout;		/* ns */
+	long floor;			/* pages */
+	void *vm;			/* whose slots the bindings are */
+	void (*release)(struct kref *ref);
+
+	/* Budget: every page of ours is in `used`. Read by all, written by charges. */
+	atomic_long_t used ____cacheline_aligned_in_smp;
 	long used_max;
+	atomic_t room_waiters;
+	wait_queue_head_t room_wq;
+
+	/* The shared pool; the line of its lock. */
 	struct {
 		spinlock_t lock;	/* _bh: completions free pages */
 		struct page *first;	/* the next one in page->lru.next */
@@ -90,60 +100,59 @@ struct hermit_region {
 		 * free, lest pages pass the page allocator on every round.
 		 */
 		long max;
-	} pool;
-	struct hermit_pcp __percpu *pcp;
-	wait_queue_head_t room_wq;
-	atomic_t room_waiters;
+	} pool ____cacheline_aligned_in_smp;
 
-	struct hermit_link *link;
-	char server[HERMIT_SERVER_LEN];
-	bool sync;			/* the link completes reads inside submit */
-
-	/* bindings */
-	struct rw_semaphore bind_lock;
-	struct list_head bindings;
-	unsigned int nr_bindings;
-	void *vm;			/* whose slots they are */
-
-	/* reclaim */
-	struct hermit_reclaimer reclaimers[HERMIT_MAX_THREADS];
-	unsigned int nr_reclaimers;
-	unsigned int threads_wanted;
-	struct hermit_policy policy;
-	spinlock_t tune_lock;		/* who feeds back; trylock */
-	struct hermit_sched sched;
-	struct hermit_share share;	/* turn_lock */
-	struct hermit_trial eager;
+	/* Written by each fetch that waits. */
+	struct kref ref ____cacheline_aligned_in_smp;
+	atomic_t requests;		/* all ios that are not done */
+	atomic_t waiters;
+	u64 progress;			/* coarse ns: last time any wait made sense */
+	u64 stall_since;		/* coarse ns */
+	u64 gave_up;			/* coarse ns: the last waiter left, in vain; or 0 */
 	struct hermit_latency latency;	/* of guests' faults; races lose a sample */
-	unsigned long async_pause;	/* jiffies: no async page faults before */
-	u64 tuned_fetches, tuned_conflicts, tuned_away;
-	u64 turnaround;			/* evictions between a page's own and its fetch */
-	struct rw_semaphore sweep_lock;
+
+	/* Written by each eviction. */
+	atomic64_t generation ____cacheline_aligned_in_smp;
 	atomic64_t hand;		/* pages the clock passed, mod npages its place */
 	atomic_t writes;		/* on the wire */
 	wait_queue_head_t write_wq;
-	unsigned long write_backoff;	/* jiffies: no writes before */
-	atomic_t requests;		/* all ios that are not done */
+	atomic_long_t nr_chunks;
 
-	/* waiting */
+	/* Taken for reading by each batch. */
+	struct rw_semaphore sweep_lock ____cacheline_aligned_in_smp;
+	struct rw_semaphore bind_lock;
+	struct list_head bindings;
+
+	/* The scheduler: read when threads may be wanted, written by feedback. */
+	spinlock_t tune_lock ____cacheline_aligned_in_smp;	/* only tried */
+	unsigned int nr_reclaimers;
+	unsigned int threads_wanted;
+	struct hermit_trial eager;
+	struct hermit_sched sched;
+	struct hermit_share share;	/* turn_lock */
+	u64 tuned_fetches, tuned_conflicts, tuned_away;
+	u64 turnaround;			/* evictions between a page's own and its fetch */
+
 	wait_queue_head_t word_wq[64];	/* by page, for words to change */
-	atomic_t waiters;
-	u64 progress;			/* coarse ns: last time any wait made sense */
-	u64 fault_timeout;		/* ns */
-	bool stalled;			/* the watchdog's, with stall_begun (ns) */
-	u64 stall_begun;
-	struct delayed_work watchdog;
-	u64 stall_since;		/* coarse ns */
-	u64 gave_up;			/* coarse ns: the last waiter left, in vain; or 0 */
-	bool unreachable;		/* LIMIT_UNREACHABLE was said */
-	u64 limit_set;			/* ns */
-
+	struct hermit_reclaimer reclaimers[HERMIT_MAX_THREADS];
 	struct hermit_host_stream host[HERMIT_HOST_STREAMS];
 
+	/* Cold. */
+	struct list_head node;		/* in the registry */
+	u8 uuid[16];
+	char name[HERMIT_NAME_LEN];
+	char server[HERMIT_SERVER_LEN];
+	struct delayed_work watchdog;
+	bool stalled;			/* the watchdog's, with stall_begun (ns) */
+	bool unreachable;		/* LIMIT_UNREACHABLE was said */
+	u64 stall_begun;
+	u64 limit_set;			/* ns */
 	struct hermit_wset wset;
 	struct hermit_events events;
-	struct hermit_cpu_stats __percpu *stats;
 };
+
+static_assert(offsetofend(struct hermit_region, nr_bindings) <= 64,
+	      "what every fault reads is one cache line");
 
 /*
  * Create and end: the control fd's. May sleep, long: for the server. The others
