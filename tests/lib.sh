@@ -75,7 +75,7 @@ in_tree()
 	mkdir -p "$tree/src" "$tree/hermit" "$C/ccache"
 	unshare -m sh -c 't=$1 src=$2 c=$3; shift 3
 		mount -t proc proc "$t/proc" && mount --rbind /dev "$t/dev" &&
-		mount --bind "$src" "$t/src" && mount --bind "$c" "$t/hermit" &&
+		mount --bind "$src" "$t/src" && mount --rbind "$c" "$t/hermit" &&
 		exec chroot "$t" /usr/bin/env -i PATH=/usr/lib/ccache:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
 			LC_ALL=C.UTF-8 CCACHE_DIR=/hermit/ccache "$@"' \
 		sh "$tree" "$SRC" "$C" "$@"

@@ -8,7 +8,7 @@
 
 struct page;
 
-#define HERMIT_FAULT_HOST	4	/* beside HERMIT_GET_* of kvm/provider.h */
+#define HERMIT_FAULT_HOST	4	/* beside KVM_PROVIDER_* of kvm_mem_provider.h */
 
 /*
  * The page of idx, with a reference for the caller, if that takes no waiting:

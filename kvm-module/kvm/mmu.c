@@ -42,7 +42,7 @@ void hermit_mmu_unregister(const struct hermit_mmu_ops *ops)
 EXPORT_SYMBOL_GPL(hermit_mmu_unregister);
 
 /* Run @op on the pairs gathered, and give their flags back to their victims. */
-static void zap_flush(struct hermit_region *r, struct hermit_mmu_page *pairs,
+static void zap_flush(struct hermit_region *r, struct kvm_provider_page *pairs,
 		      u8 *owner, struct hermit_victim *v, int *nr)
 {
 	int i;
@@ -62,7 +62,7 @@ static void zap_flush(struct hermit_region *r, struct hermit_mmu_page *pairs,
 /* Zap the victims in all bindings. Returns how many pairs there were. */
 int hermit_mmu_zap(struct hermit_region *r, struct hermit_victim *v, int n)
 {
-	struct hermit_mmu_page pairs[ZAP_PAIRS];
+	struct kvm_provider_page pairs[ZAP_PAIRS];
 	u8 owner[ZAP_PAIRS];
 	struct hermit_binding *b;
 	int i, nr = 0, total = 0;
@@ -73,12 +73,12 @@ int hermit_mmu_zap(struct hermit_region *r, struct hermit_victim *v, int n)
 	down_read(&r->bind_lock);
 	list_for_each_entry(b, &r->bindings, node) {
 		for (i = 0; i < n; i++) {
-			if (v[i].idx - b->start >= b->npages)
+			if (v[i].idx - b->start >= b->slot.npages)
 				continue;
 			if (nr == ZAP_PAIRS)
 				zap_flush(r, pairs, owner, v, &nr);
-			pairs[nr] = (struct hermit_mmu_page) {
-				.slot = b->slot,
+			pairs[nr] = (struct kvm_provider_page) {
+				.binding = &b->slot,
 				.idx = v[i].idx - b->start,
 			};
 			owner[nr++] = i;
@@ -97,7 +97,7 @@ int hermit_mmu_zap(struct hermit_region *r, struct hermit_victim *v, int n)
 int hermit_mmu_age(struct hermit_region *r, const u64 *idx, int n,
 			unsigned long *accessed)
 {
-	struct hermit_mmu_page pairs[ZAP_PAIRS];
+	struct kvm_provider_page pairs[ZAP_PAIRS];
 	u8 owner[ZAP_PAIRS];
 	struct hermit_binding *b;
 	int i, nr, ret = -EOPNOTSUPP;
@@ -108,10 +108,10 @@ int hermit_mmu_age(struct hermit_region *r, const u64 *idx, int n,
 	list_for_each_entry(b, &r->bindings, node) {
 		nr = 0;
 		for (i = 0; i < n; i++) {
-			if (idx[i] - b->start >= b->npages)
+			if (idx[i] - b->start >= b->slot.npages)
 				continue;
-			pairs[nr] = (struct hermit_mmu_page) {
-				.slot = b->slot,
+			pairs[nr] = (struct kvm_provider_page) {
+				.binding = &b->slot,
 				.idx = idx[i] - b->start,
 			};
 			owner[nr++] = i;
@@ -122,7 +122,7 @@ int hermit_mmu_age(struct hermit_region *r, const u64 *idx, int n,
 		if (ret < 0)
 			break;
 		for (i = 0; i < nr; i++)
-			if (pairs[i].flags & HERMIT_MMU_ACCESSED)
+			if (pairs[i].flags & KVM_PROVIDER_ACCESSED)
 				__set_bit(owner[i], accessed);
 	}
 	up_read(&r->bind_lock);

@@ -6,32 +6,23 @@
  * patched KVM, what the former calls. It works without (stock KVM: guest pages
  * come through the host page tables and vm_ops->fault).
  */
+#include <linux/kvm_mem_provider.h>
 #include <linux/list.h>
 #include <linux/types.h>
 
 struct hermit_region;
 struct hermit_victim;
-struct module;
 
-/* One (binding, page) pair of a batch; the layout of struct kvm_mp_page. */
-struct hermit_mmu_page {
-	void *slot;			/* the cookie given to bind */
-	unsigned long idx;		/* page index in the slot */
-	unsigned int flags;		/* out: HERMIT_MMU_* */
-};
-
-#define HERMIT_MMU_PRESENT	1
-#define HERMIT_MMU_ACCESSED	2
+/* The engine's name of KVM_PROVIDER_DIRTY. */
 #define HERMIT_MMU_DIRTY	4
 
 /*
  * Called with the region's bindings lock held for read, so no unbind of any
- * binding in the batch runs; may sleep. @vm is the cookie given to bind.
+ * binding in the batch runs; may sleep. kvm_provider_zap(), kvm_provider_age().
  */
 struct hermit_mmu_ops {
-	struct module *owner;
-	int (*zap)(void *vm, struct hermit_mmu_page *p, int n);
-	int (*age)(void *vm, struct hermit_mmu_page *p, int n);
+	int (*zap)(struct kvm *kvm, struct kvm_provider_page *p, int n);
+	int (*age)(struct kvm *kvm, struct kvm_provider_page *p, int n);
 };
 
 /* One at a time: -EBUSY. Unregister only when no binding is left. */
@@ -40,11 +31,10 @@ void hermit_mmu_unregister(const struct hermit_mmu_ops *ops);
 
 /* A memslot of a VM that shows a part of a region. */
 struct hermit_binding {
+	struct kvm_provider_binding slot;
 	struct list_head node;		/* region->bindings, under bind_lock */
 	struct hermit_region *region;
 	u64 start;			/* first page in the region */
-	u64 npages;
-	void *slot;
 };
 
 /*

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The EPT side: bindings of KVM memslots to a region, and what hermit-kvm.ko
- * calls. One guest page may be in several bindings: QEMU makes two address
+ * The EPT side: bindings of KVM memslots to a region, and what KVM asks of
+ * them. One guest page may be in several bindings: QEMU makes two address
  * spaces with SMM, and aliases.
  */
+#include <linux/build_bug.h>
+#include <linux/err.h>
+#include <linux/kvm_mem_provider.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched/clock.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/wait.h>
 
 #include "engine/ahead.h"
 #include "engine/fault.h"
@@ -22,10 +26,22 @@
 #include "kvm/provider.h"
 #include "memory.h"
 
-struct hermit_binding *hermit_provider_bind(unsigned long hva,
-					    unsigned long npages, void *vm,
-					    void *slot)
+static_assert(HERMIT_MMU_DIRTY == KVM_PROVIDER_DIRTY);
+
+static struct hermit_binding *to_binding(struct kvm_provider_binding *slot)
 {
+	return container_of(slot, struct hermit_binding, slot);
+}
+
+/*
+ * The slot has to lie in one mapping of a region's memory fd. -ENODEV: it is
+ * not hermit memory at all; -EINVAL: partly; -EBUSY: the region serves another
+ * VM.
+ */
+static struct kvm_provider_binding *
+provider_bind(const struct kvm_provider_binding *slot)
+{
+	unsigned long hva = slot->hva;
 	struct hermit_region *r = NULL;
 	struct vm_area_struct *vma;
 	struct hermit_binding *b;
@@ -36,7 +52,7 @@ struct hermit_binding *hermit_provider_bind(unsigned long hva,
 	vma = find_vma(current->mm, hva);
 	if (vma && vma->vm_start <= hva && vma->vm_ops == &hermit_vm_ops) {
 		ret = -EINVAL;
-		if (hva + (npages << PAGE_SHIFT) <= vma->vm_end) {
+		if (hva + (slot->npages << PAGE_SHIFT) <= vma->vm_end) {
 			r = vma->vm_private_data;
 			hermit_region_get(r);
 			start = vma->vm_pgoff +
@@ -52,21 +68,20 @@ struct hermit_binding *hermit_provider_bind(unsigned long hva,
 		ret = -ENOMEM;
 		goto put;
 	}
+	b->slot = *slot;
 	b->region = r;
 	b->start = start;
-	b->npages = npages;
-	b->slot = slot;
 	down_write(&r->bind_lock);
-	if (!list_empty(&r->bindings) && r->vm != vm) {
+	if (!list_empty(&r->bindings) && r->vm != slot->kvm) {
 		up_write(&r->bind_lock);
 		ret = -EBUSY;
 		goto free;
 	}
-	r->vm = vm;
+	r->vm = slot->kvm;
 	list_add(&b->node, &r->bindings);
 	WRITE_ONCE(r->nr_bindings, r->nr_bindings + 1);
 	up_write(&r->bind_lock);
-	return b;
+	return &b->slot;
 
 free:
 	kfree(b);
@@ -74,10 +89,11 @@ put:
 	hermit_region_put(r);
 	return ERR_PTR(ret);
 }
-EXPORT_SYMBOL_GPL(hermit_provider_bind);
 
-void hermit_provider_unbind(struct hermit_binding *b)
+/* Waits for batches that use the binding. */
+static void provider_unbind(struct kvm_provider_binding *slot)
 {
+	struct hermit_binding *b = to_binding(slot);
 	struct hermit_region *r = b->region;
 
 	down_write(&r->bind_lock);
@@ -87,12 +103,12 @@ void hermit_provider_unbind(struct hermit_binding *b)
 	kfree(b);
 	hermit_region_put(r);
 }
-EXPORT_SYMBOL_GPL(hermit_provider_unbind);
 
-int hermit_provider_get_page(struct hermit_binding *b, unsigned long idx,
-			     unsigned int flags, struct page **page,
-			     bool *writable)
+static int provider_get_page(struct kvm_provider_binding *slot,
+			     unsigned long idx, unsigned int flags,
+			     struct page **page, bool *writable)
 {
+	struct hermit_binding *b = to_binding(slot);
 	struct hermit_region *r = b->region;
 	int ret;
 
@@ -103,14 +119,58 @@ int hermit_provider_get_page(struct hermit_binding *b, unsigned long idx,
 	*writable = true;
 	return ret;
 }
-EXPORT_SYMBOL_GPL(hermit_provider_get_page);
+
+/* An async page fault. */
+struct provider_async {
+	struct kvm_provider_async apf;
+	struct wait_queue_entry entry;	/* of the request's */
+	struct hermit_req *req;		/* a reference */
+};
 
 /* What KVM keeps for us from one fault of a vCPU to the next. */
 struct provider_vcpu {
+	struct kvm_provider_wait wait;
 	struct hermit_waiter w;
 	struct hermit_stream stream;
 	struct hermit_vcpu who;
+	struct provider_async *spare;	/* for the next async page fault */
 };
+
+static struct provider_vcpu *to_vcpu(struct kvm_provider_wait *wait)
+{
+	return container_of(wait, struct provider_vcpu, wait);
+}
+
+static struct kvm_provider_wait *
+provider_alloc_wait(struct kvm_provider_binding *slot)
+{
+	struct provider_vcpu *v = kzalloc(sizeof(*v), GFP_KERNEL_ACCOUNT);
+
+	if (!v)
+		return NULL;
+	hermit_prefetch_init(&v->stream.p);
+	hermit_vcpu_add(&v->who, slot->kvm);
+	return &v->wait;
+}
+
+static void provider_free_wait(struct kvm_provider_wait *wait)
+{
+	struct provider_vcpu *v = to_vcpu(wait);
+
+	hermit_waiter_drop(&v->w);
+	hermit_vcpu_del(&v->who);
+	kfree(v->spare);
+	kfree(v);
+}
+
+/* A long wait can be an async page fault if there is memory for one. */
+static bool provider_can_async(struct provider_vcpu *v)
+{
+	if (!v->spare)
+		v->spare = kmalloc(sizeof(*v->spare), GFP_NOWAIT | __GFP_NOWARN |
+						      __GFP_ACCOUNT);
+	return v->spare;
+}
 
 /* True if the read came while we spun for it. */
 static bool provider_spin(struct hermit_region *r, struct provider_vcpu *v)
@@ -133,22 +193,15 @@ static bool provider_spin(struct hermit_region *r, struct provider_vcpu *v)
 	return smp_load_acquire(&w->req->done);
 }
 
-int hermit_provider_wait_page(struct hermit_binding *b, unsigned long idx,
-			      unsigned int flags, void **wait)
+static int provider_wait_page(struct kvm_provider_binding *slot,
+			      unsigned long idx, unsigned int flags,
+			      struct kvm_provider_wait *wait)
 {
+	struct hermit_binding *b = to_binding(slot);
 	struct hermit_region *r = b->region;
-	struct provider_vcpu *v = *wait;
-	struct hermit_waiter *w;
+	struct provider_vcpu *v = to_vcpu(wait);
+	struct hermit_waiter *w = &v->w;
 
-	if (!v) {
-		v = kzalloc(sizeof(*v), GFP_KERNEL_ACCOUNT);
-		if (!v)
-			return 0;
-		hermit_prefetch_init(&v->stream.p);
-		hermit_vcpu_add(&v->who, r->vm);
-		*wait = v;
-	}
-	w = &v->w;
 	if (w->region != r || w->idx != b->start + idx || !w->since)
 		hermit_count(r, HERMIT_C_FAULTS_GUEST, 1);
 	hermit_fault_prepare(r, b->start + idx, flags, w);
@@ -164,18 +217,17 @@ int hermit_provider_wait_page(struct hermit_binding *b, unsigned long idx,
 		return 0;
 	}
 	/* Memslot updates wait for our srcu section: sleep outside it. */
-	return w->kind == HERMIT_WAIT_REQ && hermit_policy_long(r) ?
-	       -EINPROGRESS : -EBUSY;
+	return w->kind == HERMIT_WAIT_REQ && hermit_policy_long(r) &&
+	       provider_can_async(v) ? -EINPROGRESS : -EBUSY;
 }
-EXPORT_SYMBOL_GPL(hermit_provider_wait_page);
 
-int hermit_provider_park(void **wait)
+static int provider_park(struct kvm_provider_wait *wait)
 {
-	struct provider_vcpu *v = *wait;
+	struct provider_vcpu *v = to_vcpu(wait);
 	struct hermit_waiter *w = &v->w;
 	int ret;
 
-	if (!v || !w->region)
+	if (!w->region)
 		return 0;
 	hermit_count(w->region, HERMIT_C_PARKED, 1);
 	ret = hermit_waiter_sleep(w, TASK_INTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT);
@@ -195,13 +247,13 @@ int hermit_provider_park(void **wait)
 		hermit_waiter_drop(w);
 	return 0;
 }
-EXPORT_SYMBOL_GPL(hermit_provider_park);
 
 /* The read is done; under the lock of its wait queue, and in any context. */
 static int provider_async_wake(struct wait_queue_entry *entry,
 			       unsigned int mode, int flags, void *key)
 {
-	struct hermit_async *a = container_of(entry, struct hermit_async, entry);
+	struct provider_async *a = container_of(entry, struct provider_async,
+						entry);
 	struct hermit_req *req = a->req;
 	struct hermit_region *r = req->region;
 
@@ -211,24 +263,26 @@ static int provider_async_wake(struct wait_queue_entry *entry,
 	/* A fault that parks sees the error, and backs off. */
 	if (req->status)
 		WRITE_ONCE(r->async_pause, jiffies + HZ);
-	a->done(a->arg);
+	a->apf.done(&a->apf);
 	return 1;
 }
 
-bool hermit_provider_begin_async(void **wait, struct hermit_async *a,
-				 void (*done)(void *arg), void *arg)
+static struct kvm_provider_async *
+provider_begin_async(struct kvm_provider_wait *wait,
+		     const struct kvm_provider_async *init)
 {
-	struct hermit_waiter *w = &((struct provider_vcpu *)*wait)->w;
+	struct provider_vcpu *v = to_vcpu(wait);
+	struct provider_async *a = v->spare;
+	struct hermit_waiter *w = &v->w;
 	struct hermit_region *r = w->region;
 	struct hermit_req *req = w->req;
 	unsigned long flags;
 	bool over;
 
+	a->apf = *init;
 	init_waitqueue_func_entry(&a->entry, provider_async_wake);
 	INIT_LIST_HEAD(&a->entry.entry);
 	a->req = req;
-	a->done = done;
-	a->arg = arg;
 	hermit_waiters_enter(r);
 	spin_lock_irqsave(&req->wq.lock, flags);
 	__add_wait_queue(&req->wq, &a->entry);
@@ -240,17 +294,18 @@ bool hermit_provider_begin_async(void **wait, struct hermit_async *a,
 	spin_unlock_irqrestore(&req->wq.lock, flags);
 	if (over) {
 		hermit_waiters_leave(r, true);
-		return false;
+		return NULL;
 	}
 	hermit_count(r, HERMIT_C_ASYNC, 1);
 	w->req = NULL;			/* a's now */
+	v->spare = NULL;
 	hermit_waiter_drop(w);
-	return true;
+	return &a->apf;
 }
-EXPORT_SYMBOL_GPL(hermit_provider_begin_async);
 
-bool hermit_provider_end_async(struct hermit_async *a)
+static bool provider_end_async(struct kvm_provider_async *apf)
 {
+	struct provider_async *a = container_of(apf, struct provider_async, apf);
 	struct hermit_req *req = a->req;
 	unsigned long flags;
 	bool queued;
@@ -267,19 +322,19 @@ bool hermit_provider_end_async(struct hermit_async *a)
 	if (queued)
 		hermit_waiters_leave(req->region, false);
 	hermit_req_put(req);
+	kfree(a);
 	return queued;
 }
-EXPORT_SYMBOL_GPL(hermit_provider_end_async);
 
-void hermit_provider_drop_wait(void **wait)
-{
-	struct provider_vcpu *v = *wait;
-
-	if (!v)
-		return;
-	hermit_waiter_drop(&v->w);
-	hermit_vcpu_del(&v->who);
-	kfree(v);
-	*wait = NULL;
-}
-EXPORT_SYMBOL_GPL(hermit_provider_drop_wait);
+const struct kvm_provider_ops hermit_provider_ops = {
+	.bind = provider_bind,
+	.unbind = provider_unbind,
+	.get_page = provider_get_page,
+	.alloc_wait = provider_alloc_wait,
+	.free_wait = provider_free_wait,
+	.wait_page = provider_wait_page,
+	.park = provider_park,
+	.begin_async = provider_begin_async,
+	.end_async = provider_end_async,
+};
+EXPORT_SYMBOL_GPL(hermit_provider_ops);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __KVM_X86_MMU_PROVIDER_H
+#define __KVM_X86_MMU_PROVIDER_H
+/* The MMU's side of memory providers; linux/kvm_mem_provider.h is the contract. */
+#include <linux/kvm_mem_provider.h>
+
+struct kvm_page_fault;
+
+/* RET_PF_CONTINUE with fault->pfn, perhaps an error pfn; RET_PF_RETRY; < 0. */
+int kvm_provider_faultin_pfn(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
+
+/* The vCPU will sleep for the page of @fault. */
+void kvm_provider_remember(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
+
+bool kvm_provider_async_pf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
+bool kvm_provider_async_pf_pending(struct kvm_vcpu *vcpu,
+				   struct kvm_page_fault *fault);
+/* mmu.c */
+bool kvm_arch_setup_async_pf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
+
+/* tdp_mmu.c: mmu_lock held for write; for read. The flags are or-ed; set. */
+bool kvm_tdp_mmu_zap_pages(struct kvm *kvm, struct kvm_provider_page *p, int n);
+void kvm_tdp_mmu_age_pages(struct kvm *kvm, struct kvm_provider_page *p, int n);
+
+#endif /* __KVM_X86_MMU_PROVIDER_H */

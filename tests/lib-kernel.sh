@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Shell helpers about kernels, shared by tests/deps, kvm-module/build and
+# tests/versions. Source it after lib.sh. It works in dash and bash.
+
+APT=$C/apt
+PATCHES=$SRC/kvm-module/kvm-patches
+
+apt_options()
+{
+	echo "-o Dir::Etc::SourceList=$APT/$1.sources -o Dir::Etc::SourceParts=/dev/null" \
+	     "-o Dir::Etc::PreferencesParts=/dev/null -o Dir::Etc::Preferences=/dev/null" \
+	     "-o Dir::State::Lists=$APT/$1/lists -o Dir::State::Status=$APT/$1/status" \
+	     "-o Dir::Cache=$APT/$1/cache -o APT::Sandbox::User=root" \
+	     "-o APT::Get::List-Cleanup=0 -o Acquire::Retries=3"
+}
+
+# newest PKG RELEASE: the highest version across the suite and its security
+# and updates suites (apt's candidate: all have the same priority).
+newest()
+{
+	# shellcheck disable=SC2046
+	apt-cache $(apt_options "$2") policy "$1" | awk '/Candidate:/ && $2 != "(none)" { print $2 }'
+}
+
+# kernels RELEASE: those of Linux 6.12 there that can be built for, newest first
+kernels()
+{
+	# shellcheck disable=SC2046
+	apt-cache $(apt_options "$1") pkgnames linux-headers-6.12. |
+		sed -n 's/^linux-headers-\(6\.12\.[0-9]*+deb[0-9.]*\)-common$/\1/p' | sort -rV
+}
+
+# kvm_source VERSION RELEASE: the three parts of that version of Linux that KVM
+# is built from, into $C/src/kvm/VERSION, by the package linux-source-6.12; by
+# the source package where there is no other. What is downloaded for it is not
+# kept: 150 MB for 5. False if the archive has it no more.
+kvm_source()
+{
+	ks=$C/src/kvm/$1
+	[ ! -e "$ks/.ok" ] || return 0
+	[ -d "$APT/$2" ] || die "no package lists of $2; run tests/deps apt"
+	rm -rf "$ks" "$ks".new.*
+	ks_new=$(mktemp -d "$(mkdir -p "$C/src/kvm"; echo "$ks.new.XXXXXX")")
+	mkdir "$ks_new/dl" "$ks_new/kvm"
+	deb=$C/debs/linux-source-6.12_$1_all.deb
+	if [ ! -e "$deb" ]; then
+		# shellcheck disable=SC2046
+		(cd "$ks_new/dl" && apt-get $(apt_options "$2") -q download "linux-source-6.12=$1") > "$C/logs/kvm-source.log" 2>&1 || :
+		deb=$(echo "$ks_new"/dl/*.deb)
+	fi
+	if [ -e "$deb" ]; then
+		dpkg-deb --fsys-tarfile "$deb" | tar -xO ./usr/src/linux-source-6.12.tar.xz | kvm_parts "$ks_new/kvm"
+	else
+		for p in linux linux-6.12; do
+			# shellcheck disable=SC2046
+			! (cd "$ks_new/dl" && apt-get $(apt_options "$2") -q source --download-only "$p=$1") >> "$C/logs/kvm-source.log" 2>&1 || break
+		done
+		deb=$(echo "$ks_new"/dl/*.orig.tar.xz)
+		if [ ! -e "$deb" ]; then
+			rm -rf "$ks_new"
+			warn "cannot download Linux $1 of $2; the log is $C/logs/kvm-source.log"
+			return 1
+		fi
+		kvm_parts "$ks_new/kvm" < "$deb"
+		kvm_debian "$ks_new/kvm" "$ks_new"/dl/*.debian.tar.xz "$1"
+	fi
+	[ -e "$ks_new/kvm/virt/kvm/kvm_main.c" ] || die "no virt/kvm in $(basename "$deb")"
+	touch "$ks_new/kvm/.ok"
+	mv "$ks_new/kvm" "$ks"
+	rm -rf "$ks_new"
+}
+
+# kvm_parts FOLDER < linux.tar.xz
+kvm_parts()
+{
+	tar -xJ -C "$1" --strip-components=1 --wildcards \
+		'*/arch/x86/kvm' '*/virt/kvm' '*/include/linux/kvm_host.h'
+}
+
+# kvm_debian FOLDER DEBIAN.TAR.XZ VERSION: linux-source has Debian's patches
+# applied, the source package has not. None touches KVM so far.
+kvm_debian()
+{
+	! tar -xJOf "$2" --wildcards 'debian/patches/*.patch' |
+		grep -E '^\+\+\+ b/(arch/x86/kvm|virt/kvm|include/linux/kvm_host\.h)' >&2 ||
+		die "Debian's patches to Linux $3 touch KVM; kvm_debian() of tests/lib-kernel.sh has to apply them"
+}
+
+# kvm_apply FROM TREE [N]: KVM's sources with the series, or its first N
+# patches, on them. False if one does not apply; $TREE/.series.log says why, and
+# has the fuzz.
+kvm_apply()
+{
+	cp -a "$1/." "$2"
+	rm -f "$2/.ok"
+	mkdir -p "$2/include/trace"
+	: > "$2/.series.log"
+	grep -v '^#' "$PATCHES/6.12/series" | head -n "${3:-99}" | while read -r p files; do
+		for f in $files; do
+			cp "$PATCHES/files/$f" "$2/$f" || exit 1
+		done
+		if ! patch -d "$2" -p1 -N --no-backup-if-mismatch < "$PATCHES/6.12/$p" > "$2/.patch.log" 2>&1; then
+			{ echo "$p does not apply:"; cat "$2/.patch.log"
+			  find "$2" -name '*.rej' -exec cat {} +; } >> "$2/.series.log"
+			exit 1
+		fi
+		sed -n "s/.*with fuzz/$p: &/p" "$2/.patch.log" >> "$2/.series.log"
+		rm "$2/.patch.log"
+	done
+}
+
+# kernel_cc KERNEL: the compiler that it was built by
+kernel_cc()
+{
+	sed -n 's/^CONFIG_CC_VERSION_TEXT="\([^ "]*\) .*/\1/p' "$1"/img/boot/config-*
+}
+
+# kernel_make KERNEL ARGUMENT...: run make for modules of that kernel by the
+# compiler that it was built by: here, or in the Debian 13 tree, which has the
+# cache at /hermit.
+kernel_make()
+{
+	km=$1
+	shift
+	# BTF needs pahole and is of no use here
+	set -- -j"$(nproc)" CONFIG_DEBUG_INFO_BTF_MODULES= "$@" modules
+	if [ ! -e "$km/in-tree" ]; then
+		make -C "$km/build" "$@"
+		return
+	fi
+	n=$#
+	while [ "$n" -gt 0 ]; do
+		a=$1
+		shift
+		set -- "$@" "$(echo "$a" | sed "s#$C/#/hermit/#g")"
+		n=$((n - 1))
+	done
+	(TREE=trixie; in_tree make -C "/hermit${km#"$C"}/build" "$@")
+}
