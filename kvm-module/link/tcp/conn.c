@@ -16,16 +16,14 @@
  *
  *  - The receiver, when the reply has come. For a READ it is the receiver itself
  *    that wrote into the page, so nobody else does any more.
- *  - For a WRITE the sender may still be copying from the page: a server may
- *    answer before it has the payload, by mistake or to be sent the contents
- *    of a page that was freed. A slot says `sending` until sendmsg() is over;
- *    who comes last of sender and receiver completes the io.
+ *  - For a WRITE the sender may still be copying from the page: who comes last
+ *    of sender and receiver completes the io (slot.h).
  *  - The link, with what hermit_tcp_conn_stop() gave it: the receiver is called
  *    no more and the thread is parked, so neither touches a page.
  *
- * conn->lock guards the slots and the counters. It is a leaf inside the socket's
- * lock and, like that, taken with softirqs off; never held across done(). The
- * queue's lock is never taken inside it, nor the reverse.
+ * The slots' lock guards what the connection says of itself, too. It is a leaf
+ * inside the socket's lock and, like that, taken with softirqs off; never held
+ * across done(). The queue's lock is never taken inside it, nor the reverse.
  */
 #include <linux/bvec.h>
 #include <linux/err.h>
@@ -44,6 +42,7 @@
 #include "link/handshake.h"
 #include "link/tcp/conn.h"
 #include "link/tcp/queue.h"
+#include "link/tcp/slot.h"
 #include "link/tcp/sock.h"
 #include "link/transport.h"
 #include "wire/wire.h"
@@ -58,29 +57,16 @@
  */
 #define DEADLINES_WITH_ANSWERS 10
 
-struct slot {
-	struct hermit_io *io;		/* NULL: PING or END */
-	u64 posted;
-	u32 tag;			/* use count of the slot, and its index */
-	u8 type;			/* of the request; 0: the slot is free */
-	bool sending;			/* the page is being copied */
-	bool answered;			/* while sending, with: */
-	int status;
-};
-
 struct hermit_tcp_conn {
 	struct hermit_tcp_sender sender;
 	struct hermit_tcp_queue *queue;
 	struct workqueue_struct *wq;
 	struct delayed_work *event;
 	struct task_struct *tx;
-	unsigned int nr_slots;
 
 	/* set while the thread is parked */
 	struct socket *sock;		/* NULL: stopped */
 	unsigned int lists;
-	unsigned int limit;		/* slots in use, at most */
-	unsigned int reserve;		/* of them kept for demand reads */
 	bool discards;			/* the server knows them */
 
 	/* the sender's */
@@ -93,15 +79,11 @@ struct hermit_tcp_conn {
 	struct hermit_tcp_receiver receiver;
 	struct hermit_wire_hdr reply;
 	unsigned int got;		/* bytes of it */
-	struct slot *filling;		/* a READ whose page is coming */
+	struct hermit_tcp_slot *filling; /* a READ whose page is coming */
 	unsigned int filled;		/* bytes of that */
 	bool lost;			/* the stream makes no sense any more */
 
-	spinlock_t lock;		/* all below */
-	struct slot *slots;
-	u16 *free;			/* a stack of slot numbers */
-	unsigned int nr_free;
-	bool starved;			/* the sender waits for a free slot */
+	struct hermit_tcp_slots slots;	/* its lock: all below, too */
 	bool end;			/* END is to be sent */
 	bool ended;			/* and was acknowledged */
 	const char *broken;
@@ -109,115 +91,21 @@ struct hermit_tcp_conn {
 	bool was_full;
 	unsigned long full_at;		/* the last -ENOSPC */
 	u64 heard;			/* the last answer */
-	u64 reads, writes, discarded, errors, used, rtt_ns;
+	u64 used;			/* bytes, says the server */
 	wait_queue_head_t end_wait;
 };
 
 /* The connection is of no more use: have the link replace all of them. */
 static void conn_break(struct hermit_tcp_conn *conn, const char *why, int error)
 {
-	spin_lock_bh(&conn->lock);
+	spin_lock_bh(&conn->slots.lock);
 	if (!conn->broken) {
 		conn->error = error;
 		WRITE_ONCE(conn->broken, why);
 	}
-	spin_unlock_bh(&conn->lock);
+	spin_unlock_bh(&conn->slots.lock);
 	wake_up(&conn->end_wait);
 	mod_delayed_work(conn->wq, conn->event, 0);
-}
-
-/* --- slots ----------------------------------------------------------------- */
-
-static struct slot *slot_get(struct hermit_tcp_conn *conn, u8 type,
-			     struct hermit_io *io)
-{
-	struct slot *s;
-
-	lockdep_assert_held(&conn->lock);
-	s = &conn->slots[conn->free[--conn->nr_free]];
-	s->tag += HERMIT_TCP_MAX_INFLIGHT;
-	s->type = type;
-	s->io = io;
-	s->sending = type == HERMIT_MSG_WRITE;
-	s->answered = false;
-	s->posted = ktime_get_ns();
-	return s;
-}
-
-/* Returns true if the sender is to be woken. */
-static bool slot_put(struct hermit_tcp_conn *conn, struct slot *s)
-{
-	bool wake = conn->starved;
-
-	lockdep_assert_held(&conn->lock);
-	s->type = 0;
-	s->io = NULL;
-	conn->free[conn->nr_free++] = s - conn->slots;
-	conn->starved = false;
-	return wake;
-}
-
-static struct slot *slot_find(struct hermit_tcp_conn *conn, u32 tag, u8 type)
-{
-	u32 index = tag % HERMIT_TCP_MAX_INFLIGHT;
-	struct slot *s;
-
-	lockdep_assert_held(&conn->lock);
-	if (index >= conn->limit)
-		return NULL;
-	s = &conn->slots[index];
-	if (!s->type || s->tag != tag || s->answered ||
-	    (s->type | HERMIT_MSG_REPLY) != type)
-		return NULL;
-	return s;
-}
-
-static void count(struct hermit_tcp_conn *conn, const struct slot *s,
-		  int status, u64 now)
-{
-	lockdep_assert_held(&conn->lock);
-	if (status) {
-		conn->errors++;
-		return;
-	}
-	switch (s->type) {
-	case HERMIT_MSG_READ:
-		conn->reads++;
-		/* Smoothed as TCP does it: an eighth of the news. */
-		if (conn->rtt_ns)
-			conn->rtt_ns += ((s64)(now - s->posted) -
-					 (s64)conn->rtt_ns) / 8;
-		else
-			conn->rtt_ns = now - s->posted;
-		break;
-	case HERMIT_MSG_WRITE:
-		conn->writes++;
-		break;
-	case HERMIT_MSG_DISCARD:
-		conn->discarded++;
-		break;
-	}
-}
-
-/*
- * The request of slot @s is over on both sides: free the slot and complete
- * the io. Called with the lock held, returns without it. The slot may be in
- * use again as soon as the lock is dropped.
- */
-static void slot_complete(struct hermit_tcp_conn *conn, struct slot *s,
-			  int status)
-	__releases(&conn->lock)
-{
-	struct hermit_io *io = s->io;
-	bool wake = slot_put(conn, s);
-
-	spin_unlock_bh(&conn->lock);
-	if (wake)
-		wake_up_process(conn->tx);
-	if (io) {
-		io->status = status;
-		io->done(io);
-	}
 }
 
 /* --- the sender ------------------------------------------------------------ */
@@ -260,21 +148,21 @@ static void add_frame(struct hermit_tcp_conn *conn, struct frames *f, u8 type,
 	struct hermit_wire_hdr *hdr = &conn->hdrs[f->nr++];
 	bool write = type == HERMIT_MSG_WRITE;
 	unsigned int index;
-	struct slot *s;
+	struct hermit_tcp_slot *s;
 
 	hermit_wire_fill(hdr, type, 0, io ? io->offset : 0,
 			 io && !write ? io->length : 0,
 			 write ? PAGE_SIZE : 0);
 
-	spin_lock_bh(&conn->lock);
-	s = slot_get(conn, type, io);
+	spin_lock_bh(&conn->slots.lock);
+	s = hermit_tcp_slot_get(&conn->slots, type, io);
 	hdr->tag = cpu_to_le32(s->tag);
-	index = s - conn->slots;
+	index = s - conn->slots.slots;
 	if (io) {
 		io->tag = s->tag;
 		io->posted = s->posted;
 	}
-	spin_unlock_bh(&conn->lock);
+	spin_unlock_bh(&conn->slots.lock);
 
 	add_bytes(conn, f, virt_to_page(hdr), offset_in_page(hdr),
 		  sizeof(*hdr));
@@ -289,13 +177,12 @@ static unsigned int slots_left(struct hermit_tcp_conn *conn, bool *end)
 {
 	unsigned int n;
 
-	spin_lock_bh(&conn->lock);
-	n = conn->nr_free;
-	conn->starved = n <= conn->reserve;
+	spin_lock_bh(&conn->slots.lock);
+	n = hermit_tcp_slots_left(&conn->slots);
 	*end = conn->end && n;
 	if (*end)
 		conn->end = false;
-	spin_unlock_bh(&conn->lock);
+	spin_unlock_bh(&conn->slots.lock);
 	return n;
 }
 
@@ -323,7 +210,7 @@ static void gather(struct hermit_tcp_conn *conn, struct frames *f)
 	}
 
 	/* Writes must not keep the last slots from a read that is waited for. */
-	if (room <= conn->reserve)
+	if (room <= conn->slots.reserve)
 		wants &= BIT(HERMIT_REMOTE_DEMAND);
 	if (!hermit_tcp_queue_take(conn->queue, &conn->sender, wants,
 				   min(room, BATCH - f->nr), &ios))
@@ -346,16 +233,8 @@ static void writes_sent(struct hermit_tcp_conn *conn, const struct frames *f)
 {
 	unsigned int i;
 
-	for (i = 0; i < f->nr_writes; i++) {
-		struct slot *s = &conn->slots[conn->batch[i]];
-
-		spin_lock_bh(&conn->lock);
-		s->sending = false;
-		if (s->answered)
-			slot_complete(conn, s, s->status);
-		else
-			spin_unlock_bh(&conn->lock);
-	}
+	for (i = 0; i < f->nr_writes; i++)
+		hermit_tcp_slot_sent(&conn->slots, conn->batch[i]);
 }
 
 static int sender(void *data)
@@ -410,14 +289,13 @@ static int status_of(u8 status, u8 type)
 	return -EIO;
 }
 
-static void answered(struct hermit_tcp_conn *conn, struct slot *s)
+static void answered(struct hermit_tcp_conn *conn, struct hermit_tcp_slot *s)
 {
 	int status = status_of(conn->reply.status, s->type);
 	bool news = false;
 
-	spin_lock_bh(&conn->lock);
+	spin_lock_bh(&conn->slots.lock);
 	conn->heard = ktime_get_ns();
-	count(conn, s, status, conn->heard);
 	if (status == -ENOSPC) {
 		news = !conn->was_full;
 		conn->was_full = true;
@@ -429,13 +307,7 @@ static void answered(struct hermit_tcp_conn *conn, struct slot *s)
 		WRITE_ONCE(conn->ended, true);
 		wake_up(&conn->end_wait);
 	}
-	if (s->sending) {
-		s->answered = true;
-		s->status = status;
-		spin_unlock_bh(&conn->lock);
-	} else {
-		slot_complete(conn, s, status);
-	}
+	hermit_tcp_slot_answered(&conn->slots, s, status, conn->heard);
 	if (news)
 		mod_delayed_work(conn->wq, conn->event, 0);
 }
@@ -445,13 +317,14 @@ static void reply_begins(struct hermit_tcp_conn *conn)
 {
 	struct hermit_wire_hdr *hdr = &conn->reply;
 	const char *why;
-	struct slot *s;
+	struct hermit_tcp_slot *s;
 
 	if (hermit_wire_check_reply(hdr, &why))
 		goto lost;
-	spin_lock_bh(&conn->lock);
-	s = slot_find(conn, le32_to_cpu(hdr->tag), hdr->type);
-	spin_unlock_bh(&conn->lock);
+	spin_lock_bh(&conn->slots.lock);
+	s = hermit_tcp_slot_find(&conn->slots, le32_to_cpu(hdr->tag),
+				 hdr->type);
+	spin_unlock_bh(&conn->slots.lock);
 	if (!s) {
 		why = "the server answered what was not asked";
 		goto lost;
@@ -497,7 +370,7 @@ static size_t receive(struct hermit_tcp_receiver *r, struct sk_buff *skb,
 	size_t taken = 0;
 
 	while (taken < len && !conn->lost) {
-		struct slot *s = conn->filling;
+		struct hermit_tcp_slot *s = conn->filling;
 
 		if (s) {
 			void *page = kmap_local_page(s->io->page);
@@ -541,21 +414,18 @@ struct hermit_tcp_conn *hermit_tcp_conn_create(struct hermit_tcp_queue *queue,
 					       unsigned int index)
 {
 	struct hermit_tcp_conn *conn;
-	int ret = -ENOMEM;
+	int ret;
 
 	/* kmalloc: the headers in it are sent by page and offset. */
 	conn = kzalloc(sizeof(*conn), GFP_KERNEL);
 	if (!conn)
 		return ERR_PTR(-ENOMEM);
-	conn->slots = kvcalloc(slots, sizeof(*conn->slots), GFP_KERNEL);
-	conn->free = kvcalloc(slots, sizeof(*conn->free), GFP_KERNEL);
-	if (!conn->slots || !conn->free)
+	ret = hermit_tcp_slots_init(&conn->slots, slots);
+	if (ret)
 		goto err_free;
-	conn->nr_slots = slots;
 	conn->queue = queue;
 	conn->wq = wq;
 	conn->event = event;
-	spin_lock_init(&conn->lock);
 	init_waitqueue_head(&conn->end_wait);
 	INIT_LIST_HEAD(&conn->sender.node);
 
@@ -572,11 +442,11 @@ struct hermit_tcp_conn *hermit_tcp_conn_create(struct hermit_tcp_queue *queue,
 	/* Before it runs for the first time. */
 	kthread_park(conn->tx);
 	conn->sender.task = conn->tx;
+	conn->slots.sender = conn->tx;
 	return conn;
 
 err_free:
-	kvfree(conn->free);
-	kvfree(conn->slots);
+	hermit_tcp_slots_destroy(&conn->slots);
 	kfree(conn);
 	return ERR_PTR(ret);
 }
@@ -585,8 +455,7 @@ void hermit_tcp_conn_destroy(struct hermit_tcp_conn *conn)
 {
 	WARN_ON_ONCE(conn->sock);
 	kthread_stop(conn->tx);
-	kvfree(conn->free);
-	kvfree(conn->slots);
+	hermit_tcp_slots_destroy(&conn->slots);
 	kfree(conn);
 }
 
@@ -594,26 +463,14 @@ void hermit_tcp_conn_start(struct hermit_tcp_conn *conn, struct socket *sock,
 			   unsigned int lists,
 			   const struct hermit_session *session)
 {
-	unsigned int i;
-
 	conn->lists = lists;
 	conn->discards = session->caps & HERMIT_CAP_DISCARD;
 	conn->ping_at = jiffies + PING_INTERVAL;
 
-	spin_lock_bh(&conn->lock);
+	spin_lock_bh(&conn->slots.lock);
 	conn->sock = sock;
-	conn->limit = min(conn->nr_slots, session->max_inflight);
-	conn->reserve = lists & BIT(HERMIT_REMOTE_DEMAND) ? conn->limit / 8 : 0;
-	conn->nr_free = conn->limit;
-	for (i = 0; i < conn->limit; i++) {
-		conn->free[i] = i;
-		conn->slots[i].type = 0;
-		conn->slots[i].io = NULL;
-		/* Keep the use count: old tags do not come back soon. */
-		conn->slots[i].tag = (conn->slots[i].tag &
-				      ~(HERMIT_TCP_MAX_INFLIGHT - 1)) | i;
-	}
-	conn->starved = false;
+	hermit_tcp_slots_start(&conn->slots, session->max_inflight,
+			       lists & BIT(HERMIT_REMOTE_DEMAND));
 	conn->end = false;
 	conn->ended = false;
 	conn->broken = NULL;
@@ -621,7 +478,7 @@ void hermit_tcp_conn_start(struct hermit_tcp_conn *conn, struct socket *sock,
 	conn->was_full = false;
 	conn->heard = ktime_get_ns();
 	conn->used = session->used;
-	spin_unlock_bh(&conn->lock);
+	spin_unlock_bh(&conn->slots.lock);
 
 	conn->got = 0;
 	conn->filling = NULL;
@@ -634,7 +491,6 @@ void hermit_tcp_conn_start(struct hermit_tcp_conn *conn, struct socket *sock,
 void hermit_tcp_conn_stop(struct hermit_tcp_conn *conn, struct list_head *ios)
 {
 	struct socket *sock = conn->sock;
-	unsigned int i;
 
 	if (!sock)
 		return;
@@ -644,21 +500,12 @@ void hermit_tcp_conn_stop(struct hermit_tcp_conn *conn, struct list_head *ios)
 	kthread_park(conn->tx);
 	hermit_tcp_queue_forget(conn->queue, &conn->sender);
 
-	spin_lock_bh(&conn->lock);
-	for (i = 0; i < conn->limit; i++) {
-		struct slot *s = &conn->slots[i];
-
-		/* Also what was answered while sending: it is asked again. */
-		if (s->type && s->io)
-			list_add_tail(&s->io->node, ios);
-		s->type = 0;
-		s->io = NULL;
-	}
-	conn->nr_free = conn->limit;
+	spin_lock_bh(&conn->slots.lock);
+	hermit_tcp_slots_stop(&conn->slots, ios);
 	conn->broken = NULL;
 	conn->was_full = false;
 	conn->sock = NULL;
-	spin_unlock_bh(&conn->lock);
+	spin_unlock_bh(&conn->slots.lock);
 	hermit_tcp_sock_release(sock);
 }
 
@@ -666,9 +513,9 @@ bool hermit_tcp_conn_end(struct hermit_tcp_conn *conn, long timeout)
 {
 	if (!conn->sock)
 		return false;
-	spin_lock_bh(&conn->lock);
+	spin_lock_bh(&conn->slots.lock);
 	conn->end = true;
-	spin_unlock_bh(&conn->lock);
+	spin_unlock_bh(&conn->slots.lock);
 	wake_up_process(conn->tx);
 	wait_event_timeout(conn->end_wait, READ_ONCE(conn->ended) ||
 			   READ_ONCE(conn->broken), timeout);
@@ -681,9 +528,8 @@ void hermit_tcp_conn_check(struct hermit_tcp_conn *conn, u64 deadline_ns,
 			   struct hermit_remote_check *check)
 {
 	u64 now, oldest, since;
-	unsigned int i;
 
-	spin_lock_bh(&conn->lock);
+	spin_lock_bh(&conn->slots.lock);
 	check->broken = conn->broken;
 	check->error = conn->error;
 	if (conn->was_full && time_after(jiffies, conn->full_at + FULL_TIME))
@@ -691,32 +537,28 @@ void hermit_tcp_conn_check(struct hermit_tcp_conn *conn, u64 deadline_ns,
 	check->full |= conn->was_full;
 
 	now = ktime_get_ns();
-	oldest = now;
-	if (conn->sock && conn->nr_free < conn->limit)
-		for (i = 0; i < conn->limit; i++)
-			if (conn->slots[i].type)
-				oldest = min(oldest, conn->slots[i].posted);
+	oldest = hermit_tcp_slots_oldest(&conn->slots, now);
 	since = max(oldest, conn->heard);
 	if (!check->broken &&
 	    (now - since > deadline_ns ||
 	     now - oldest > DEADLINES_WITH_ANSWERS * deadline_ns))
 		check->broken = "no answer within the deadline";
-	spin_unlock_bh(&conn->lock);
+	spin_unlock_bh(&conn->slots.lock);
 }
 
 void hermit_tcp_conn_stats(struct hermit_tcp_conn *conn,
 			   struct hermit_server_stats *st)
 {
-	spin_lock_bh(&conn->lock);
-	st->reads += conn->reads;
-	st->writes += conn->writes;
-	st->discards += conn->discarded;
-	st->errors += conn->errors;
-	st->rtt_ns = max(st->rtt_ns, conn->rtt_ns);
+	spin_lock_bh(&conn->slots.lock);
+	st->reads += conn->slots.reads;
+	st->writes += conn->slots.writes;
+	st->discards += conn->slots.discarded;
+	st->errors += conn->slots.errors;
+	st->rtt_ns = max(st->rtt_ns, conn->slots.rtt_ns);
 	if (conn->sock) {
 		st->connections++;
-		st->inflight += conn->limit - conn->nr_free;
+		st->inflight += conn->slots.limit - conn->slots.nr_free;
 		st->bytes_used = max(st->bytes_used, conn->used);
 	}
-	spin_unlock_bh(&conn->lock);
+	spin_unlock_bh(&conn->slots.lock);
 }

@@ -24,9 +24,6 @@ struct hermit_session;
 struct socket;
 struct workqueue_struct;
 
-/* Requests on a connection, at most: as many bits of a tag name the slot. */
-#define HERMIT_TCP_MAX_INFLIGHT	1024
-
 /*
  * It takes ios from @queue, has at most @slots on the wire, and queues @event
  * on @wq when check() has something to tell. ERR_PTR on failure.

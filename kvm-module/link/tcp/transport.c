@@ -44,6 +44,7 @@
 #include "link/remote.h"
 #include "link/tcp/conn.h"
 #include "link/tcp/queue.h"
+#include "link/tcp/slot.h"
 #include "link/tcp/sock.h"
 #include "link/transport.h"
 #include "wire/wire.h"

@@ -2,7 +2,7 @@
 #ifndef HERMIT_SHIM_KERNEL_H
 #define HERMIT_SHIM_KERNEL_H
 /*
- * What link/handshake.c and link/tcp/{conn,queue}.c use of the kernel, for one
+ * What link/handshake.c and link/tcp/{conn,queue,slot}.c use of the kernel, for one
  * thread of a fuzzer: every header that they include is a link to this one.
  *
  *  stubs		locks (they are counted: no io may complete under one),
