@@ -133,6 +133,12 @@ static int control_create(struct hermit_control *ctl, void __user *arg)
 	kfree_sensitive(c);
 	return 0;
 out:
+	/* Who knows no better says nothing: most of them had no memory. */
+	if (!c->error[0])
+		snprintf(c->error, sizeof(c->error), ret == -EMFILE ?
+			 "no file descriptor left in this process for the memory fd (error %d); raise its limit of open files" :
+			 "this host has no memory, or no thread, for the region (error %d); free some, or make the region smaller",
+			 ret);
 	memzero_explicit(c->key, sizeof(c->key));
 	if (copy_back(arg, c, sizeof(*c), c->size))
 		ret = -EFAULT;
