@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# l1: mem=1G timeout=300 kvm=none
+# No memory for hermit.ko: each allocation of a create refused once, then one of
+# three under load, one of twenty while regions come and go, and all for three
+# seconds; over the local pool and over TCP with a key. Creates that fail say why
+# and leave nothing, the rest goes on with every byte right, nothing is leaked.
+#
+# HERMIT_ARG_KNOWN=memory runs what is known to fail, by hand: a process whose
+# faults find no memory is to be killed, and its stall told.
+SHORT=/sys/kernel/debug/hermit_shortage
+load_hermit
+requires "$(module hermit-shortage)" "a kernel with the function tracer, and tests/vm/modules/build"
+# The text of our modules, as START,END pairs.
+text() { awk '$4 ~ /^\[hermit(_kvm|_rdma)?\]$/ && $2 ~ /[tT]/ { print $4, $1 }' /proc/kallsyms | sort |
+	awk '$1 != m { if (m) printf "0x%s,", last; printf "0x%s,", $2; m = $1 } { last = $2 } END { print "0x" last }'; }
+text=$(text)
+[ -n "$text" ] || fail "no text of hermit.ko in /proc/kallsyms"
+insmod "$(module hermit-shortage)" text="$text"
+short()	# short NAME ARGS...
+{
+	local name=$1
+	shift
+	# all of it is tried before the test fails
+	region-shortage "$@" > /out/$name 2> /out/$name.err ||
+		wrong="${wrong:-}$name ($1): exit code $?: $(head -n 5 /out/$name.err | tr '\n' ';') "
+	cat /out/$name /out/$name.err
+	note "$name: $(grep -E '^(create|rate|dry|storm):' /out/$name || true)"
+}
+echo 0123456789abcdef0123456789abcdef > $W/key
+chmod 600 $W/key
+start_memserver m1 tcp:127.0.0.1:7471 --capacity 256M --key-file $W/key
+
+if [ "${HERMIT_ARG_KNOWN:-}" = memory ]; then
+	for server in local: tcp:127.0.0.1:7471; do
+		region-shortage --server $server --key "$(cat $W/key)" stuck > /out/stuck 2>&1 &
+		pid=$!
+		wait_for 30 grep -q '^stuck' /out/stuck
+		cat /out/stuck
+		kill -9 $pid
+		sleep 10
+		gone $pid && ended=yes || ended=no
+		note "$server: $(cat /out/stuck); ended by SIGKILL within 10 s: $ended"
+		echo 0 > $SHORT/one_in
+		wait $pid || true
+		grep -q 'stall told' /out/stuck || bad="$bad $server told of no stall;"
+		[ $ended = yes ] || bad="$bad $server was not ended by SIGKILL;"
+	done
+	[ -z "${bad:-}" ] || fail "no memory at all:$bad"
+fi
+
+short warm --seconds 1 storm
+before=$(free_kib)
+short local steps
+short local-rate --seconds ${HERMIT_ARG_SECONDS:-8} rate
+short local-plain --server local:plain --seconds 4 rate
+short local-dry dry
+short local-storm --seconds ${HERMIT_ARG_SECONDS:-6} storm
+short tcp --server tcp:127.0.0.1:7471 --key "$(cat $W/key)" steps
+short tcp-rate --server tcp:127.0.0.1:7471 --key "$(cat $W/key)" --seconds ${HERMIT_ARG_SECONDS:-8} rate
+short tcp-dry --server tcp:127.0.0.1:7471 --key "$(cat $W/key)" dry
+short tcp-storm --server tcp:127.0.0.1:7471 --key "$(cat $W/key)" --seconds ${HERMIT_ARG_SECONDS:-6} storm
+[ -z "${wrong:-}" ] || fail "$wrong"
+cat $SHORT/callers > /out/callers
+note "$(wc -l < /out/callers) places were refused memory"
+after=$(free_kib)
+note "free memory $before KiB before, $after KiB after"
+[ $((before - after)) -lt 6144 ] || fail "$((before - after)) KiB not given back"
+rmmod hermit_shortage
+teardown
