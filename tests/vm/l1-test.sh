@@ -4,6 +4,13 @@
 . /src/tests/vm/lib-l1.sh
 set -eEu -o pipefail
 trap 'rc=$?; case $rc in 77) ;; *) [ -s /out/reason ] || echo "line $LINENO of ${BASH_SOURCE[0]##*/}: \"$BASH_COMMAND\" gave $rc" >> /out/reason ;; esac; exit $rc' ERR
+# see tests/functions
+if [ -n "${HERMIT_ARG_FUNCTIONS:-}" ]; then
+	python3 -I /src/tests/vm/functions.py > /out/functions.log 2>&1 &
+	functions=$!
+	trap 'kill $functions; wait $functions' EXIT
+	wait_for 30 test -e /out/functions.ready
+fi
 [ "$KVM_MODE" = none ] || load_kvm "$KVM_MODE"
 . "/src/$TEST_FILE"
 teardown

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# l1: mem=1536M timeout=300 kvm=none log-ok='soft offline: |Soft offlining pfn|soft_offline: |page dumped because: (migration failure|unmovable page)'
+# What a host does to pages and CPUs while a region works: compaction, CPUs that
+# go and come, memory blocks offlined and onlined, pages soft-offlined. Every
+# byte comes back, and nothing is left.
+#
+# HERMIT_ARG_KNOWN=poison runs what is known to fail, by hand: a memory error in
+# a page of a region, found by the host.
+load_hermit
+stress()	# stress NAME OPS ARGS...: in the background
+{
+	local name=$1 ops=$2
+	shift 2
+	region-stress --size 64 --limit 24 --threads 4 --ops "$ops" --flip --dio /run/w/dio "$@" > /out/$name 2>&1 &
+	stress=$!
+}
+# beside NAME COMMAND...: again and again while region-stress runs
+beside()
+{
+	local name=$1 n=0
+	shift
+	until gone $stress 2> /dev/null; do
+		"$@" >> /out/$name.done 2>&1 || true
+		n=$((n + 1))
+	done
+	wait $stress || fail "$name: $(tail -n 5 /out/$name | tr '\n' ' ')"
+	grep -q 'failures=0 ' /out/$name || fail "$name: no result: $(tail -n 2 /out/$name)"
+	[ $n -gt 1 ] || fail "$name: region-stress ended after $n rounds: this shows nothing"
+	note "$name: $n rounds beside $(grep '^stress' /out/$name | sed 's/ clean=.*//')"
+}
+OPS=${HERMIT_ARG_OPS:-12000}
+stat_of() { awk -v k="$1" '$1 == k { print $2 }' /proc/vmstat; }
+
+stress warm 2000
+wait $stress || fail "warm-up run: $(cat /out/warm)"
+before=$(free_kib)
+
+# Compaction: pages of a region cannot move, and it must see that.
+compact() { echo 1 > /proc/sys/vm/compact_memory; sleep 0.2; }
+scanned=$(stat_of compact_migrate_scanned)
+stress compaction $OPS
+beside compaction compact
+scanned=$(($(stat_of compact_migrate_scanned) - scanned))
+[ "$scanned" -gt 1000 ] || fail "compaction looked at $scanned pages: this shows nothing"
+
+# A CPU goes with ready pages in its pool, and comes back.
+cpu=/sys/devices/system/cpu/cpu1/online
+requires $cpu "a second CPU"
+hotplug() { echo 0 > $cpu; sleep 0.5; echo 1 > $cpu; sleep 0.5; }
+stress hotplug $OPS
+beside hotplug hotplug
+[ "$(cat $cpu)" = 1 ] || echo 1 > $cpu
+# the end of a region while a CPU is away
+stress away 3000
+echo 0 > $cpu
+wait $stress || fail "away: $(cat /out/away)"
+echo 1 > $cpu
+[ "$(cat /sys/devices/system/cpu/online)" = 0-1 ] || fail "CPUs $(cat /sys/devices/system/cpu/online) after all"
+
+# Memory blocks: one with a region's page in it cannot go, and is left whole.
+blocks=/sys/devices/system/memory
+requires $blocks "memory hotplug"
+offline()
+{
+	local b
+	for b in $(ls -d $blocks/memory[0-9]* | shuf -n 1); do
+		[ "$(cat $b/online)" = 1 ] || continue
+		# it tries for as long as it is let
+		timeout -s INT 2 sh -c "echo offline > $b/state" && echo "offline ${b##*/}" || echo "refused ${b##*/}"
+		[ "$(cat $b/online)" = 1 ] || { sleep 0.3; echo online > $b/state; }
+	done
+}
+stress offline $((OPS * 2))
+beside offline offline
+note "offline: $(grep -c ^offline /out/offline.done || true) blocks went, $(grep -c ^refused /out/offline.done || true) refused"
+[ -s /out/offline.done ] || fail "no block was tried"
+
+# Soft offline asks for a page to be given up; those of a region do not move.
+pfns()	# pfns PID N: of pages of its region
+{
+	python3 -I -c '
+import random, struct, sys
+pid, n = sys.argv[1], int(sys.argv[2])
+for line in open("/proc/%s/maps" % pid):
+    if "hermit-memory" in line:
+        start, end = (int(x, 16) for x in line.split()[0].split("-"))
+        f = open("/proc/%s/pagemap" % pid, "rb")
+        f.seek(start // 4096 * 8)
+        words = struct.iter_unpack("<Q", f.read((end - start) // 4096 * 8))
+        here = [w & ((1 << 55) - 1) for w, in words if w >> 63]
+        print(*random.sample(here, min(n, len(here))))' "$1" "$2"
+}
+soft_offline()
+{
+	local pfn
+	for pfn in $(pfns $stress 3); do
+		echo $((pfn * 4096)) > $blocks/soft_offline_page && echo "gone $pfn" || echo "kept $pfn"
+	done
+	sleep 0.3
+}
+if [ -e $blocks/soft_offline_page ]; then
+	stress soft $OPS
+	beside soft soft_offline
+	tried=$(grep -c '^gone\|^kept' /out/soft.done || true)
+	note "soft: $tried pages asked for, $(grep -c ^gone /out/soft.done || true) given up"
+	[ "$tried" -gt 5 ] || fail "only $tried pages of the region were found: this shows nothing"
+fi
+
+if [ "${HERMIT_ARG_KNOWN:-}" = poison ]; then
+	poison() { local pfn; for pfn in $(pfns $stress 1); do echo $((pfn * 4096)) > $blocks/hard_offline_page; done; sleep 1; }
+	stress poison 100000
+	beside poison poison
+fi
+after=$(free_kib)
+note "free memory $before KiB before, $after KiB after"
+# a page that went for good is not given back
+[ $((before - after)) -lt 6144 ] || fail "$((before - after)) KiB not given back"
+teardown
