@@ -320,6 +320,37 @@ test_lost_after_auth (void)
   teardown ();
 }
 
+/*
+ * Peers that take no answers do not keep the server from ending. Over TCP its
+ * own timeout would end them as well, half a minute later; here nothing does.
+ */
+static void
+test_drain_stuck (void)
+{
+  guint8 frame[FRAME_MAX];
+  gsize length = make_frame (frame, HERMIT_MSG_READ, 1, 0, NULL);
+  int fds[2];
+
+  setup ();
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    {
+      Client other = client;
+      struct hermit_wire_hello hello;
+
+      other.uuid[0] += i;
+      hello = client_hello (&other, TRUE);
+      fds[i] = client_try (&other, start (), &hello).fd;
+      g_assert_cmpint (fds[i], >=, 0);
+      while (send (fds[i], frame, length, MSG_DONTWAIT | MSG_NOSIGNAL)
+             == (ssize_t)length)
+        ;
+    }
+  hermit_conns_drain (server.conns);
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    close (fds[i]);
+  teardown ();
+}
+
 /* ---- signals ---- */
 
 static gint signals; /* atomic */
@@ -461,6 +492,7 @@ main (int argc, char **argv)
   g_test_add_func ("/conn/trickle", test_trickle);
   g_test_add_func ("/conn/failed-handshake", test_failed_handshake);
   g_test_add_func ("/conn/lost-after-auth", test_lost_after_auth);
+  g_test_add_func ("/conn/drain-stuck", test_drain_stuck);
   g_test_add_func ("/conn/signals", test_signals);
   g_test_add_func ("/conn/receive", test_receive);
   return g_test_run ();
