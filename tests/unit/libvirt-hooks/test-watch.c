@@ -40,7 +40,6 @@ test_top (void)
         "KiB     1000      120      12.3      16.3  0/0  -\n"
         "vm1              pc.ram      256.0 MiB   96.0 MiB   78.1 MiB  117.2 "
         "MiB     1000      120      12.3      16.3  1/4  up LOST 5 pages\n";
-  g_autofree char *one = NULL;
   g_autoptr (Program) p = NULL;
 
   fixture_reset ();
@@ -222,7 +221,7 @@ test_usage (void)
     { "stats", "do not understand 'stats' with these arguments" },
     { "LIST", "do not understand 'LIST' with these arguments" },
   };
-  g_autoptr (Program) help = NULL, p = NULL;
+  g_autoptr (Program) help = NULL;
 
   fixture_reset ();
   fixture_region ("vm1", "pc.ram", 256, 96);
