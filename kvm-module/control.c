@@ -71,6 +71,21 @@ static int copy_back(void __user *dst, const void *src, size_t ksize, u32 usize)
 	return copy_to_user(dst, src, min_t(size_t, ksize, usize)) ? -EFAULT : 0;
 }
 
+/* No memory even for the request: its answer is written where it lies. */
+static int control_create_nomem(struct hermit_create __user *c)
+{
+	static const char why[] =
+		"this host has no memory to read the request; free some";
+	u32 usize;
+
+	if (get_user(usize, &c->size))
+		return -EFAULT;
+	if (usize >= offsetofend(struct hermit_create, error) &&
+	    copy_to_user(c->error, why, sizeof(why)))
+		return -EFAULT;
+	return -ENOMEM;
+}
+
 static int control_create(struct hermit_control *ctl, void __user *arg)
 {
 	struct hermit_create *c;
@@ -80,7 +95,7 @@ static int control_create(struct hermit_control *ctl, void __user *arg)
 
 	c = kzalloc(sizeof(*c), GFP_KERNEL);
 	if (!c)
-		return -ENOMEM;
+		return control_create_nomem(arg);
 	ret = copy_sized(c, sizeof(*c), arg);
 	if (ret)
 		goto free;

@@ -14,18 +14,23 @@ stress()	# stress NAME OPS ARGS...: in the background
 	region-stress --size 64 --limit 24 --threads 4 --ops "$ops" --flip --dio /run/w/dio "$@" > /out/$name 2>&1 &
 	stress=$!
 }
-# beside NAME COMMAND...: again and again while region-stress runs
+# beside NAME OPS COMMAND...: again and again while region-stress runs. One that is
+# through before the command was run three times shows nothing: it gets more to do.
 beside()
 {
-	local name=$1 n=0
-	shift
-	until gone $stress 2> /dev/null; do
-		"$@" >> /out/$name.done 2>&1 || true
-		n=$((n + 1))
+	local name=$1 ops=$2 n=0
+	shift 2
+	while [ $n -lt 3 ]; do
+		n=0
+		stress $name $ops
+		until gone $stress 2> /dev/null; do
+			"$@" >> /out/$name.done 2>&1 || true
+			n=$((n + 1))
+		done
+		wait $stress || fail "$name: $(tail -n 5 /out/$name | tr '\n' ' ')"
+		grep -q 'failures=0 ' /out/$name || fail "$name: no result: $(tail -n 2 /out/$name)"
+		ops=$((ops * 3))
 	done
-	wait $stress || fail "$name: $(tail -n 5 /out/$name | tr '\n' ' ')"
-	grep -q 'failures=0 ' /out/$name || fail "$name: no result: $(tail -n 2 /out/$name)"
-	[ $n -gt 1 ] || fail "$name: region-stress ended after $n rounds: this shows nothing"
 	note "$name: $n rounds beside $(grep '^stress' /out/$name | sed 's/ clean=.*//')"
 }
 OPS=${HERMIT_ARG_OPS:-12000}
@@ -38,8 +43,7 @@ before=$(free_kib)
 # Compaction: pages of a region cannot move, and it must see that.
 compact() { echo 1 > /proc/sys/vm/compact_memory; sleep 0.2; }
 scanned=$(stat_of compact_migrate_scanned)
-stress compaction $OPS
-beside compaction compact
+beside compaction $OPS compact
 scanned=$(($(stat_of compact_migrate_scanned) - scanned))
 [ "$scanned" -gt 1000 ] || fail "compaction looked at $scanned pages: this shows nothing"
 
@@ -47,8 +51,7 @@ scanned=$(($(stat_of compact_migrate_scanned) - scanned))
 cpu=/sys/devices/system/cpu/cpu1/online
 requires $cpu "a second CPU"
 hotplug() { echo 0 > $cpu; sleep 0.5; echo 1 > $cpu; sleep 0.5; }
-stress hotplug $OPS
-beside hotplug hotplug
+beside hotplug $OPS hotplug
 [ "$(cat $cpu)" = 1 ] || echo 1 > $cpu
 # the end of a region while a CPU is away
 stress away 3000
@@ -70,8 +73,7 @@ offline()
 		[ "$(cat $b/online)" = 1 ] || { sleep 0.3; echo online > $b/state; }
 	done
 }
-stress offline $((OPS * 2))
-beside offline offline
+beside offline $((OPS * 2)) offline
 note "offline: $(grep -c ^offline /out/offline.done || true) blocks went, $(grep -c ^refused /out/offline.done || true) refused"
 [ -s /out/offline.done ] || fail "no block was tried"
 
@@ -99,17 +101,15 @@ soft_offline()
 	sleep 0.3
 }
 if [ -e $blocks/soft_offline_page ]; then
-	stress soft $OPS
-	beside soft soft_offline
+	beside soft $OPS soft_offline
 	tried=$(grep -c '^gone\|^kept' /out/soft.done || true)
 	note "soft: $tried pages asked for, $(grep -c ^gone /out/soft.done || true) given up"
-	[ "$tried" -gt 5 ] || fail "only $tried pages of the region were found: this shows nothing"
+	[ "$tried" -ge 3 ] || fail "only $tried pages of the region were found: this shows nothing"
 fi
 
 if [ "${HERMIT_ARG_KNOWN:-}" = poison ]; then
 	poison() { local pfn; for pfn in $(pfns $stress 1); do echo $((pfn * 4096)) > $blocks/hard_offline_page; done; sleep 1; }
-	stress poison 100000
-	beside poison poison
+	beside poison 100000 poison
 fi
 after=$(free_kib)
 note "free memory $before KiB before, $after KiB after"
