@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A link and its server. Requests are carried out in any order, and done in
+ * softirqs: nothing of the engine may count on more. What would prove nothing,
+ * and is not done: a request that is completed twice or not at all (the contract
+ * of link/transport.h), and a read of a page that answers with another one.
+ */
+#include "world.h"
+
+struct server_page {
+	bool present;
+	u64 first, last;		/* its first and last word */
+};
+
+static struct server_page pages[WORLD_PAGES];
+static int outstanding;
+static bool closing, losing;
+static struct list_head held;		/* while it is losing */
+static const struct hermit_link_user_ops *user_ops;
+static void *user;
+
+struct link {
+	struct hermit_link link;
+};
+
+void server_init(void)
+{
+	memset(pages, 0, sizeof(pages));
+	outstanding = 0;
+	closing = losing = false;
+	INIT_LIST_HEAD(&held);
+}
+
+static bool happens(unsigned int once_in)
+{
+	return once_in && fiber_once_in(once_in);
+}
+
+static void carry_out(struct hermit_io *io)
+{
+	u64 idx = io->offset >> PAGE_SHIFT, i, *data;
+	struct server_page *s = &pages[idx];
+
+	switch (io->op) {
+	case HERMIT_IO_READ:
+		world.reads++;
+		data = io->page->data;
+		memset(data, 0x5a, PAGE_SIZE);
+		/*
+		 * Discarded since it was posted: what comes is no version, and
+		 * may not be seen.
+		 */
+		if (!s->present)
+			break;
+		fiber_point();
+		data[0] = s->first;
+		fiber_point();
+		data[PAGE_WORDS - 1] = s->last;
+		break;
+	case HERMIT_IO_WRITE:
+		world.writes++;
+		data = io->page->data;
+		/* The two halves of different moments. */
+		s->first = data[0];
+		fiber_point();
+		s->last = data[PAGE_WORDS - 1];
+		s->present = true;
+		break;
+	default:
+		world.discards++;
+		for (i = 0; i < io->length >> PAGE_SHIFT; i++)
+			pages[idx + i].present = false;
+	}
+}
+
+static void complete_io(void *arg)
+{
+	struct hermit_io *io = arg;
+	struct faults *f = &world.faults;
+
+	io->status = 0;
+	if (closing && fiber_once_in(2))
+		io->status = -ECANCELED;
+	else if (losing)
+		io->status = -ENODATA;
+	else if (io->op == HERMIT_IO_READ && happens(f->read_fails))
+		io->status = -EIO;
+	else if (io->op != HERMIT_IO_READ && happens(f->write_fails))
+		io->status = io->op == HERMIT_IO_WRITE ? -ENOSPC : -EIO;
+	/* What failed may have been carried out, or not. */
+	if (!io->status || (io->op == HERMIT_IO_WRITE && fiber_once_in(2)))
+		carry_out(io);
+	fiber_point();
+	io->done(io);
+	outstanding--;
+}
+
+static void submit_one(struct hermit_link *link, struct hermit_io *io)
+{
+	u64 delay = fiber_random(4) ? fiber_random(20000) : 0;
+
+	fiber_point();
+	if (closing)
+		fiber_fail("a request to a closed link");
+	if (losing) {
+		list_add_tail(&io->node, &held);
+		return;
+	}
+	outstanding++;
+	if (happens(world.faults.inside)) {
+		complete_io(io);
+		return;
+	}
+	if (happens(world.faults.late))
+		delay = fiber_random(NSEC_PER_SEC);
+	fiber_start(io->op == HERMIT_IO_READ ? "read" :
+		    io->op == HERMIT_IO_WRITE ? "write" : "discard",
+		    complete_io, io, true, delay);
+}
+
+static void submit(struct hermit_link *link, struct list_head *ios)
+{
+	struct hermit_io *io;
+
+	while (!list_empty(ios)) {
+		io = list_first_entry(ios, struct hermit_io, node);
+		list_del_init(&io->node);
+		submit_one(link, io);
+	}
+}
+
+/* As the contract of contents_lost() says: none is out, none is posted. */
+void server_lose(void)
+{
+	if (closing || world.r->dead)
+		return;
+	world.lost = losing = true;
+	while (outstanding)
+		fiber_sleep(fiber_now() + 1000);
+	memset(pages, 0, sizeof(pages));
+	world.losses++;
+	user_ops->contents_lost(user, 2);
+	losing = false;
+	submit(NULL, &held);
+}
+
+static struct hermit_link *server_connect(const struct hermit_link_params *params)
+{
+	struct link *l = kzalloc(sizeof(*l), GFP_KERNEL);
+
+	user_ops = params->user_ops;
+	user = params->user;
+	return l ? &l->link : ERR_PTR(-ENOMEM);
+}
+
+static void server_close(struct hermit_link *link, bool end)
+{
+	might_sleep();
+	while (losing)
+		fiber_sleep(fiber_now() + 1000);
+	closing = true;
+	while (outstanding)
+		fiber_sleep(fiber_now() + 1000);
+	kfree(container_of(link, struct link, link));
+}
+
+const struct hermit_transport_ops world_transport = {
+	.scheme = "sim",
+	.connect = server_connect,
+	.submit = submit,
+	.submit_one = submit_one,
+	.close = server_close,
+};

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Walks: the engine of kvm-module/, unchanged, in a world of one VM and one
+ * server, each walk from one seed.
+ *
+ *	walk --seed 7			that walk, and no other
+ *	walk --runs 100			the seeds 1 to 100
+ *	walk --seed 7 --seconds 60	from 7 on, until the time is over
+ *
+ *	walk --known NAME		a walk that shows a fault that is known
+ *
+ * A failure prints its seed and ends the program with status 1.
+ */
+#include <getopt.h>
+#include <time.h>
+
+#include "world.h"
+
+#include "engine/pool.h"
+#include "engine/request.h"
+#include "engine/stats.h"
+#include "engine/threads.h"
+#include "engine/word.h"
+
+/* A walk that goes on for so long goes nowhere. */
+#define MOST_POINTS	20000000
+
+struct world world;
+
+static int left, vcpus_left;
+
+static void vcpu(void *arg)
+{
+	vcpu_main(arg);
+	vcpus_left--;
+	left--;
+}
+
+/* Half the time one of which the server has, or gets, a copy. */
+static u64 some_page(u64 below)
+{
+	u64 idx = fiber_random(below), i;
+	atomic64_t *words = hermit_word(world.r, 0);
+
+	if (!words || fiber_random(2))
+		return idx;
+	for (i = idx; i < below; i++)
+		if (words[i].counter & (HERMIT_W_COPY | HERMIT_W_INFLIGHT))
+			return i;
+	return idx;
+}
+
+static void balloon(void *arg)
+{
+	u64 idx, nr, pause = 20000ull << fiber_random(10);
+
+	while (vcpus_left) {
+		nr = 1 + fiber_random(fiber_once_in(10) ? 40 : 3);
+		idx = some_page(world.r->npages - nr);
+		guest_balloon(idx, nr);
+		fiber_sleep(fiber_now() + fiber_random(pause));
+	}
+	left--;
+}
+
+/* As control_set_limit(). */
+static void set_limit(long limit)
+{
+	struct hermit_region *r = world.r;
+
+	world.most = max(world.most, limit);
+	WRITE_ONCE(r->limit, limit);
+	hermit_pool_shrink(r);
+	wake_up_all(&r->room_wq);
+	hermit_threads_kick(r);
+}
+
+/* All CPUs' pools full, and what three vCPUs and two threads may hold. */
+static long low_limit(void)
+{
+	return FIBER_CPUS * HERMIT_PCP_PAGES + 16 + fiber_random(40);
+}
+
+static void mover(void *arg)
+{
+	u64 pause = 100000ull << fiber_random(8);
+
+	bool still = fiber_random(2);
+
+	while (vcpus_left && !still) {
+		fiber_sleep(fiber_now() + fiber_random(pause));
+		set_limit(low_limit());
+	}
+	left--;
+}
+
+/* Of all orders: nothing leaves before it is HERMIT_FRESH_MS old. */
+static u64 some_time(void)
+{
+	return fiber_random(1000000ull << fiber_random(10));
+}
+
+static void loss(void *arg)
+{
+	if (world.faults.loses) {
+		fiber_sleep(fiber_now() + some_time());
+		server_lose();
+	}
+	left--;
+}
+
+static bool create(void)
+{
+	struct hermit_create c = { .reclaim_threads = 1 + fiber_random(3) };
+	struct file *memory;
+
+	c.region_size = (96 + fiber_random(WORLD_PAGES - 96 + 1)) << PAGE_SHIFT;
+	c.limit = c.region_size;
+	c.uuid[0] = 1;
+	c.nr_servers = 1;
+	strcpy(c.name, "walk");
+	strcpy(c.servers[0], "sim:");
+	world.most = c.limit >> PAGE_SHIFT;
+	world.r = hermit_region_create(&c, &memory);
+	if (!IS_ERR(world.r))
+		return true;
+	if (!world.faults.no_memory)
+		fiber_fail("hermit_region_create(): %ld, %s",
+			   PTR_ERR(world.r), c.error);
+	return false;
+}
+
+static void walk_main(void *arg)
+{
+	int accesses[3], i, vcpus = 1 + fiber_random(ARRAY_SIZE(accesses));
+	struct hermit_region *r;
+
+	if (!create())
+		return;
+	r = world.r;
+	if (!guest_bind()) {
+		hermit_region_end(r);
+		hermit_region_put(r);
+		return;
+	}
+	/* Nothing is charged yet. */
+	world.most = 0;
+	set_limit(low_limit());
+	vcpus_left = vcpus;
+	left = vcpus + 3;
+	for (i = 0; i < vcpus; i++) {
+		accesses[i] = 50 + fiber_random(400);
+		fiber_start("vcpu", vcpu, &accesses[i], false, 0);
+	}
+	fiber_start("balloon", balloon, NULL, false, 0);
+	fiber_start("mover", mover, NULL, false, 0);
+	fiber_start("loss", loss, NULL, false, 0);
+	if (fiber_once_in(3)) {
+		/* QEMU is killed. */
+		fiber_sleep(fiber_now() + some_time());
+		world.ended += vcpus_left > 0;
+		hermit_region_end(r);
+		while (left)
+			fiber_sleep(fiber_now() + 100000);
+		guest_unbind();
+	} else {
+		while (left)
+			fiber_sleep(fiber_now() + 100000);
+		guest_check_all();
+		guest_unbind();
+		hermit_region_end(r);
+	}
+	hermit_region_put(r);		/* the memory fd's */
+}
+
+static unsigned int sometimes(unsigned int once_in)
+{
+	return fiber_once_in(2) ? once_in : 0;
+}
+
+/* A server that answers every read with an error is a stall as a silent one. */
+static void stall_is_told(void *arg)
+{
+	struct hermit_region *r;
+	int accesses = 1000;
+	bool told;
+
+	if (!create())
+		fiber_fail("no region");
+	r = world.r;
+	r->fault_timeout = NSEC_PER_SEC;
+	guest_bind();
+	world.most = 0;
+	set_limit(low_limit());
+	vcpus_left = left = 1;
+	fiber_start("vcpu", vcpu, &accesses, false, 0);
+	fiber_sleep(fiber_now() + 30 * NSEC_PER_SEC);
+	if (!left)
+		fiber_fail("the vCPU never had to read: take another seed");
+	told = r->stalled;
+	world.faults.read_fails = 0;
+	while (left)
+		fiber_sleep(fiber_now() + 100000);
+	guest_unbind();
+	hermit_region_end(r);
+	hermit_region_put(r);
+	if (!told)
+		fiber_fail("no read came for 30 s, and no stall was told after 1 s");
+}
+
+static const struct known {
+	const char *name;
+	void (*fn)(void *arg);
+	struct faults faults;
+	bool no_nap;
+} known[] = {
+	{ "failed-reads-are-a-stall", stall_is_told, { .read_fails = 1 } },
+	{ "no-nap-beside-room", walk_main, { }, .no_nap = true },
+	{ }
+};
+
+static void walk(u64 seed, const struct known *k)
+{
+	fiber_init(seed);
+	world.lost = false;
+	shim_pages_init();
+	server_init();
+	guest_init();
+	world.faults = (struct faults){
+		.read_fails = sometimes(10),
+		.write_fails = sometimes(10),
+		.late = sometimes(30),
+		.inside = sometimes(5),
+		.signals = sometimes(5),
+		.no_memory = sometimes(20),
+		.loses = fiber_once_in(4),
+	};
+	if (k)
+		world.faults = k->faults;
+	world.no_nap = k && k->no_nap;
+	shim_fail_once_in = world.faults.no_memory;
+	if (hermit_req_init())
+		fiber_fail("hermit_req_init()");
+	fiber_start("walk", k ? k->fn : walk_main, NULL, false, 0);
+	fiber_run(MOST_POINTS);
+	hermit_req_exit();
+	if (shim_pages_used())
+		fiber_fail("%d pages left behind", shim_pages_used());
+}
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "seed", required_argument, NULL, 's' },
+		{ "runs", required_argument, NULL, 'r' },
+		{ "seconds", required_argument, NULL, 't' },
+		{ "known", required_argument, NULL, 'k' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ }
+	};
+	double begin = seconds(), until = 0, took;
+	u64 seed = 1, runs = 1, i, points = 0;
+	const struct known *k = NULL;
+	bool verbose = false;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
+		switch (c) {
+		case 's': seed = strtoull(optarg, NULL, 0); break;
+		case 'r': runs = strtoull(optarg, NULL, 0); break;
+		case 't': until = begin + atof(optarg); break;
+		case 'v': verbose = true; break;
+		case 'k':
+			for (k = known; k->name && strcmp(k->name, optarg); k++)
+				;
+			if (!k->name)
+				return 2;
+			break;
+		default: return 2;
+		}
+	hermit_transport_register(&world_transport);
+	for (i = 0; until ? seconds() < until : i < runs; i++) {
+		if (verbose)
+			fprintf(stderr, "seed %llu\n", seed + i);
+		walk(seed + i, k);
+		points += fiber_points();
+	}
+	took = seconds() - begin;
+	printf("%llu walks from seed %llu: %.0f walks and %.0f switch points a second, %llu points a walk\n",
+	       i, seed, i / took, points / took, points / (i ?: 1));
+	printf("server: %llu reads, %llu writes, %llu discards, %llu losses; guest: %llu faults, %llu zapped, of them %llu dirty; %llu ends in mid-air\n",
+	       world.reads, world.writes, world.discards, world.losses, world.faulted,
+	       world.zapped, world.harvested, world.ended);
+	return 0;
+}
