@@ -28,11 +28,12 @@ mend_rdma
 wait_for 30 server_is p up
 sample p 10
 note "completions: $(fields p servers.0.rdma.completions servers.0.rdma.polled | sed 's/ /, polled /')"
-sample p $((SECONDS_OF_LOAD + 200))
+# while the region is there: it ends with its guest
 for m in region_reads_total region_writes_total; do
 	metric_is $m 0 || fail "the server's $m is '$(metric $m)': it was asked for pages"
 done
 metric_is regions 1 || fail "the server has '$(metric regions)' regions"
+sample p $((SECONDS_OF_LOAD + 200))
 note "evictions $(evictions_seen p), $(report p | tail -n 2 | head -n 1)"
 vm_ok p 60
 [ "$(evictions_seen p)" -ge ${HERMIT_ARG_EVICTIONS:-2000} ] || fail "only $(evictions_seen p) evictions: this shows nothing"
