@@ -18,8 +18,8 @@ struct hermit_stream {
 
 /*
  * Host threads share these by their number: QEMU's, vhost's, and without the
- * EPT hook all vCPUs. Only ever trylocked: a fault
- * that finds it taken does not count for the stride.
+ * EPT hook all vCPUs. Only ever trylocked: a fault that finds it taken does not
+ * count for the stride.
  */
 #define HERMIT_HOST_STREAMS_SHIFT 4
 #define HERMIT_HOST_STREAMS	(1 << HERMIT_HOST_STREAMS_SHIFT)
