@@ -118,8 +118,15 @@ static vm_fault_t hermit_vm_fault(struct vm_fault *vmf)
 			hermit_waiter_drop(&w);
 			return VM_FAULT_RETRY;
 		}
-		if (w.kind == HERMIT_WAIT_NONE)
+		if (fatal_signal_pending(current)) {
+			/* It gets no page any more, and nobody waits for it. */
+			hermit_waiter_drop(&w);
+			return VM_FAULT_SIGBUS;
+		}
+		if (w.kind == HERMIT_WAIT_NONE) {
+			cond_resched();
 			continue;
+		}
 		if (!(flags & FAULT_FLAG_USER))
 			hermit_count(r, HERMIT_C_WAIT_KERNEL, 1);
 		if (flags & FAULT_FLAG_ALLOW_RETRY) {
@@ -141,10 +148,6 @@ static vm_fault_t hermit_vm_fault(struct vm_fault *vmf)
 				  max(1L, (long)(held_until - jiffies)));
 		if (time_after(jiffies, held_until + HZ / 10))
 			hermit_count(r, HERMIT_C_WAIT_MMAP_LONG, 1);
-		if (fatal_signal_pending(current)) {
-			hermit_waiter_drop(&w);
-			return VM_FAULT_SIGBUS;
-		}
 	}
 	hermit_waiter_drop(&w);
 	vmf->page = page;

@@ -60,7 +60,7 @@ void hermit_ahead(struct hermit_region *r, u64 idx,
 		    hermit_word_next(w, HERMIT_EV_FETCH_BEGIN, 0, 0, &fetching))
 			continue;
 		page = hermit_page_get(r);
-		if (!page)
+		if (IS_ERR(page))
 			break;
 		req = hermit_fault_read_alloc(r, ahead, fetching, page, now,
 				       GFP_NOWAIT | __GFP_NOWARN);

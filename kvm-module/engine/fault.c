@@ -75,6 +75,14 @@ static void fault_count_fetch(struct hermit_region *r, u64 w)
 		hermit_count(r, HERMIT_C_EARLY, 1);
 }
 
+/* A read of the page failed: whoever wants it next waits a little first. */
+static void fault_read_failed(struct hermit_region *r, u64 idx)
+{
+	hermit_count(r, HERMIT_C_READ_ERRORS, 1);
+	WRITE_ONCE(r->read_backoff[idx % HERMIT_PAGE_HASH],
+		   jiffies + HERMIT_BACKOFF);
+}
+
 /* Completion of a read, by demand or ahead; task or softirq. */
 static void fault_read_done(struct hermit_io *io)
 {
@@ -94,7 +102,8 @@ static void fault_read_done(struct hermit_io *io)
 			hermit_latency_answer(&r->latency,
 					 hermit_ns(req->posted, req->finished));
 	} else {
-		hermit_count(r, HERMIT_C_READ_ERRORS, 1);
+		/* Before the word changes: then others may want to read it. */
+		fault_read_failed(r, req->idx);
 		hermit_page_put(r, page);
 		/* A new generation: the failed read may still be somewhere. */
 		if (hermit_word_state(req->word) == HERMIT_FETCHING &&
@@ -117,15 +126,19 @@ static void fault_sync_done(struct hermit_io *io)
 	container_of(io, struct sync_io, io)->done = true;
 }
 
-/* A link that completes reads inside submit: fetch and install on the spot. */
+/*
+ * A link that completes reads inside submit: fetch and install on the spot. 0:
+ * the word has changed, by us or by somebody who was faster. -EIO: the read
+ * failed, or the region has ended; else why there is no page.
+ */
 static int fault_fetch_sync(struct hermit_region *r, u64 idx, u64 w)
 {
 	struct sync_io s = {};
 	struct page *page = hermit_page_get(r);
 	u64 since;
 
-	if (!page)
-		return -EAGAIN;
+	if (IS_ERR(page))
+		return PTR_ERR(page);
 	since = local_clock();
 	s.io.op = HERMIT_IO_READ;
 	s.io.page = page;
@@ -141,7 +154,7 @@ static int fault_fetch_sync(struct hermit_region *r, u64 idx, u64 w)
 	rcu_read_unlock();
 	fault_count_fetch(r, w);
 	if (s.io.status || WARN_ON_ONCE(!s.done)) {
-		hermit_count(r, HERMIT_C_READ_ERRORS, 1);
+		fault_read_failed(r, idx);
 		hermit_page_put(r, page);
 		return -EIO;
 	}
@@ -152,7 +165,7 @@ static int fault_fetch_sync(struct hermit_region *r, u64 idx, u64 w)
 
 /*
  * First touch. 0: the word has changed, by us or by somebody who was faster; the
- * caller looks at it again. -EAGAIN: no page to be had.
+ * caller looks at it again. Else why there is no page.
  */
 static int fault_install_zero(struct hermit_region *r, u64 idx,
 			      atomic64_t *word)
@@ -160,8 +173,8 @@ static int fault_install_zero(struct hermit_region *r, u64 idx,
 	struct page *page = hermit_page_get(r);
 	u64 old, new;
 
-	if (!page)
-		return -EAGAIN;
+	if (IS_ERR(page))
+		return PTR_ERR(page);
 	if (!hermit_page_is_zeroed(page))
 		clear_highpage(page);
 	hermit_page_publish(r, page, idx);
@@ -202,7 +215,7 @@ int hermit_fault_get(struct hermit_region *r, u64 idx, struct page **pagep)
 {
 	atomic64_t *word = hermit_word(r, idx);
 	struct page *page;
-	int tries, ret;
+	int tries;
 	u64 w, old;
 
 	if (unlikely(!word)) {
@@ -241,15 +254,11 @@ int hermit_fault_get(struct hermit_region *r, u64 idx, struct page **pagep)
 			*pagep = page;
 			return 0;
 		case HERMIT_ABSENT:
-			ret = fault_install_zero(r, idx, word);
-			if (ret)
-				return ret;
+			if (fault_install_zero(r, idx, word))
+				return -EAGAIN;
 			continue;
 		case HERMIT_REMOTE:
-			if (!r->sync)
-				return -EAGAIN;
-			ret = fault_fetch_sync(r, idx, w);
-			if (ret)
+			if (!r->sync || fault_fetch_sync(r, idx, w))
 				return -EAGAIN;
 			continue;
 		case HERMIT_LOST:
@@ -289,8 +298,8 @@ static void fault_post(struct hermit_region *r, u64 idx, atomic64_t *word,
 	u64 expected = w->word, fetching;	/* REMOTE, and its successor */
 
 	page = hermit_page_get(r);
-	if (!page) {
-		w->kind = hermit_wait_for_page(r);
+	if (IS_ERR(page)) {
+		w->kind = hermit_wait_for(PTR_ERR(page));
 		return;
 	}
 	req = hermit_fault_read_alloc(r, idx, expected, page, now,
@@ -334,7 +343,7 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 			  struct hermit_waiter *w)
 {
 	atomic64_t *word;
-	bool failed = false;
+	int ret = 0;
 	u64 now;
 
 	w->posted = false;
@@ -348,7 +357,6 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 			w->kind = HERMIT_WAIT_REQ;
 			return;
 		}
-		failed = smp_load_acquire(&w->req->done) && w->req->status;
 		hermit_waiter_forget(w);
 	}
 	if (w->region != r) {
@@ -362,7 +370,7 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 	w->idx = idx;
 	w->kind = HERMIT_WAIT_BACKOFF;
 	word = hermit_word_alloc(r, idx);
-	if (!word || failed)
+	if (!word)
 		return;
 
 	w->word = atomic64_read(word);
@@ -377,18 +385,23 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 						      HERMIT_WAIT_NONE;
 		return;
 	case HERMIT_ABSENT:
-		w->kind = hermit_room(r) > 0 ? HERMIT_WAIT_NONE :
-					       HERMIT_WAIT_ROOM;
-		return;
+		ret = fault_install_zero(r, idx, word);
+		break;
 	case HERMIT_REMOTE:
-		if (r->sync)
-			w->kind = hermit_room(r) > 0 ? HERMIT_WAIT_NONE :
-						       HERMIT_WAIT_ROOM;
-		else
+		if (time_before(jiffies, READ_ONCE(r->read_backoff[idx % HERMIT_PAGE_HASH])))
+			return;
+		if (!r->sync) {
 			fault_post(r, idx, word, flags, now, w);
-		return;
+			return;
+		}
+		ret = fault_fetch_sync(r, idx, w->word);
+		break;
 	default:
-		w->kind = HERMIT_WAIT_NONE;
-		return;
+		break;
 	}
+	/*
+	 * To ask again at once is right only if the word is another one now: who
+	 * guesses why there was no page, and guesses wrong, asks for ever.
+	 */
+	w->kind = ret ? hermit_wait_for(ret) : HERMIT_WAIT_NONE;
 }

@@ -12,14 +12,16 @@ struct page;
 
 /*
  * The page of idx, with a reference for the caller, if that takes no waiting:
- * 0, or -EAGAIN, -EHWPOISON (LOST), -EFAULT (region ended). Task context; may
- * sleep for memory, not for I/O. With a synchronous link it fetches.
+ * 0, or -EAGAIN (then hermit_fault_prepare()), -EHWPOISON (LOST), -EFAULT
+ * (region ended). Task context; may sleep for memory, not for I/O. With a
+ * synchronous link it fetches.
  */
 int hermit_fault_get(struct hermit_region *r, u64 idx, struct page **page);
 /*
- * After -EAGAIN: start what will bring the page and say in @w what to wait
- * for; w->kind is NONE if the caller should just ask again. Not sleeping for
- * I/O. @w keeps a request across calls and must be dropped at the end.
+ * After -EAGAIN: bring the page, or start what will, and say in @w what to wait
+ * for. w->kind is NONE only if the word has changed, so the caller should just
+ * ask again: its loop ends by a fatal signal all the same. Not sleeping for I/O.
+ * @w keeps a request across calls and must be dropped at the end.
  */
 void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 			  struct hermit_waiter *w);

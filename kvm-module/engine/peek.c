@@ -28,8 +28,8 @@ int hermit_peek(struct hermit_region *r, u64 idx, struct hermit_req **out)
 	struct hermit_req *req;
 	int ret;
 
-	if (!page) {
-		w.kind = hermit_wait_for_page(r);
+	if (IS_ERR(page)) {
+		w.kind = hermit_wait_for(PTR_ERR(page));
 		return hermit_waiter_sleep(&w, TASK_KILLABLE, HERMIT_NAP) ?: -EAGAIN;
 	}
 	req = hermit_req_alloc(r, GFP_KERNEL);

@@ -43,6 +43,13 @@ bool hermit_page_is_zeroed(struct page *page)
 	return page_private(page);
 }
 
+/* There is more room than before. */
+static void room_wake(struct hermit_region *r)
+{
+	if (wq_has_sleeper(&r->room_wq))
+		wake_up_all(&r->room_wq);
+}
+
 static void page_release(struct hermit_region *r, struct page *page)
 {
 	/*
@@ -56,8 +63,7 @@ static void page_release(struct hermit_region *r, struct page *page)
 		ClearPageDirty(page);
 	put_page(page);
 	atomic_long_dec(&r->used);
-	if (wq_has_sleeper(&r->room_wq))
-		wake_up_all(&r->room_wq);
+	room_wake(r);
 }
 
 void hermit_page_free(struct hermit_region *r, struct page *page)
@@ -106,12 +112,10 @@ void hermit_page_put(struct hermit_region *r, struct page *page)
 		}
 		spin_unlock_bh(&r->pool.lock);
 	}
-	if (!pooled) {
+	if (pooled)
+		room_wake(r);
+	else
 		page_release(r, page);
-		return;
-	}
-	if (wq_has_sleeper(&r->room_wq))
-		wake_up_all(&r->room_wq);
 }
 
 /* Charge up to @n pages; returns how many. */
@@ -131,6 +135,12 @@ static long pool_charge(struct hermit_region *r, long n)
 	return got;
 }
 
+static void pool_uncharge(struct hermit_region *r, long n)
+{
+	atomic_long_sub(n, &r->used);
+	room_wake(r);
+}
+
 /* Put a ready page where this CPU finds it next; else in the shared pool. */
 static void pool_stash(struct hermit_region *r, struct page *page)
 {
@@ -147,9 +157,13 @@ static void pool_stash(struct hermit_region *r, struct page *page)
 	spin_lock_bh(&r->pool.lock);
 	pool_push(r, page);
 	spin_unlock_bh(&r->pool.lock);
+	room_wake(r);
 }
 
-/* Take or make up to HERMIT_PCP_REFILL ready pages; returns how many. */
+/*
+ * Take or make up to HERMIT_PCP_REFILL ready pages: how many, or -ENOSPC (the
+ * limit) or -ENOMEM (the host has none, or the VM's cgroup).
+ */
 static long pool_gather(struct hermit_region *r, struct page **batch)
 {
 	struct mem_cgroup *old;
@@ -163,6 +177,8 @@ static long pool_gather(struct hermit_region *r, struct page **batch)
 	}
 	if (!n) {
 		charged = pool_charge(r, HERMIT_PCP_REFILL);
+		if (!charged)
+			return -ENOSPC;
 		old = set_active_memcg(r->memcg);
 		for (; n < charged; n++) {
 			batch[n] = alloc_page(HERMIT_PAGE_GFP);
@@ -172,21 +188,29 @@ static long pool_gather(struct hermit_region *r, struct page **batch)
 		}
 		set_active_memcg(old);
 		if (n < charged)
-			atomic_long_sub(charged - n, &r->used);
+			pool_uncharge(r, charged - n);
 	}
-	return n;
+	return n ?: -ENOMEM;
 }
 
-/* One page for the caller, unless @stash, the others for this CPU's pool. */
+/*
+ * One page for the caller, unless @stash, the others for this CPU's pool. Why
+ * there is none is what it was before anybody was woken: it may be over by now,
+ * and then a wait for it is over at once.
+ */
 static struct page *pool_refill(struct hermit_region *r, bool stash)
 {
-	struct page *batch[HERMIT_PCP_REFILL], *first = NULL;
+	struct page *batch[HERMIT_PCP_REFILL], *first;
 	long n = pool_gather(r, batch), i = 0;
 	struct hermit_pcp *pcp;
 	bool tune = false;
 
-	if (n && !stash)
-		first = batch[i++];
+	if (n < 0) {
+		first = ERR_PTR(n);
+		n = 0;
+	} else {
+		first = stash ? NULL : batch[i++];
+	}
 	for (; i < n; i++)
 		pool_stash(r, batch[i]);
 	hermit_count(r, HERMIT_C_CHARGED, n);

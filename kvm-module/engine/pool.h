@@ -25,8 +25,9 @@ int hermit_pool_init(struct hermit_region *r);
 void hermit_pool_destroy(struct hermit_region *r);
 /*
  * A page charged to the region, its contents undefined unless
- * hermit_page_is_zeroed(). Task context, does not wait for reclaim: NULL if
- * there is no room (wait on room_wq) or no memory.
+ * hermit_page_is_zeroed(). Task context, does not wait for reclaim. Else
+ * ERR_PTR: -ENOSPC, the limit has no room; -ENOMEM, the host has no memory, or
+ * the VM's cgroup.
  */
 struct page *hermit_page_get(struct hermit_region *r);
 /*

@@ -39,8 +39,6 @@ static bool recall_remote(struct hermit_region *r, u64 idx)
 static int recall_wait(struct hermit_region *r, u64 idx, unsigned long deadline,
 		       struct hermit_waiter *w)
 {
-	struct page *page;
-
 	while (recall_remote(r, idx)) {
 		if (READ_ONCE(r->dead))
 			return -ENODEV;
@@ -48,11 +46,6 @@ static int recall_wait(struct hermit_region *r, u64 idx, unsigned long deadline,
 			return -EINTR;
 		if (time_after_eq(jiffies, deadline))
 			return -ETIMEDOUT;
-		if (r->sync && hermit_room(r) > 0 &&
-		    !hermit_fault_get(r, idx, &page)) {
-			put_page(page);
-			continue;
-		}
 		hermit_fault_prepare(r, idx, HERMIT_FAULT_HOST, w);
 		if (w->kind == HERMIT_WAIT_ROOM)
 			return -ENOSPC;

@@ -191,8 +191,10 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 	init_rwsem(&r->bind_lock);
 	init_rwsem(&r->sweep_lock);
 	init_waitqueue_head(&r->write_wq);
-	for (i = 0; i < ARRAY_SIZE(r->word_wq); i++)
+	for (i = 0; i < HERMIT_PAGE_HASH; i++) {
 		init_waitqueue_head(&r->word_wq[i]);
+		r->read_backoff[i] = jiffies;
+	}
 	for (i = 0; i < ARRAY_SIZE(r->host); i++)
 		mutex_init(&r->host[i].lock);
 	spin_lock_init(&r->events.lock);

@@ -54,6 +54,9 @@
 #define HERMIT_CHUNK_SHIFT	9
 #define HERMIT_CHUNK_PAGES	(1UL << HERMIT_CHUNK_SHIFT)
 
+/* Of tables by page: two that meet in one wait a little for each other. */
+#define HERMIT_PAGE_HASH	64
+
 /* Longer than what networks usually need to find another way. */
 #define HERMIT_DEFAULT_TIMEOUT_MS 60000
 
@@ -133,7 +136,8 @@ struct hermit_region {
 	u64 tuned_fetches, tuned_conflicts, tuned_away;
 	u64 turnaround;			/* evictions between a page's own and its fetch */
 
-	wait_queue_head_t word_wq[64];	/* by page, for words to change */
+	wait_queue_head_t word_wq[HERMIT_PAGE_HASH]; /* by page, for words to change */
+	unsigned long read_backoff[HERMIT_PAGE_HASH]; /* by page; jiffies: no reads before */
 	struct hermit_reclaimer reclaimers[HERMIT_MAX_THREADS];
 	struct hermit_host_stream host[HERMIT_HOST_STREAMS];
 

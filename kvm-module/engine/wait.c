@@ -24,6 +24,24 @@ void hermit_waiter_drop(struct hermit_waiter *w)
 	w->since = 0;
 }
 
+/*
+ * Did the wait, now over, bring what it was for? Not if a read failed, be it
+ * ours or the one that was joined: a server that answers all reads by errors is
+ * a stall as much as one that answers none.
+ */
+static bool wait_served(struct hermit_waiter *w)
+{
+	switch (w->kind) {
+	case HERMIT_WAIT_REQ:
+		return !w->req->status;
+	case HERMIT_WAIT_WORD:
+		return hermit_word_state(atomic64_read(hermit_word(w->region, w->idx))) !=
+		       HERMIT_REMOTE;
+	default:
+		return true;
+	}
+}
+
 static bool wait_over(struct hermit_waiter *w)
 {
 	struct hermit_region *r = w->region;
@@ -72,7 +90,7 @@ int hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state, long timeou
 	struct hermit_region *r = w->region;
 	wait_queue_head_t *wq = NULL;
 	DEFINE_WAIT(wait);
-	bool served = false;
+	bool over = false;
 	int ret = 0;
 
 	w->began = local_clock();
@@ -93,7 +111,7 @@ int hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state, long timeou
 		hermit_count(r, HERMIT_C_ROOM_WAITS, 1);
 		break;
 	case HERMIT_WAIT_BACKOFF:
-		timeout = min_t(long, timeout, msecs_to_jiffies(10));
+		timeout = min_t(long, timeout, HERMIT_BACKOFF);
 		break;
 	}
 
@@ -107,8 +125,8 @@ int hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state, long timeou
 			prepare_to_wait(wq, &wait, state);
 		else
 			set_current_state(state);
-		served = wait_over(w);
-		if (served)
+		over = wait_over(w);
+		if (over)
 			break;
 		if (signal_pending_state(state, current)) {
 			ret = -EINTR;
@@ -127,7 +145,7 @@ int hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state, long timeou
 		__set_current_state(TASK_RUNNING);
 	if (w->kind == HERMIT_WAIT_ROOM)
 		atomic_dec(&r->room_waiters);
-	hermit_waiters_leave(r, served);
+	hermit_waiters_leave(r, over && wait_served(w));
 	w->ended = local_clock();
 	if (w->kind == HERMIT_WAIT_REQ && !ret)
 		hermit_latency_parked(&r->latency,

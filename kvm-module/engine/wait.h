@@ -4,20 +4,21 @@
 /* What a fault that found no page waits for, and since when somebody waits. */
 #include <linux/types.h>
 
-#include "engine/pool.h"
 #include "engine/request.h"
 
 struct hermit_region;
 
 /* No sleep on a word or for room is longer: a lost wake-up costs this. */
 #define HERMIT_NAP	(HZ / 10)
+/* Before the next try, where nothing tells when. */
+#define HERMIT_BACKOFF	msecs_to_jiffies(10)
 
 enum hermit_wait_kind {
 	HERMIT_WAIT_NONE,
-	HERMIT_WAIT_REQ,
-	HERMIT_WAIT_WORD,
-	HERMIT_WAIT_ROOM,
-	HERMIT_WAIT_BACKOFF,
+	HERMIT_WAIT_REQ,		/* a read */
+	HERMIT_WAIT_WORD,		/* the word of the page to change */
+	HERMIT_WAIT_ROOM,		/* the limit */
+	HERMIT_WAIT_BACKOFF,		/* 10 ms: nothing tells when to try again */
 };
 
 /* The clocks of two CPUs differ a little: never below 0. */
@@ -55,10 +56,10 @@ static inline void hermit_waiter_forget(struct hermit_waiter *w)
 	w->req = NULL;
 }
 
-/* No page to be had: because of the limit, or of the host? */
-static inline enum hermit_wait_kind hermit_wait_for_page(struct hermit_region *r)
+/* What to wait for without a page, because of @why: see hermit_page_get(). */
+static inline enum hermit_wait_kind hermit_wait_for(long why)
 {
-	return hermit_room(r) > 0 ? HERMIT_WAIT_BACKOFF : HERMIT_WAIT_ROOM;
+	return why == -ENOSPC ? HERMIT_WAIT_ROOM : HERMIT_WAIT_BACKOFF;
 }
 
 #endif /* HERMIT_WAIT_H */

@@ -58,7 +58,7 @@ static inline u64 hermit_next_generation(struct hermit_region *r)
 
 static inline wait_queue_head_t *hermit_word_wq(struct hermit_region *r, u64 idx)
 {
-	return &r->word_wq[idx & (ARRAY_SIZE(r->word_wq) - 1)];
+	return &r->word_wq[idx % HERMIT_PAGE_HASH];
 }
 
 /* After a change of the word that somebody may wait for. Any context. */

@@ -141,13 +141,26 @@ static struct provider_vcpu *to_vcpu(struct kvm_provider_wait *wait)
 	return container_of(wait, struct provider_vcpu, wait);
 }
 
+/*
+ * A vCPU waits for the first time: perhaps because there is no memory, so it may
+ * be had from the host's reserves. KVM would ask for it again and again: rest a
+ * little, as one that waits.
+ */
 static struct kvm_provider_wait *
 provider_alloc_wait(struct kvm_provider_binding *slot)
 {
-	struct provider_vcpu *v = kzalloc(sizeof(*v), GFP_KERNEL_ACCOUNT);
+	struct hermit_region *r = to_binding(slot)->region;
+	struct provider_vcpu *v;
 
+	v = kzalloc(sizeof(*v), GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN);
 	if (!v)
+		v = kzalloc(sizeof(*v), GFP_ATOMIC | __GFP_NOWARN);
+	if (!v) {
+		hermit_waiters_enter(r);
+		schedule_timeout_interruptible(1);
+		hermit_waiters_leave(r, false);
 		return NULL;
+	}
 	hermit_prefetch_init(&v->stream.p);
 	hermit_vcpu_add(&v->who, slot->kvm);
 	return &v->wait;
@@ -239,12 +252,8 @@ static int provider_park(struct kvm_provider_wait *wait)
 				     hermit_ns(w->since, w->ended));
 		w->since = 0;
 	}
-	/*
-	 * A request that failed is kept: the next fault sees it and backs off.
-	 * Else keep nothing of a region that may end.
-	 */
-	if (w->kind != HERMIT_WAIT_REQ || !w->req->status)
-		hermit_waiter_drop(w);
+	/* Keep nothing of a region that may end. */
+	hermit_waiter_drop(w);
 	return 0;
 }
 
@@ -258,9 +267,9 @@ static int provider_async_wake(struct wait_queue_entry *entry,
 	struct hermit_region *r = req->region;
 
 	list_del_init(&entry->entry);
-	hermit_waiters_leave(r, true);
+	hermit_waiters_leave(r, !req->status);
 	hermit_fault_account(r, req->idx, hermit_ns(req->posted, req->finished));
-	/* A fault that parks sees the error, and backs off. */
+	/* Faults that come again back off: that takes a vCPU that parks. */
 	if (req->status)
 		WRITE_ONCE(r->async_pause, jiffies + HZ);
 	a->apf.done(&a->apf);
@@ -293,7 +302,7 @@ provider_begin_async(struct kvm_provider_wait *wait,
 		__remove_wait_queue(&req->wq, &a->entry);
 	spin_unlock_irqrestore(&req->wq.lock, flags);
 	if (over) {
-		hermit_waiters_leave(r, true);
+		hermit_waiters_leave(r, !req->status);
 		return NULL;
 	}
 	hermit_count(r, HERMIT_C_ASYNC, 1);

@@ -10,6 +10,7 @@
 #include "world.h"
 
 #include "engine/discard.h"
+#include "engine/pool.h"
 #include "engine/wait.h"
 #include "engine/word.h"
 #include "kvm/mmu.h"

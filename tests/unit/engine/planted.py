@@ -60,8 +60,7 @@ BUGS = {
         'hermit_word_wake(r, req->idx);\n\thermit_req_finish(req);',
         'hermit_req_finish(req);'),
     'room-not-told': (E + 'pool.c',
-        '\tif (!pooled) {\n\t\tpage_release(r, page);\n\t\treturn;\n\t}\n'
-        '\tif (wq_has_sleeper(&r->room_wq))\n\t\twake_up_all(&r->room_wq);',
+        '\tif (pooled)\n\t\troom_wake(r);\n\telse\n\t\tpage_release(r, page);',
         '\tif (!pooled)\n\t\tpage_release(r, page);'),
     'done-not-told': (E + 'request.c',
         'if (wq_has_sleeper(&req->wq))\n\t\twake_up_all(&req->wq);', ''),

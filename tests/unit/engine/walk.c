@@ -7,7 +7,7 @@
  *	walk --runs 100			the seeds 1 to 100
  *	walk --seed 7 --seconds 60	from 7 on, until the time is over
  *
- *	walk --known NAME		a walk that shows a fault that is known
+ *	walk --known NAME		one that showed a fault once
  *
  * A failure prints its seed and ends the program with status 1.
  */
@@ -178,11 +178,15 @@ static unsigned int sometimes(unsigned int once_in)
 	return fiber_once_in(2) ? once_in : 0;
 }
 
-/* A server that answers every read with an error is a stall as a silent one. */
-static void stall_is_told(void *arg)
+/*
+ * A server that answers every read with an error is a stall as a silent one, and
+ * so is a host without any memory; nobody asks in vain without a rest.
+ */
+static void stall_is_told(bool dry)
 {
 	struct hermit_region *r;
 	int accesses = 1000;
+	u64 faulted, before = world.faulted;
 	bool told;
 
 	if (!create())
@@ -191,21 +195,40 @@ static void stall_is_told(void *arg)
 	r->fault_timeout = NSEC_PER_SEC;
 	guest_bind();
 	world.most = 0;
-	set_limit(low_limit());
+	set_limit(dry ? r->npages : low_limit());
 	vcpus_left = left = 1;
 	fiber_start("vcpu", vcpu, &accesses, false, 0);
+	if (dry) {
+		while (world.faulted < before + 3)
+			fiber_sleep(fiber_now() + 1000);
+		shim_fail_once_in = 1;
+	}
+	faulted = world.faulted;
 	fiber_sleep(fiber_now() + 30 * NSEC_PER_SEC);
 	if (!left)
-		fiber_fail("the vCPU never had to read: take another seed");
+		fiber_fail("the vCPU never had to wait: take another seed");
+	faulted = world.faulted - faulted;
+	if (faulted > 20000)
+		fiber_fail("%llu faults in 30 s, none of which could get on", faulted);
 	told = r->stalled;
-	world.faults.read_fails = 0;
+	world.faults.read_fails = shim_fail_once_in = 0;
 	while (left)
 		fiber_sleep(fiber_now() + 100000);
 	guest_unbind();
 	hermit_region_end(r);
 	hermit_region_put(r);
 	if (!told)
-		fiber_fail("no read came for 30 s, and no stall was told after 1 s");
+		fiber_fail("nothing went on for 30 s, and no stall was told after 1 s");
+}
+
+static void failed_reads(void *arg)
+{
+	stall_is_told(false);
+}
+
+static void no_memory(void *arg)
+{
+	stall_is_told(true);
 }
 
 static const struct known {
@@ -214,7 +237,8 @@ static const struct known {
 	struct faults faults;
 	bool no_nap;
 } known[] = {
-	{ "failed-reads-are-a-stall", stall_is_told, { .read_fails = 1 } },
+	{ "failed-reads-are-a-stall", failed_reads, { .read_fails = 1 } },
+	{ "no-memory-is-a-stall", no_memory, { } },
 	{ "no-nap-beside-room", walk_main, { }, .no_nap = true },
 	{ }
 };
