@@ -71,6 +71,21 @@ static int copy_back(void __user *dst, const void *src, size_t ksize, u32 usize)
 	return copy_to_user(dst, src, min_t(size_t, ksize, usize)) ? -EFAULT : 0;
 }
 
+/*
+ * The answer to a create is its error and what follows. The key in the request
+ * stays as it is: after a signal the kernel begins the same create again.
+ */
+static int create_answer(void __user *arg, const struct hermit_create *c)
+{
+	const size_t from = offsetof(struct hermit_create, error);
+	size_t end = min_t(size_t, c->size, sizeof(*c));
+
+	if (end <= from)
+		return 0;
+	return copy_to_user(arg + from, (const void *)c + from, end - from) ?
+		       -EFAULT : 0;
+}
+
 /* No memory even for the request: its answer is written where it lies. */
 static int control_create_nomem(struct hermit_create __user *c)
 {
@@ -133,8 +148,7 @@ static int control_create(struct hermit_control *ctl, void __user *arg)
 	}
 	/* The fd is installed last: nobody can use what may yet fail. */
 	c->memory_fd = fd;
-	memzero_explicit(c->key, sizeof(c->key));
-	ret = copy_back(arg, c, sizeof(*c), c->size);
+	ret = create_answer(arg, c);
 	ctl->owner = true;
 	/* read() and poll() look at it without the lock. */
 	smp_store_release(&ctl->region, r);
@@ -154,8 +168,7 @@ out:
 			 "no file descriptor left in this process for the memory fd (error %d); raise its limit of open files" :
 			 "this host has no memory, or no thread, for the region (error %d); free some, or make the region smaller",
 			 ret);
-	memzero_explicit(c->key, sizeof(c->key));
-	if (copy_back(arg, c, sizeof(*c), c->size))
+	if (create_answer(arg, c))
 		ret = -EFAULT;
 free:
 	kfree_sensitive(c);

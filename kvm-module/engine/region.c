@@ -2,6 +2,9 @@
 /*
  * The life of a region: create, end, free.
  *
+ * It is born dead, and lives when it is whole: until then its uuid is taken, but
+ * nobody can find it. A create that fails half-way ends it as any other.
+ *
  * Closing the control fd ends it: faults fail, reclaim stops, the link is
  * closed (every request completed, the server told to forget), then every page
  * is taken out of all page tables and freed. What holds the structure after
@@ -126,17 +129,15 @@ static int region_connect(struct hermit_region *r, struct hermit_create *c)
 		.user = r,
 		.error = c->error,
 	};
+	struct hermit_link *link;
 
 	memcpy(params.uuid, r->uuid, sizeof(params.uuid));
 	strscpy(r->server, c->nr_servers ? c->servers[0] : "local:");
-	r->link = hermit_link_open(r->server, &params);
-	if (IS_ERR(r->link)) {
-		int ret = PTR_ERR(r->link);
-
-		r->link = NULL;
-		return ret;
-	}
-	r->sync = r->link->ops->synchronous;
+	link = hermit_link_open(r->server, &params);
+	if (IS_ERR(link))
+		return PTR_ERR(link);
+	r->link = link;
+	r->sync = link->ops->synchronous;
 	return 0;
 }
 
@@ -185,6 +186,7 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 	if (!r)
 		return ERR_PTR(-ENOMEM);
 	kref_init(&r->ref);
+	r->dead = true;
 	r->release = region_free;
 	INIT_LIST_HEAD(&r->node);
 	INIT_LIST_HEAD(&r->bindings);
@@ -238,37 +240,34 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 
 	ret = region_connect(r, c);
 	if (ret)
-		goto unlist;
+		goto end;
 	ret = hermit_reclaim_start(r, threads);
 	if (ret) {
 		snprintf(c->error, sizeof(c->error),
 			 "cannot start %u reclaim threads: error %d", threads,
 			 ret);
-		goto close_link;
+		goto end;
 	}
 	ret = hermit_wset_start(r);
 	if (ret) {
 		strscpy(c->error, "no memory on this host for the estimate of the working set");
-		goto stop;
+		goto end;
 	}
 	*memory = hermit_memory_create(r);
 	if (IS_ERR(*memory)) {
 		ret = PTR_ERR(*memory);
-		goto stop;
+		goto end;
 	}
 	queue_delayed_work(system_wq, &r->watchdog, HZ / 10);
+	/* Who finds it finds all of it. */
+	mutex_lock(&regions_lock);
+	WRITE_ONCE(r->dead, false);
+	mutex_unlock(&regions_lock);
 	return r;
 
-stop:
-	hermit_wset_stop(r);
-	hermit_threads_stop(r);
-close_link:
-	hermit_link_close(r->link, true);
-	r->link = NULL;
-unlist:
-	mutex_lock(&regions_lock);
-	list_del_init(&r->node);
-	mutex_unlock(&regions_lock);
+end:
+	hermit_region_end(r);
+	return ERR_PTR(ret);
 free:
 	hermit_region_put(r);
 	return ERR_PTR(ret);
@@ -281,7 +280,8 @@ struct hermit_region *hermit_region_find(const u8 *uuid)
 
 	mutex_lock(&regions_lock);
 	list_for_each_entry(r, &regions, node) {
-		if (memcmp(r->uuid, uuid, sizeof(r->uuid)))
+		if (memcmp(r->uuid, uuid, sizeof(r->uuid)) ||
+		    READ_ONCE(r->dead))
 			continue;
 		hermit_region_get(r);
 		found = r;
@@ -298,7 +298,7 @@ u32 hermit_region_list(struct hermit_list_entry *e, u32 room)
 
 	mutex_lock(&regions_lock);
 	list_for_each_entry(r, &regions, node) {
-		if (nr++ >= room)
+		if (READ_ONCE(r->dead) || nr++ >= room)
 			continue;
 		memcpy(e->uuid, r->uuid, sizeof(e->uuid));
 		strscpy(e->name, r->name);
@@ -339,7 +339,8 @@ void hermit_region_end(struct hermit_region *r)
 	 * The guest may still run on pages it has mapped; it gets no others.
 	 * Every request is completed when this returns.
 	 */
-	hermit_link_close(r->link, true);
+	if (r->link)
+		hermit_link_close(r->link, true);
 	r->link = NULL;
 	region_wake_all(r);
 	hermit_discard_all(r);

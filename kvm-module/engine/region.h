@@ -74,7 +74,7 @@ struct hermit_region {
 	struct hermit_pcp __percpu *pcp;
 	struct hermit_link *link;
 	long limit;			/* pages */
-	bool dead;			/* control fd closed; read under RCU by submitters */
+	bool dead;			/* not whole yet, or ended; read under RCU by submitters */
 	bool sync;			/* the link completes reads inside submit */
 	unsigned int nr_bindings;
 

@@ -103,10 +103,9 @@ int hermit_threads_start(struct hermit_region *r, unsigned int threads,
 		t->index = i;
 		task = vhost_task_create(fn, threads_killed, t,
 					 "hermit-reclaim");
-		if (IS_ERR(task)) {
-			hermit_threads_stop(r);
+		/* -ERESTARTNOINTR with a signal: the whole create begins again. */
+		if (IS_ERR(task))
 			return PTR_ERR(task);
-		}
 		t->task = task;
 		/* Before it runs: its first look counts the threads. */
 		r->nr_reclaimers = i + 1;

@@ -24,8 +24,9 @@ struct hermit_reclaimer {
 
 /*
  * Start @threads of them, each with fn(its reclaimer): true if it worked, false
- * if it wants to sleep until it is kicked. 0 or a negative errno, and then none
- * runs. The caller's threads, so in its cgroup. Sleeps.
+ * if it wants to sleep until it is kicked. 0 or a negative errno, and then some
+ * may run: see hermit_threads_stop(). The caller's threads, so in its cgroup.
+ * Sleeps.
  */
 int hermit_threads_start(struct hermit_region *r, unsigned int threads,
 			 bool (*fn)(void *data));

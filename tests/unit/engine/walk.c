@@ -231,6 +231,45 @@ static void no_memory(void *arg)
 	stall_is_told(true);
 }
 
+/* As hermitctl list, stat and set: whoever finds a region finds all of it. */
+static void finder(void *arg)
+{
+	const u8 uuid[16] = { 1 };
+	struct hermit_region *r;
+
+	while (left) {
+		r = hermit_region_find(uuid);
+		if (r) {
+			rcu_read_lock();
+			if (!READ_ONCE(r->dead) && r->link->ops != &world_transport)
+				fiber_fail("a region was found whose link is none");
+			rcu_read_unlock();
+			hermit_threads_kick(r);
+			hermit_region_put(r);
+		}
+		fiber_sleep(fiber_now() + fiber_random(2000));
+	}
+	left--;
+}
+
+/* Regions that come to life, or do not for lack of memory, while others look. */
+static void births(void *arg)
+{
+	int i;
+
+	left = 1;
+	fiber_start("finder", finder, NULL, false, 0);
+	for (i = 0; i < 20; i++) {
+		if (!create())
+			continue;
+		hermit_region_end(world.r);
+		hermit_region_put(world.r);
+	}
+	left = 0;
+	while (!left)
+		fiber_sleep(fiber_now() + 1000);
+}
+
 static const struct known {
 	const char *name;
 	void (*fn)(void *arg);
@@ -239,6 +278,7 @@ static const struct known {
 } known[] = {
 	{ "failed-reads-are-a-stall", failed_reads, { .read_fails = 1 } },
 	{ "no-memory-is-a-stall", no_memory, { } },
+	{ "found-is-whole", births, { .no_memory = 12 } },
 	{ "no-nap-beside-room", walk_main, { }, .no_nap = true },
 	{ }
 };
