@@ -19,9 +19,16 @@ struct HermitKey
 };
 
 static gboolean
+key_guessable (const HermitKey *key)
+{
+  return memcmp (key->bytes, key->bytes + 1, key->length - 1) == 0;
+}
+
+static gboolean
 key_read (HermitKey *key, int fd, const char *path, GError **error)
 {
-  guint8 text[KEY_MAX + 2]; /* a newline, and one byte that is too many */
+  guint8 text[KEY_MAX + 3]; /* a line's end, and one byte that is too many */
+  gboolean guessable;
   struct stat st;
   ssize_t n;
 
@@ -31,11 +38,25 @@ key_read (HermitKey *key, int fd, const char *path, GError **error)
                    "--key-file: %s: %s", path, g_strerror (errno));
       return FALSE;
     }
+  if (!S_ISREG (st.st_mode))
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE,
+                   "--key-file: %s is not a file with a key in it", path);
+      return FALSE;
+    }
   if (st.st_mode & S_IRWXO)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
                    "--key-file: %s is open to every user of this host "
                    "(mode %04o): chmod it to 0600 or 0640",
+                   path, st.st_mode & 07777);
+      return FALSE;
+    }
+  if (st.st_mode & S_IWGRP)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
+                   "--key-file: %s can be changed by its group (mode %04o): "
+                   "chmod it to 0600 or 0640",
                    path, st.st_mode & 07777);
       return FALSE;
     }
@@ -49,17 +70,30 @@ key_read (HermitKey *key, int fd, const char *path, GError **error)
     }
   if (n && text[n - 1] == '\n')
     n--;
+  /* An editor of another system ends a line like this. */
+  if (n && text[n - 1] == '\r')
+    n--;
   if (n >= KEY_MIN && n <= KEY_MAX)
     {
       memcpy (key->bytes, text, n);
       key->length = n;
     }
+  guessable = key->length && key_guessable (key);
   explicit_bzero (text, sizeof (text));
   if (!key->length)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
                    "--key-file: %s does not hold %d to %d bytes of key", path,
                    KEY_MIN, KEY_MAX);
+      return FALSE;
+    }
+  if (guessable)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                   "--key-file: %s holds one byte again and again, which "
+                   "anybody can guess: make a key with 'head -c 32 "
+                   "/dev/urandom | base64'",
+                   path);
       return FALSE;
     }
   return TRUE;
@@ -69,7 +103,8 @@ HermitKey *
 hermit_key_load (const char *path, GError **error)
 {
   g_autoptr (HermitKey) key = g_new0 (HermitKey, 1);
-  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  /* A FIFO that nobody writes to must not keep the server from starting. */
+  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
   gboolean ok = key_read (key, fd, path, error);
 
   if (fd >= 0)

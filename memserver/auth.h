@@ -12,8 +12,9 @@
 typedef struct HermitKey HermitKey;
 
 /*
- * The key is the file's contents without one newline at the end, 16 to 64
- * bytes. A file that everybody can read is refused.
+ * The key is the file's contents without the end of its line (LF or CR LF), 16
+ * to 64 bytes, not all the same. Refused is what is no plain file, what others
+ * than its owner and group can read, and what others than its owner can write.
  */
 HermitKey *hermit_key_load (const char *path, GError **error);
 void hermit_key_free (HermitKey *key);

@@ -4,6 +4,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -109,7 +110,7 @@ test_key (void)
 
   client.key = key;
   close (client_open (&client));
-  /* The newline that editors leave is not part of it. */
+  /* The end of the line that editors leave is not part of it. */
   client.key = bare;
   close (client_open (&client));
   server_stop (server);
@@ -201,6 +202,7 @@ test_key_file (void)
   } good[] = {
     { "0123456789012345", 0600 },
     { "0123456789012345\n", 0640 },
+    { "0123456789012345\r\n", 0600 },
     { "012345678901234567890123456789012345678901234567890123456789abcd\n",
       0400 },
   };
@@ -212,7 +214,10 @@ test_key_file (void)
   } cases[] = {
     { "a key that is long enough", 0644, "*chmod*" },
     { "a key that is long enough", 0604, "*chmod*" },
+    { "a key that is long enough", 0660, "*group*chmod*" },
+    { "xxxxxxxxxxxxxxxx\n", 0600, "*again and again*urandom*" },
     { "too short", 0600, "*16 to 64 bytes*" },
+    { "012345678901234\r\n", 0600, "*16 to 64 bytes*" },
     { "012345678901234\n", 0600, "*16 to 64 bytes*" },
     { "", 0600, "*16 to 64 bytes*" },
     { "0123456789012345678901234567890123456789012345678901234567890123x",
@@ -220,6 +225,8 @@ test_key_file (void)
   };
 
   const guint fds = open_files ();
+  g_autoptr (GError) error = NULL;
+  g_autofree char *fifo = NULL;
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
@@ -245,6 +252,14 @@ test_key_file (void)
       g_unlink (path);
     }
   g_assert_null (hermit_key_load ("/nonexistent/key", NULL));
+  g_assert_null (hermit_key_load (g_get_tmp_dir (), NULL));
+  /* One that waits for its writer would hang here. */
+  fifo = g_build_filename (g_get_tmp_dir (), "hermit-test-fifo", NULL);
+  g_unlink (fifo);
+  g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
+  g_assert_null (hermit_key_load (fifo, &error));
+  g_assert_nonnull (strstr (error->message, "not a file"));
+  g_unlink (fifo);
   hermit_key_free (NULL);
   g_assert_cmpint (open_files (), ==, fds);
 }
