@@ -8,14 +8,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "door.h"
 #include "io.h"
+#include "log.h"
 
-/* The whole handshake: a peer that says nothing holds a thread this long. */
+/* The whole handshake, where the door does not do it. */
 #define HANDSHAKE_US (5 * G_USEC_PER_SEC)
-/* Connections in their handshake at one time, against a flood of them. */
-#define HANDSHAKES_MAX 256
-/* How long to wait for the peer to have read the last words. */
-#define LINGER_US (1 * G_USEC_PER_SEC)
 /* How long a draining connection may take to deliver its answers. */
 #define DRAIN_US (5 * G_USEC_PER_SEC)
 /*
@@ -34,10 +32,10 @@ typedef struct
 {
   HermitMember member; /* first */
   HermitServer *server;
-  int fd; /* -1: it has ops */
+  int fd; /* -1: it has ops, or is closed */
   const HermitConnOps *ops;
   gpointer io;
-  char *peer;
+  HermitPeer peer;
   gint stop;              /* HermitStop, atomic */
   HermitSession *session; /* while attached */
   guint8 *in;             /* received, from a frame's start */
@@ -51,7 +49,6 @@ struct HermitConns
   GMutex lock;
   GCond gone;
   GPtrArray *all; /* not owned: the threads free themselves */
-  guint handshakes;
 };
 
 /* ---- the set of connections ---- */
@@ -128,38 +125,45 @@ conn_fence (HermitMember *member)
   conn_stop ((HermitConn *)member, HERMIT_STOP_FENCE);
 }
 
-/* NULL, and @fd or @io gone, if too many strangers are at the door. */
 static HermitConn *
 conn_new (HermitServer *server, int fd, const HermitConnOps *ops, gpointer io,
-          const char *peer)
+          const HermitPeer *peer)
 {
   HermitConns *conns = server->conns;
-  HermitConn *conn = NULL;
+  HermitConn *conn = g_new0 (HermitConn, 1);
+
+  conn->member.fence = conn_fence;
+  conn->server = server;
+  conn->fd = fd;
+  conn->ops = ops;
+  conn->io = io;
+  conn->peer = *peer;
+  g_mutex_lock (&conns->lock);
+  g_ptr_array_add (conns->all, conn);
+  g_mutex_unlock (&conns->lock);
+  return conn;
+}
+
+/*
+ * The peer is to read the last words before close() resets the connection: the
+ * door waits for that, if there is one, and nobody stops the socket any more.
+ */
+static void
+conn_close (HermitConn *conn)
+{
+  HermitConns *conns = conn->server->conns;
+  HermitDoor *door = conn->server->door;
+  int fd;
 
   g_mutex_lock (&conns->lock);
-  if (conns->handshakes < HANDSHAKES_MAX)
-    {
-      conn = g_new0 (HermitConn, 1);
-      conn->member.fence = conn_fence;
-      conn->server = server;
-      conn->fd = fd;
-      conn->ops = ops;
-      conn->io = io;
-      conn->peer = g_strdup (peer);
-      g_ptr_array_add (conns->all, conn);
-      conns->handshakes++;
-    }
+  fd = conn->fd;
+  conn->fd = -1;
   g_mutex_unlock (&conns->lock);
-  if (!conn)
-    {
-      g_warning ("%s: connection closed: %d others have not said who they are",
-                 peer, HANDSHAKES_MAX);
-      if (ops)
-        ops->free (io);
-      else
-        close (fd);
-    }
-  return conn;
+  /* Without the lock: the door has its own, and calls us. */
+  if (door && g_atomic_int_get (&conn->stop) != HERMIT_STOP_FENCE)
+    hermit_door_linger (door, fd, &conn->peer);
+  else
+    close (fd);
 }
 
 static void
@@ -167,29 +171,18 @@ conn_free (HermitConn *conn)
 {
   HermitConns *conns = conn->server->conns;
 
+  if (!conn->ops)
+    conn_close (conn);
   g_mutex_lock (&conns->lock);
   g_ptr_array_remove_fast (conns->all, conn);
   /* Under the lock, for those who stop what they find in the set. */
   if (conn->ops)
     conn->ops->free (conn->io);
-  else
-    close (conn->fd);
   g_cond_broadcast (&conns->gone);
   g_mutex_unlock (&conns->lock);
-  g_free (conn->peer);
   g_free (conn->in);
   g_free (conn->out);
   g_free (conn);
-}
-
-static void
-conn_handshake_over (HermitConn *conn)
-{
-  HermitConns *conns = conn->server->conns;
-
-  g_mutex_lock (&conns->lock);
-  conns->handshakes--;
-  g_mutex_unlock (&conns->lock);
 }
 
 /* ---- the socket ---- */
@@ -227,177 +220,93 @@ conn_io_send (HermitConn *conn, const void *data, gsize length)
                    : hermit_io_send (conn->fd, data, length);
 }
 
-/* Let the peer read what was sent before close() resets the connection. */
-static void
-conn_linger (HermitConn *conn)
-{
-  gint64 deadline = g_get_monotonic_time () + LINGER_US;
-  guint8 junk[4096];
-
-  if (g_atomic_int_get (&conn->stop) == HERMIT_STOP_FENCE)
-    return;
-  shutdown (conn->fd, SHUT_WR);
-  while (hermit_io_receive (conn->fd, junk, sizeof (junk), deadline) > 0
-         && g_get_monotonic_time () < deadline)
-    ;
-}
-
 /* ---- the handshake ---- */
 
-G_GNUC_PRINTF (3, 4)
 static gboolean
-conn_refuse (HermitConn *conn, guint32 code, const char *format, ...)
+conn_refuse (HermitConn *conn, guint32 code, const char *why)
 {
-  struct
-  {
-    struct hermit_wire_hdr hdr;
-    struct hermit_wire_refuse refuse;
-  } frame;
-  g_autofree char *why = NULL;
-  va_list args;
+  HermitFrame frame;
 
-  va_start (args, format);
-  why = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_warning ("%s: refused (%s): %s", conn->peer,
-             hermit_wire_refusal_name (code), why);
-
-  memset (&frame, 0, sizeof (frame));
-  hermit_wire_fill (&frame.hdr, HERMIT_MSG_REFUSE, 0, 0, 0,
-                    sizeof (frame.refuse));
-  frame.refuse.code = cpu_to_le32 (code);
-  g_strlcpy (frame.refuse.text, why, sizeof (frame.refuse.text));
-  conn_io_send (conn, &frame, sizeof (frame));
+  hermit_frame_refuse (&frame, code, why);
+  conn_io_send (conn, frame.bytes, frame.length);
   atomic_fetch_add (&conn->server->refusals[code], 1);
   return FALSE;
 }
 
 static gboolean
-conn_send_frame (HermitConn *conn, guint8 type, const void *payload,
-                 guint32 length)
+conn_refuse_draining (HermitConn *conn)
 {
-  guint8 frame[512];
-  struct hermit_wire_hdr hdr;
-
-  g_assert (sizeof (hdr) + length <= sizeof (frame));
-  hermit_wire_fill (&hdr, type, 0, 0, 0, length);
-  memcpy (frame, &hdr, sizeof (hdr));
-  memcpy (frame + sizeof (hdr), payload, length);
-  return conn_io_send (conn, frame, sizeof (hdr) + length);
+  return conn_refuse (conn, HERMIT_REFUSE_DRAINING,
+                      "the server is shutting down");
 }
 
+/* What the door does for sockets, in the connection's own thread. */
 static gboolean
-conn_receive (HermitConn *conn, void *to, gsize length, gint64 deadline,
-              const char *what)
-{
-  guint8 *at = to;
-
-  while (length)
-    {
-      ssize_t n = conn_io_receive (conn, at, length, deadline);
-
-      if (n <= 0 && g_atomic_int_get (&conn->stop) != HERMIT_STOP_NONE)
-        return conn_refuse (conn, HERMIT_REFUSE_DRAINING,
-                            "the server is shutting down");
-      if (n <= 0)
-        {
-          g_message ("%s: no %s: %s", conn->peer, what,
-                     n ? g_strerror (errno) : "the peer hung up");
-          return FALSE;
-        }
-      at += n;
-      length -= n;
-    }
-  return TRUE;
-}
-
-/* The header of the handshake frame that is due; checks it. */
-static gboolean
-conn_receive_handshake (HermitConn *conn, guint8 type, void *payload,
-                        gsize length, gint64 deadline, const char *what)
-{
-  struct hermit_wire_hdr hdr;
-  const char *why;
-
-  if (!conn_receive (conn, &hdr, sizeof (hdr), deadline, what))
-    return FALSE;
-  if (hermit_wire_check_handshake (&hdr, type, &why))
-    return conn_refuse (conn, HERMIT_REFUSE_PROTOCOL, "%s", why);
-  return conn_receive (conn, payload, length, deadline, what);
-}
-
-/* Both prove that they have the key, or that there is none. */
-static gboolean
-conn_authenticate (HermitConn *conn, const struct hermit_wire_hello *hello,
-                   guint16 version, guint64 caps, gint64 deadline)
-{
-  const HermitKey *key = conn->server->key;
-  struct hermit_wire_challenge challenge = {
-    .version = cpu_to_le16 (version),
-    .keyed = cpu_to_le16 (key != NULL),
-    .caps = cpu_to_le64 (caps),
-  };
-  guint8 expected[HERMIT_WIRE_MAC_LEN] = { 0 };
-  struct hermit_wire_auth auth;
-
-  hermit_random (challenge.nonce, sizeof (challenge.nonce));
-  if (key)
-    {
-      hermit_key_mac (key, 'S', hello, &challenge, challenge.mac);
-      hermit_key_mac (key, 'C', hello, &challenge, expected);
-    }
-  if (!conn_send_frame (conn, HERMIT_MSG_CHALLENGE, &challenge,
-                        sizeof (challenge)))
-    return FALSE;
-  if (!conn_receive_handshake (conn, HERMIT_MSG_AUTH, &auth, sizeof (auth),
-                               deadline, "AUTH"))
-    return FALSE;
-  if (!hermit_mac_equal (auth.mac, expected))
-    return conn_refuse (conn, HERMIT_REFUSE_KEY, "%s",
-                        key ? "the client does not have the server's key"
-                            : "the client has a key and the server has none");
-  return TRUE;
-}
-
-static gboolean
-conn_handshake (HermitConn *conn, guint64 *caps)
+conn_prove (HermitConn *conn, HermitHandshake *handshake)
 {
   gint64 deadline = g_get_monotonic_time () + HANDSHAKE_US;
-  struct hermit_wire_hello hello;
+  const char *peer = conn->peer.name;
+  guint8 bytes[HERMIT_HANDSHAKE_FRAME];
+
+  hermit_handshake_init (handshake, conn->server->key);
+  while (handshake->state == HERMIT_HANDSHAKE_GOING)
+    {
+      ssize_t n = conn_io_receive (conn, bytes,
+                                   hermit_handshake_wants (handshake),
+                                   deadline);
+
+      if (n <= 0 && g_atomic_int_get (&conn->stop) == HERMIT_STOP_DRAIN)
+        return conn_refuse_draining (conn);
+      if (n <= 0)
+        {
+          hermit_log_stranger (G_LOG_LEVEL_MESSAGE, peer, "%s: no %s: %s",
+                               peer, hermit_handshake_due (handshake),
+                               n ? g_strerror (errno) : "the peer hung up");
+          return FALSE;
+        }
+      hermit_handshake_feed (handshake, bytes, n);
+      if (handshake->state == HERMIT_HANDSHAKE_GOING && handshake->out.length
+          && !conn_io_send (conn, handshake->out.bytes, handshake->out.length))
+        return FALSE;
+    }
+  if (handshake->state == HERMIT_HANDSHAKE_PROVED)
+    return TRUE;
+  hermit_log_stranger (G_LOG_LEVEL_WARNING, peer, "%s: refused (%s): %s", peer,
+                       hermit_wire_refusal_name (handshake->refusal),
+                       handshake->why);
+  return conn_refuse (conn, handshake->refusal, handshake->why);
+}
+
+/* Of a client that has proved itself; waits for the fence. */
+static gboolean
+conn_attach (HermitConn *conn, const HermitHandshake *proved)
+{
   struct hermit_wire_welcome welcome;
   g_autofree char *text = NULL;
-  const char *why;
-  guint16 version;
+  HermitFrame frame;
   guint32 code;
 
-  if (!conn_receive_handshake (conn, HERMIT_MSG_HELLO, &hello, sizeof (hello),
-                               deadline, "HELLO"))
-    return FALSE;
-  code = hermit_wire_check_hello (&hello, &version, &why);
-  if (code)
-    return conn_refuse (conn, code, "%s", why);
-  *caps
-      = le64_to_cpu (hello.caps) & (HERMIT_CAP_DISCARD | HERMIT_CAP_MULTICONN);
-  if (!conn_authenticate (conn, &hello, version, *caps, deadline))
-    return FALSE;
   if (g_atomic_int_get (&conn->stop) != HERMIT_STOP_NONE)
-    return conn_refuse (conn, HERMIT_REFUSE_DRAINING,
-                        "the server is shutting down");
-
+    return conn_refuse_draining (conn);
   code = hermit_sessions_attach (conn->server->sessions, &conn->member,
-                                 conn->peer, &hello, &conn->session, &welcome,
-                                 &text);
+                                 conn->peer.name, &proved->hello,
+                                 &conn->session, &welcome, &text);
   if (code)
     {
-      g_autofree char *uuid = hermit_uuid_text (hello.uuid);
+      g_autofree char *uuid = hermit_uuid_text (proved->hello.uuid);
 
       conn->session = NULL;
-      return conn_refuse (conn, code, "%s (region %s)", text, uuid);
+      hermit_log (G_LOG_LEVEL_WARNING, conn->peer.name, uuid,
+                  "%s: refused (%s): %s (region %s)", conn->peer.name,
+                  hermit_wire_refusal_name (code), text, uuid);
+      return conn_refuse (conn, code, text);
     }
+  if (conn->server->door)
+    hermit_door_know (conn->server->door, &conn->peer);
   if (conn->ops)
     conn->ops->attached (conn->io);
-  return conn_send_frame (conn, HERMIT_MSG_WELCOME, &welcome,
-                          sizeof (welcome));
+  hermit_frame_fill (&frame, HERMIT_MSG_WELCOME, &welcome, sizeof (welcome));
+  return conn_io_send (conn, frame.bytes, frame.length);
 }
 
 /* ---- the requests ---- */
@@ -417,7 +326,7 @@ conn_violation (HermitConn *conn, const struct hermit_wire_hdr *hdr,
 {
   g_warning ("%s, %s: %s (type %u, offset 0x%" G_GINT64_MODIFIER
              "x, extent %u, payload %u): connection closed",
-             hermit_session_label (conn->session), conn->peer, why, hdr->type,
+             hermit_session_label (conn->session), conn->peer.name, why, hdr->type,
              le64_to_cpu (hdr->offset), le32_to_cpu (hdr->extent),
              le32_to_cpu (hdr->length));
 }
@@ -526,7 +435,7 @@ conn_serve (HermitConn *conn, guint64 caps)
         continue;
       if (n < 0)
         g_message ("%s, %s: connection lost: %s",
-                   hermit_session_label (conn->session), conn->peer,
+                   hermit_session_label (conn->session), conn->peer.name,
                    g_strerror (errno));
       if (n <= 0)
         break;
@@ -536,71 +445,135 @@ conn_serve (HermitConn *conn, guint64 caps)
     }
 }
 
-/* The life of a connection; frees it. */
-static gpointer
-conn_main (gpointer data)
+/* From the proof on, to the end; frees it. */
+static void
+conn_live (HermitConn *conn, const HermitHandshake *proved)
 {
-  HermitConn *conn = data;
-  guint64 caps = 0;
-  gboolean ok;
-
-  if (!conn->ops)
-    conn_set_options (conn);
-  ok = conn_handshake (conn, &caps);
-  conn_handshake_over (conn);
-  if (ok && conn->ops)
-    conn->ops->serve (conn->io, conn->session, &conn->member);
-  else if (ok)
-    conn_serve (conn, caps);
+  if (conn_attach (conn, proved))
+    {
+      if (conn->ops)
+        conn->ops->serve (conn->io, conn->session, &conn->member);
+      else
+        conn_serve (conn, proved->caps);
+    }
   if (conn->ops)
     conn->ops->leave (conn->io);
   if (conn->session)
     hermit_session_detach (conn->session, &conn->member);
-  if (!conn->ops)
-    conn_linger (conn);
   conn_free (conn);
+}
+
+static gboolean
+conn_open (HermitConn *conn)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!conn->ops || conn->ops->open (conn->io, &error))
+    return TRUE;
+  hermit_log_stranger (G_LOG_LEVEL_WARNING, conn->peer.name, "%s: %s",
+                       conn->peer.name, error->message);
+  return FALSE;
+}
+
+/* Not proved yet. */
+static gpointer
+conn_main_stranger (gpointer data)
+{
+  HermitConn *conn = data;
+  HermitHandshake handshake;
+  gboolean ok = conn_open (conn) && conn_prove (conn, &handshake);
+
+  if (conn->ops)
+    hermit_door_leave (conn->server->door, conn);
+  if (ok)
+    conn_live (conn, &handshake);
+  else
+    {
+      if (conn->ops)
+        conn->ops->leave (conn->io);
+      conn_free (conn);
+    }
+  return NULL;
+}
+
+typedef struct
+{
+  HermitConn *conn;
+  HermitHandshake proved;
+} Proved;
+
+static gpointer
+conn_main (gpointer data)
+{
+  g_autofree Proved *start = data;
+
+  conn_set_options (start->conn);
+  conn_live (start->conn, &start->proved);
   return NULL;
 }
 
 void
-hermit_conn_run (HermitServer *server, int fd, const char *peer)
+hermit_conn_run (HermitServer *server, int fd, const HermitPeer *peer)
 {
   HermitConn *conn = conn_new (server, fd, NULL, NULL, peer);
 
-  if (conn)
-    conn_main (conn);
+  conn_main_stranger (conn);
 }
 
-static void
-conn_start (HermitServer *server, int fd, const HermitConnOps *ops,
-            gpointer io, const char *peer)
+static gboolean
+conn_thread (HermitConn *conn, GThreadFunc start, gpointer data)
 {
-  HermitConn *conn = conn_new (server, fd, ops, io, peer);
   g_autoptr (GError) error = NULL;
-  GThread *thread;
+  GThread *thread = g_thread_try_new ("conn", start, data, &error);
 
-  if (!conn)
-    return;
-  thread = g_thread_try_new ("conn", conn_main, conn, &error);
   if (thread)
-    {
-      g_thread_unref (thread);
-      return;
-    }
-  g_warning ("%s: connection closed: %s", peer, error->message);
-  conn_handshake_over (conn);
-  conn_free (conn);
+    g_thread_unref (thread);
+  else
+    hermit_log (G_LOG_LEVEL_WARNING, conn->peer.name, NULL,
+                "%s: connection closed: %s", conn->peer.name, error->message);
+  return thread != NULL;
 }
 
 void
-hermit_conn_start (HermitServer *server, int fd, const char *peer)
+hermit_conn_start (HermitServer *server, int fd, const HermitPeer *peer,
+                   const HermitHandshake *proved)
 {
-  conn_start (server, fd, NULL, NULL, peer);
+  Proved *start = g_new (Proved, 1);
+
+  start->conn = conn_new (server, fd, NULL, NULL, peer);
+  start->proved = *proved;
+  if (conn_thread (start->conn, conn_main, start))
+    return;
+  /* The door, which called, may be locked: close, do not linger. */
+  conn_stop (start->conn, HERMIT_STOP_FENCE);
+  conn_free (start->conn);
+  g_free (start);
+}
+
+/* The door's. */
+static void
+conn_evict (gpointer data)
+{
+  conn_stop (data, HERMIT_STOP_FENCE);
 }
 
 void
 hermit_conn_start_with (HermitServer *server, const HermitConnOps *ops,
-                        gpointer io, const char *peer)
+                        gpointer io, const HermitPeer *peer)
 {
-  conn_start (server, -1, ops, io, peer);
+  HermitConn *conn = conn_new (server, -1, ops, io, peer);
+
+  if (!hermit_door_enter (server->door, peer, conn_evict, conn))
+    {
+      hermit_log_stranger (G_LOG_LEVEL_WARNING, peer->name,
+                           "%s: connection closed: too many others have not "
+                           "said who they are",
+                           peer->name);
+      conn_free (conn);
+      return;
+    }
+  if (conn_thread (conn, conn_main_stranger, conn))
+    return;
+  hermit_door_leave (server->door, conn);
+  conn_free (conn);
 }

@@ -3,12 +3,14 @@
 #define HERMIT_CONN_H
 /*
  * A connection: a socket, or what else carries frames, and the thread that
- * serves it, from HELLO to its end. The thread owns it; others only stop it:
- * its session, or the drain of all.
+ * serves it, from the client's proof to its end. The thread owns it; others
+ * only stop it: its session, or the drain of all.
  */
 #include <glib.h>
 #include <sys/types.h>
 
+#include "handshake.h"
+#include "peer.h"
 #include "server.h"
 #include "session.h"
 
@@ -24,11 +26,18 @@ typedef enum
 HermitConns *hermit_conns_new (void);
 void hermit_conns_free (HermitConns *conns);
 
-/* Serve @fd, now owned by the callee, in a new thread. Main loop. */
-void hermit_conn_start (HermitServer *server, int fd, const char *peer);
+/*
+ * Serve @fd, now owned by the callee, in a new thread; its client is @proved.
+ * Called by the door.
+ */
+void hermit_conn_start (HermitServer *server, int fd, const HermitPeer *peer,
+                        const HermitHandshake *proved);
 
-/* The same in the caller's thread; returns at the connection's end. */
-void hermit_conn_run (HermitServer *server, int fd, const char *peer);
+/*
+ * The handshake as well, without a door, in the caller's thread; returns at the
+ * connection's end.
+ */
+void hermit_conn_run (HermitServer *server, int fd, const HermitPeer *peer);
 
 /*
  * What a connection that is no socket does itself. All but stop are called by
@@ -36,6 +45,8 @@ void hermit_conn_run (HermitServer *server, int fd, const char *peer);
  */
 typedef struct
 {
+  /* First: get what it takes to talk to the peer. */
+  gboolean (*open) (gpointer io, GError **error);
   /* As hermit_io_receive() and hermit_io_send(). */
   ssize_t (*receive) (gpointer io, void *to, gsize length, gint64 deadline);
   gboolean (*send) (gpointer io, const void *data, gsize length);
@@ -50,9 +61,12 @@ typedef struct
   void (*free) (gpointer io);
 } HermitConnOps;
 
-/* As hermit_conn_start(); @io is now owned by the callee. */
+/*
+ * The handshake, and what follows, in a new thread, if the door has a place for
+ * it; @io is now owned by the callee.
+ */
 void hermit_conn_start_with (HermitServer *server, const HermitConnOps *ops,
-                             gpointer io, const char *peer);
+                             gpointer io, const HermitPeer *peer);
 
 /*
  * Drain every connection and wait for the threads; those that cannot get rid

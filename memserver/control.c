@@ -171,13 +171,14 @@ control_push (HermitControl *control, int fd, gboolean http)
 }
 
 void
-hermit_control_accept (int fd, const char *peer G_GNUC_UNUSED, gpointer data)
+hermit_control_accept (int fd, const HermitPeer *peer G_GNUC_UNUSED,
+                       gpointer data)
 {
   control_push (data, fd, FALSE);
 }
 
 void
-hermit_control_accept_http (int fd, const char *peer G_GNUC_UNUSED,
+hermit_control_accept_http (int fd, const HermitPeer *peer G_GNUC_UNUSED,
                             gpointer data)
 {
   control_push (data, fd, TRUE);

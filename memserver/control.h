@@ -6,6 +6,7 @@
  * connection, and HTTP for the metrics. Both answer in a few threads of their
  * own, since an answer may have to wait for a fence or for a slow peer.
  */
+#include "peer.h"
 #include "server.h"
 
 typedef struct HermitControl HermitControl;
@@ -15,8 +16,9 @@ HermitControl *hermit_control_new (HermitServer *server);
 void hermit_control_free (HermitControl *control);
 
 /* HermitAccept functions; their data is the HermitControl. */
-void hermit_control_accept (int fd, const char *peer, gpointer data);
-void hermit_control_accept_http (int fd, const char *peer, gpointer data);
+void hermit_control_accept (int fd, const HermitPeer *peer, gpointer data);
+void hermit_control_accept_http (int fd, const HermitPeer *peer,
+                                 gpointer data);
 
 /*
  * The other end: send @command to the server at @path and return its answer.

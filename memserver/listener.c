@@ -10,7 +10,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG 128
+/* Of hosts that come back all at once; the kernel has its own limit. */
+#define BACKLOG 1024
+/* Connections that are accepted before the loop looks at anything else. */
+#define BATCH 64
 /* How long to leave the door alone when there are no more descriptors. */
 #define PAUSE_MS 1000
 
@@ -37,28 +40,34 @@ listener_resume (gpointer data)
 }
 
 static gboolean
+listener_failed (HermitListener *listener, int code)
+{
+  if (code != EMFILE && code != ENFILE && code != ENOBUFS && code != ENOMEM)
+    return G_SOURCE_CONTINUE;
+  /* The connection stays in the queue and the socket readable: do not spin. */
+  g_warning ("%s: cannot accept: %s", listener->name, g_strerror (code));
+  listener->source = g_timeout_add (PAUSE_MS, listener_resume, listener);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
 listener_ready (int fd, GIOCondition condition G_GNUC_UNUSED, gpointer data)
 {
   HermitListener *listener = data;
-  HermitAddress peer = { .length = sizeof (peer.addr) };
-  g_autofree char *name = NULL;
-  int conn = accept4 (fd, (struct sockaddr *)&peer.addr, &peer.length,
-                      SOCK_CLOEXEC);
 
-  if (conn >= 0)
+  for (guint i = 0; i < BATCH; i++)
     {
-      name = listener->path ? g_strdup ("control")
-                            : hermit_address_text (&peer);
-      listener->accept (conn, name, listener->data);
-      return G_SOURCE_CONTINUE;
+      HermitAddress address = { .length = sizeof (address.addr) };
+      int conn = accept4 (fd, (struct sockaddr *)&address.addr,
+                          &address.length, SOCK_CLOEXEC);
+      HermitPeer peer;
+
+      if (conn < 0)
+        return listener_failed (listener, errno);
+      hermit_peer_init (&peer, &address, "");
+      listener->accept (conn, &peer, listener->data);
     }
-  if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS
-      && errno != ENOMEM)
-    return G_SOURCE_CONTINUE;
-  /* The connection stays in the queue and the socket readable: do not spin. */
-  g_warning ("%s: cannot accept: %s", listener->name, g_strerror (errno));
-  listener->source = g_timeout_add (PAUSE_MS, listener_resume, listener);
-  return G_SOURCE_REMOVE;
+  return G_SOURCE_CONTINUE;
 }
 
 /* Bind, listen, and watch. Takes @fd, which may be -1 with errno. */

@@ -5,11 +5,12 @@
 #include <glib.h>
 
 #include "config.h"
+#include "peer.h"
 
 typedef struct HermitListener HermitListener;
 
 /* A new connection, in the main loop. The callee owns @fd. */
-typedef void (*HermitAccept) (int fd, const char *peer, gpointer data);
+typedef void (*HermitAccept) (int fd, const HermitPeer *peer, gpointer data);
 
 /*
  * Listen, and call @accept from the default main context until the listener

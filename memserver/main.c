@@ -7,13 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "config.h"
 #include "conn.h"
 #include "control.h"
+#include "door.h"
 #include "listener.h"
+#include "log.h"
 #include "rdma_listener.h"
 #include "server.h"
 #include "session.h"
@@ -21,28 +24,10 @@
 
 #define PROGRAM "hermit-memserver"
 
-static GLogWriterOutput
-log_write (GLogLevelFlags level, const GLogField *fields, gsize n_fields,
-           gpointer data)
-{
-  const char *message = "";
-
-  if (g_log_writer_default_would_drop (level, NULL))
-    return G_LOG_WRITER_HANDLED;
-  if (g_log_writer_is_journald (fileno (stderr)))
-    return g_log_writer_journald (level, fields, n_fields, data);
-  for (gsize i = 0; i < n_fields; i++)
-    if (!strcmp (fields[i].key, "MESSAGE"))
-      message = fields[i].value;
-  fprintf (stderr, PROGRAM ": %s%s\n",
-           level & G_LOG_LEVEL_WARNING ? "warning: " : "", message);
-  return G_LOG_WRITER_HANDLED;
-}
-
 static void
-on_accept (int fd, const char *peer, gpointer data)
+on_accept (int fd, const HermitPeer *peer, gpointer data)
 {
-  hermit_conn_start (data, fd, peer);
+  hermit_door_admit (data, fd, peer);
 }
 
 static gboolean
@@ -63,7 +48,7 @@ listen_all (const HermitConfig *config, HermitServer *server,
       HermitListener *listener
           = hermit_listener_tcp_new (&g_array_index (config->listen,
                                                      HermitAddress, i),
-                                     on_accept, server, error);
+                                     on_accept, server->door, error);
 
       if (!listener)
         return FALSE;
@@ -109,6 +94,24 @@ listen_all (const HermitConfig *config, HermitServer *server,
   return TRUE;
 }
 
+/*
+ * As many places for strangers as there may be, but at most a quarter of the
+ * descriptors: the rest is for clients, the operator, and the log.
+ */
+static guint
+door_places (void)
+{
+  struct rlimit limit;
+
+  if (getrlimit (RLIMIT_NOFILE, &limit))
+    return HERMIT_DOOR_PLACES / 4;
+  /* select(), for which the soft limit is low, is used nowhere. */
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit (RLIMIT_NOFILE, &limit);
+  return (guint)CLAMP (limit.rlim_max / 4, 2 * HERMIT_DOOR_STRANGER_SHARE,
+                       HERMIT_DOOR_PLACES);
+}
+
 static gboolean
 serve (const HermitConfig *config, GError **error)
 {
@@ -134,6 +137,7 @@ serve (const HermitConfig *config, GError **error)
                                    config->min_free);
   server.sessions = hermit_sessions_new (server.store);
   server.conns = hermit_conns_new ();
+  server.door = hermit_door_new (&server, door_places ());
   control = hermit_control_new (&server);
 
   g_unix_signal_add (SIGTERM, on_signal, loop);
@@ -152,7 +156,9 @@ serve (const HermitConfig *config, GError **error)
   g_ptr_array_set_size (listeners, 0);
   g_ptr_array_set_size (rdma, 0);
   hermit_control_free (control);
+  hermit_door_close (server.door);
   hermit_conns_drain (server.conns);
+  hermit_door_free (server.door);
   hermit_sessions_free (server.sessions);
   hermit_conns_free (server.conns);
   hermit_store_free (server.store);
@@ -188,7 +194,7 @@ main (int argc, char **argv)
 
   setlocale (LC_ALL, "");
   g_set_prgname (PROGRAM);
-  g_log_set_writer_func (log_write, NULL, NULL);
+  hermit_log_init (PROGRAM, G_LOG_LEVEL_MESSAGE);
   umask (0077);
 #ifndef __SANITIZE_ADDRESS__ /* whose leak check has to look at the process */
   /* Guests' pages and keys go into no core file, and no debugger's hands. */

@@ -238,11 +238,9 @@ conn_setup (HermitRdmaConn *conn)
 {
   struct ibv_context *verbs = conn->id->verbs;
 
-  conn->wake = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  conn->events = rdma_create_event_channel ();
   conn->pd = ibv_alloc_pd (verbs);
   conn->completions = ibv_create_comp_channel (verbs);
-  if (conn->wake < 0 || !conn->events || !conn->pd || !conn->completions)
+  if (!conn->pd || !conn->completions)
     return FALSE;
   if (fcntl (conn->events->fd, F_SETFL, O_NONBLOCK) < 0
       || fcntl (conn->completions->fd, F_SETFL, O_NONBLOCK) < 0)
@@ -262,8 +260,30 @@ conn_setup (HermitRdmaConn *conn)
   for (guint32 i = 0; i < HERMIT_RDMA_RECEIVES; i++)
     if (!conn_post_receive (conn, i))
       return FALSE;
-  return rdma_migrate_id (conn->id, conn->events) == 0
-         && accept_id (conn->id, conn->token) == 0;
+  return accept_id (conn->id, conn->token) == 0;
+}
+
+static void
+conn_set_error (HermitRdmaConn *conn, GError **error)
+{
+  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno),
+               "the RDMA device %s cannot serve one more client: %s%s",
+               ibv_get_device_name (conn->id->verbs->device),
+               g_strerror (errno),
+               errno == ENOMEM || errno == EAGAIN
+                   ? "; raise the limit of locked memory (ulimit -l)"
+                   : "");
+}
+
+static gboolean
+conn_open (gpointer io, GError **error)
+{
+  HermitRdmaConn *conn = io;
+
+  if (conn_setup (conn))
+    return TRUE;
+  conn_set_error (conn, error);
+  return FALSE;
 }
 
 HermitRdmaConn *
@@ -278,14 +298,13 @@ hermit_rdma_conn_new (struct rdma_cm_id *id, HermitRdmaJoins *joins,
   conn->mrs = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free,
                                      NULL);
   hermit_random (conn->token, sizeof (conn->token));
-  if (conn_setup (conn))
+  conn->wake = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  conn->events = rdma_create_event_channel ();
+  /* Now, while the listener, whose channel it has, is sure to be there. */
+  if (conn->wake >= 0 && conn->events
+      && rdma_migrate_id (conn->id, conn->events) == 0)
     return conn;
-  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno),
-               "the RDMA device %s cannot serve one more client: %s%s",
-               ibv_get_device_name (id->verbs->device), g_strerror (errno),
-               errno == ENOMEM || errno == EAGAIN
-                   ? "; raise the limit of locked memory (ulimit -l)"
-                   : "");
+  conn_set_error (conn, error);
   conn_free (conn);
   return NULL;
 }
@@ -438,9 +457,13 @@ conn_send (gpointer io, const void *data, gsize length)
       conn->dead = TRUE;
       return FALSE;
     }
-  /* Its acknowledgment: then the message is the client's, whatever we do. */
+  /*
+   * Its acknowledgment: then the message is the client's, whatever we do. A
+   * fence does not wait for a client that may be gone.
+   */
   while (conn->sending && !conn->dead)
-    if (!conn_wait (conn, deadline))
+    if (g_atomic_int_get (&conn->stop) == HERMIT_STOP_FENCE
+        || !conn_wait (conn, deadline))
       conn->dead = TRUE;
   if (conn->dead)
     errno = ECONNRESET;
@@ -688,11 +711,14 @@ conn_leave (gpointer io)
   HermitRdmaConn *conn = io;
 
   conn_revoke (conn);
+  if (!conn->id->qp)
+    return; /* it was never opened */
   rdma_disconnect (conn->id);
   rdma_destroy_qp (conn->id);
 }
 
 const HermitConnOps hermit_rdma_conn_ops = {
+  .open = conn_open,
   .receive = conn_receive,
   .send = conn_send,
   .stop = conn_stop,

@@ -25,8 +25,9 @@ HermitRdmaJoins *hermit_rdma_joins_ref (HermitRdmaJoins *joins);
 void hermit_rdma_joins_unref (HermitRdmaJoins *joins);
 
 /*
- * Accept the control connection that @id asks for; its events have been
- * acknowledged. The connection owns @id now, also on failure.
+ * The control connection that @id asks for, which is accepted when its thread
+ * opens it; @id's events have been acknowledged. The connection owns @id now,
+ * also on failure. Takes two descriptors, and nothing of the device.
  */
 HermitRdmaConn *hermit_rdma_conn_new (struct rdma_cm_id *id,
                                       HermitRdmaJoins *joins, GError **error);

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "log.h"
 #include "rdma_conn.h"
 
 #define BACKLOG 128
@@ -32,8 +33,8 @@ listener_refuse (HermitRdmaListener *listener, struct rdma_cm_id *id,
 {
   struct hermit_wire_refuse refuse = { .code = cpu_to_le32 (code) };
 
-  g_warning ("%s: refused (%s): %s", peer, hermit_wire_refusal_name (code),
-             why);
+  hermit_log_stranger (G_LOG_LEVEL_WARNING, peer, "%s: refused (%s): %s", peer,
+                       hermit_wire_refusal_name (code), why);
   atomic_fetch_add (&listener->server->refusals[code], 1);
   g_strlcpy (refuse.text, why, sizeof (refuse.text));
   rdma_reject (id, &refuse, sizeof (refuse));
@@ -42,19 +43,17 @@ listener_refuse (HermitRdmaListener *listener, struct rdma_cm_id *id,
   rdma_destroy_id (id);
 }
 
-static char *
-peer_name (struct rdma_cm_id *id)
+static void
+peer_init (HermitPeer *peer, struct rdma_cm_id *id)
 {
   struct sockaddr *addr = rdma_get_peer_addr (id);
-  g_autofree char *text = NULL;
   HermitAddress address = {
     .length = addr->sa_family == AF_INET6 ? sizeof (struct sockaddr_in6)
                                           : sizeof (struct sockaddr_in),
   };
 
   memcpy (&address.addr, addr, address.length);
-  text = hermit_address_text (&address);
-  return g_strconcat ("rdma:", text, NULL);
+  hermit_peer_init (peer, &address, "rdma:");
 }
 
 /* @request: the private data, @len bytes of it. */
@@ -62,18 +61,19 @@ static void
 listener_request (HermitRdmaListener *listener, struct rdma_cm_id *id,
                   const void *request, gsize len)
 {
-  g_autofree char *peer = peer_name (id);
   struct hermit_wire_rdma_request req;
+  HermitPeer peer;
   g_autoptr (GError) error = NULL;
   g_autofree char *text = NULL;
   HermitRdmaConn *conn;
   const char *why;
   guint32 code;
 
+  peer_init (&peer, id);
   code = (guint32)hermit_wire_check_rdma_request (request, len, &why);
   if (code)
     {
-      listener_refuse (listener, id, peer, code, why);
+      listener_refuse (listener, id, peer.name, code, why);
       return;
     }
   memcpy (&req, request, sizeof (req));
@@ -81,15 +81,16 @@ listener_request (HermitRdmaListener *listener, struct rdma_cm_id *id,
     {
       code = hermit_rdma_joins_accept (listener->joins, id, req.token, &text);
       if (code)
-        listener_refuse (listener, id, peer, code, text);
+        listener_refuse (listener, id, peer.name, code, text);
       return;
     }
   conn = hermit_rdma_conn_new (id, listener->joins, &error);
   if (conn)
     hermit_conn_start_with (listener->server, &hermit_rdma_conn_ops, conn,
-                            peer);
+                            &peer);
   else
-    g_warning ("%s: %s", peer, error->message);
+    hermit_log_stranger (G_LOG_LEVEL_WARNING, peer.name, "%s: %s", peer.name,
+                         error->message);
 }
 
 /* FALSE with errno. */

@@ -7,7 +7,9 @@
  *
  *   main loop:  signals, accept, control socket, metrics
  *       |  a socket                                    | asks
- *       v                                              v
+ *       v                                              |
+ *   door: one thread for all that are not proved       |
+ *       |  a client                                    v
  *   conn: a thread each  --attach, detach, end-->  sessions: who uses what
  *       |                                              |
  *       +-------------read, write, discard----------> store: the memory
@@ -21,12 +23,14 @@
 struct HermitStore;
 struct HermitSessions;
 struct HermitConns;
+struct HermitDoor;
 
 typedef struct
 {
   struct HermitStore *store;
   struct HermitSessions *sessions;
   struct HermitConns *conns;
+  struct HermitDoor *door; /* NULL: whoever serves a socket does it alone */
   HermitKey *key; /* NULL: clients need none */
   /* by enum hermit_wire_refusal */
   _Atomic guint64 refusals[HERMIT_REFUSE_PROTOCOL + 1];

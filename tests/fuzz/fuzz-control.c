@@ -29,6 +29,7 @@ enum
 
 static HermitServer server;
 static HermitControl *control;
+static const HermitPeer peer = { .name = "peer" };
 
 static void
 require (int promise)
@@ -37,11 +38,12 @@ require (int promise)
     abort ();
 }
 
-static void
-say_nothing (const char *domain G_GNUC_UNUSED,
-             GLogLevelFlags level G_GNUC_UNUSED,
-             const char *message G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
+static GLogWriterOutput
+say_nothing (GLogLevelFlags level G_GNUC_UNUSED,
+             const GLogField *fields G_GNUC_UNUSED,
+             gsize n_fields G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
 {
+  return G_LOG_WRITER_HANDLED;
 }
 
 typedef struct
@@ -105,8 +107,7 @@ forget (guint8 uuid, gboolean force)
 static void
 init (void)
 {
-  g_log_set_handler (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE,
-                     say_nothing, NULL);
+  g_log_set_writer_func (say_nothing, NULL, NULL);
   server.store = hermit_store_new (REGIONS * HERMIT_EXTENT_SIZE, FALSE, 0);
   server.sessions = hermit_sessions_new (server.store);
   control = hermit_control_new (&server);
@@ -182,9 +183,9 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     }
   require (socketpair (AF_UNIX, SOCK_STREAM, 0, fd) == 0);
   if (flags & HTTP)
-    hermit_control_accept_http (fd[1], "fuzz", control);
+    hermit_control_accept_http (fd[1], &peer, control);
   else
-    hermit_control_accept (fd[1], "fuzz", control);
+    hermit_control_accept (fd[1], &peer, control);
   /* What it does not want, it need not take. */
   if (size > 1)
     require (send (fd[0], data + 1, MIN (size - 1, 16384), MSG_NOSIGNAL) != 0);

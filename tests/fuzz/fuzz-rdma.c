@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "conn.h"
+#include "door.h"
 #include "fuzz.h"
 #include "rdma_conn.h"
 #include "server.h"
@@ -64,6 +65,7 @@ enum call
 };
 
 static HermitServer server;
+static const HermitPeer peer = { .name = "peer" };
 static HermitRdmaJoins *joins;
 static struct ibv_context verbs;
 
@@ -107,11 +109,12 @@ require (int promise)
     abort ();
 }
 
-static void
-say_nothing (const char *domain G_GNUC_UNUSED,
-             GLogLevelFlags level G_GNUC_UNUSED,
-             const char *message G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
+static GLogWriterOutput
+say_nothing (GLogLevelFlags level G_GNUC_UNUSED,
+             const GLogField *fields G_GNUC_UNUSED,
+             gsize n_fields G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
 {
+  return G_LOG_WRITER_HANDLED;
 }
 
 static guint8
@@ -722,7 +725,7 @@ connection (void)
   conn = hermit_rdma_conn_new (dev.id, joins, &error);
   require (!conn == !!error);
   if (conn)
-    hermit_conn_start_with (&server, &hermit_rdma_conn_ops, conn, "fuzz");
+    hermit_conn_start_with (&server, &hermit_rdma_conn_ops, conn, &peer);
   g_mutex_lock (&dev.lock);
   while (dev.id)
     g_cond_wait (&dev.gone, &dev.lock);
@@ -744,12 +747,11 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 
   if (!server.store)
     {
-      g_log_set_handler (G_LOG_DOMAIN,
-                         G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE,
-                         say_nothing, NULL);
+      g_log_set_writer_func (say_nothing, NULL, NULL);
       server.store = hermit_store_new (CAPACITY, TRUE, 0);
       server.sessions = hermit_sessions_new (server.store);
       server.conns = hermit_conns_new ();
+      server.door = hermit_door_new (&server, HERMIT_DOOR_PLACES);
       joins = hermit_rdma_joins_new ();
       verbs.ops.poll_cq = poll_cq;
       verbs.ops.post_send = post_send;

@@ -21,6 +21,7 @@
 #define REGION_SIZE (8 * HERMIT_EXTENT_SIZE)
 
 static HermitServer server;
+static const HermitPeer peer = { .name = "peer" };
 
 static void
 require (int promise)
@@ -29,18 +30,18 @@ require (int promise)
     abort ();
 }
 
-static void
-say_nothing (const char *domain G_GNUC_UNUSED,
-             GLogLevelFlags level G_GNUC_UNUSED,
-             const char *message G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
+static GLogWriterOutput
+say_nothing (GLogLevelFlags level G_GNUC_UNUSED,
+             const GLogField *fields G_GNUC_UNUSED,
+             gsize n_fields G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
 {
+  return G_LOG_WRITER_HANDLED;
 }
 
 static void
 init (void)
 {
-  g_log_set_handler (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE,
-                     say_nothing, NULL);
+  g_log_set_writer_func (say_nothing, NULL, NULL);
   server.store = hermit_store_new (CAPACITY, TRUE, 0);
   server.sessions = hermit_sessions_new (server.store);
   server.conns = hermit_conns_new ();
@@ -49,7 +50,7 @@ init (void)
 static gpointer
 serve (gpointer data)
 {
-  hermit_conn_run (&server, GPOINTER_TO_INT (data), "fuzz");
+  hermit_conn_run (&server, GPOINTER_TO_INT (data), &peer);
   return NULL;
 }
 

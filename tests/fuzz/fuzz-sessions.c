@@ -18,6 +18,7 @@
 #include <sys/time.h>
 
 #include "conn.h"
+#include "door.h"
 #include "fuzz-key.h"
 #include "fuzz.h"
 #include "server.h"
@@ -74,6 +75,7 @@ typedef struct
 } Pending;
 
 static HermitServer server;
+static const HermitPeer peer = { .name = "peer" };
 
 /* One run. */
 static struct
@@ -97,11 +99,12 @@ require (int promise)
     abort ();
 }
 
-static void
-say_nothing (const char *domain G_GNUC_UNUSED,
-             GLogLevelFlags level G_GNUC_UNUSED,
-             const char *message G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
+static GLogWriterOutput
+say_nothing (GLogLevelFlags level G_GNUC_UNUSED,
+             const GLogField *fields G_GNUC_UNUSED,
+             gsize n_fields G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
 {
+  return G_LOG_WRITER_HANDLED;
 }
 
 static guint8
@@ -409,7 +412,7 @@ attach (guint c, guint8 arg, gboolean open)
   require (socketpair (AF_UNIX, SOCK_STREAM, 0, fd) == 0);
   setsockopt (fd[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof (patience));
   setsockopt (fd[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof (patience));
-  hermit_conn_start (&server, fd[1], "fuzz");
+  hermit_door_admit (server.door, fd[1], &peer);
   code = expected (&hello, !(arg & 0x80));
   result = shake (fd[0], &hello, arg & 0x80, &challenge, &welcome);
   require (result == code);
@@ -584,12 +587,11 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 
   if (!server.store)
     {
-      g_log_set_handler (G_LOG_DOMAIN,
-                         G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE,
-                         say_nothing, NULL);
+      g_log_set_writer_func (say_nothing, NULL, NULL);
       server.store = hermit_store_new (CAPACITY, TRUE, 0);
       server.sessions = hermit_sessions_new (server.store);
       server.conns = hermit_conns_new ();
+      server.door = hermit_door_new (&server, HERMIT_DOOR_PLACES);
     }
   memset (&run, 0, sizeof (run));
   run.at = data;

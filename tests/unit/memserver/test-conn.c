@@ -13,14 +13,14 @@
 
 #include "client.h"
 #include "conn.h"
+#include "door.h"
 #include "io.h"
 #include "server.h"
 
 #define SIZE (4 * MIB)
-/* Connections in their handshake at one time, see conn.c. */
-#define HANDSHAKES_MAX 256
 
 static HermitServer server;
+static const HermitPeer peer = { .name = "peer" };
 static const Client client = { .uuid = { 1 }, .id = { 2 }, .size = SIZE };
 
 static void
@@ -29,13 +29,16 @@ setup (void)
   server.store = hermit_store_new (16 * MIB, FALSE, 0);
   server.sessions = hermit_sessions_new (server.store);
   server.conns = hermit_conns_new ();
+  server.door = hermit_door_new (&server, HERMIT_DOOR_PLACES);
   memset (server.refusals, 0, sizeof (server.refusals));
 }
 
 static void
 teardown (void)
 {
+  hermit_door_close (server.door);
   hermit_conns_drain (server.conns);
+  hermit_door_free (server.door);
   hermit_sessions_free (server.sessions);
   hermit_conns_free (server.conns);
   hermit_store_free (server.store);
@@ -63,7 +66,7 @@ start (void)
   int fd[2];
 
   g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM, 0, fd), ==, 0);
-  hermit_conn_start (&server, fd[1], "peer");
+  hermit_door_admit (server.door, fd[1], &peer);
   return fd[0];
 }
 
@@ -117,7 +120,7 @@ test_options (void)
 
   setup ();
   tcp_pair (fd);
-  hermit_conn_start (&server, fd[1], "peer");
+  hermit_door_admit (server.door, fd[1], &peer);
   attempt = client_try (&client, fd[0], &hello);
   g_assert_cmpint (attempt.fd, >=, 0);
   g_assert_cmpint (option (fd[1], IPPROTO_TCP, TCP_NODELAY), ==, 1);
@@ -128,37 +131,6 @@ test_options (void)
   g_assert_cmpint (idle + interval * count, ==, 30);
   g_assert_cmpint (interval, <, idle);
   g_assert_cmpint (option (fd[1], IPPROTO_TCP, TCP_USER_TIMEOUT), ==, 30000);
-  close (attempt.fd);
-  teardown ();
-}
-
-/* A flood of strangers: as many as there may be, and the next one goes. */
-static void
-test_strangers (void)
-{
-  struct hermit_wire_hello hello = client_hello (&client, TRUE);
-  int fds[HANDSHAKES_MAX];
-  Attempt attempt;
-
-  setup ();
-  for (guint i = 0; i < HANDSHAKES_MAX; i++)
-    fds[i] = start ();
-  for (guint i = 0; i < 3; i++)
-    {
-      int refused = start ();
-
-      g_assert_true (is_closed (refused));
-      close (refused);
-    }
-  /* Whoever has said who he is makes room: he and the next are served. */
-  attempt = client_try (&client, fds[0], &hello);
-  g_assert_cmpint (attempt.fd, >=, 0);
-  do_ping (attempt.fd);
-  fds[0] = start ();
-  hello.uuid[0]++;
-  close (client_try (&client, fds[0], &hello).fd);
-  for (guint i = 1; i < HANDSHAKES_MAX; i++)
-    close (fds[i]);
   close (attempt.fd);
   teardown ();
 }
@@ -262,7 +234,7 @@ test_failed_handshake (void)
   send_auth (fd[0], HERMIT_MSG_AUTH);
   shutdown (fd[0], SHUT_RD);
   shutdown (fd[0], SHUT_WR);
-  hermit_conn_run (&server, fd[1], "peer");
+  hermit_conn_run (&server, fd[1], &peer);
   g_assert_cmpint (sessions (), ==, 0);
   close (fd[0]);
 
@@ -376,7 +348,7 @@ serve (gpointer data)
 
   served->thread = pthread_self ();
   g_atomic_int_set (&served->tid_known, 1);
-  hermit_conn_run (&server, served->fd, "peer");
+  hermit_conn_run (&server, served->fd, &peer);
   g_atomic_int_set (&served->done, 1);
   return NULL;
 }
@@ -488,7 +460,6 @@ main (int argc, char **argv)
   /* Warnings are what many of these are about. */
   g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL);
   g_test_add_func ("/conn/options", test_options);
-  g_test_add_func ("/conn/strangers", test_strangers);
   g_test_add_func ("/conn/trickle", test_trickle);
   g_test_add_func ("/conn/failed-handshake", test_failed_handshake);
   g_test_add_func ("/conn/lost-after-auth", test_lost_after_auth);

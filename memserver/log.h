@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef HERMIT_LOG_H
+#define HERMIT_LOG_H
+/*
+ * The log: GLib's structured one, to the journal with fields of its own, else
+ * lines on standard error. Any thread.
+ */
+#include <glib.h>
+
+/* Send all messages there. @level: the least important that is written. */
+void hermit_log_init (const char *program, GLogLevelFlags level);
+
+/* "error", "warning", "message" (GLib's "info" is ours too), "debug". */
+gboolean hermit_log_level_parse (const char *text, GLogLevelFlags *level);
+
+/*
+ * A message about a connection, with HERMIT_PEER= and, unless it is NULL,
+ * HERMIT_REGION= for journalctl; the text has to name them itself.
+ */
+void hermit_log (GLogLevelFlags level, const char *peer, const char *region,
+                 const char *format, ...) G_GNUC_PRINTF (4, 5);
+
+/*
+ * The same about one that has not proved itself. Whoever can reach the server
+ * can make it say these, so they are few: some at once, then one a second;
+ * what was left out is counted, and said with the next.
+ */
+void hermit_log_stranger (GLogLevelFlags level, const char *peer,
+                          const char *format, ...) G_GNUC_PRINTF (3, 4);
+
+#endif /* HERMIT_LOG_H */
