@@ -6,11 +6,20 @@
 
 #include "auth.h"
 
+/*
+ * How long one waits for connections that have to go first. A thread that
+ * stands still, as one that waits for a device, holds up its own session only:
+ * whoever wants that comes again. A handshake is answered before its client
+ * gives up.
+ */
+#define ATTACH_US (4 * G_USEC_PER_SEC)
+#define END_US (10 * G_USEC_PER_SEC)
+
 struct HermitSessions
 {
   HermitStore *store;
   GMutex lock;
-  GCond changed;      /* a connection detached, or a change is done */
+  GCond changed;      /* a connection detached, or a session changed */
   GHashTable *table;  /* uuid -> session */
   guint64 last_epoch; /* epochs are never used twice, for any region */
 };
@@ -25,10 +34,11 @@ struct HermitSession
   char *label; /* for messages */
   guint64 size;
   guint64 incarnation;
-  guint64 epoch;
+  guint64 epoch;        /* 0: its members are fenced, and nobody joins */
   HermitRegion *region; /* NULL from its end on */
   GPtrArray *members;   /* attached, not owned */
-  gboolean changing;    /* a thread fences, to open an epoch or to end it */
+  HermitMember *opener; /* waits for them to go; the newest that came */
+  gboolean changing;    /* a thread ends it */
   HermitCounters counters;
 };
 
@@ -148,16 +158,11 @@ session_new (HermitSessions *sessions, const struct hermit_wire_hello *hello,
   return session;
 }
 
-/*
- * Fence all members but @spare and wait until their threads are out of the
- * region. The caller has set changing, so that no other attaches meanwhile.
- */
+/* Tell all members but @spare to go; from now on nobody joins them. */
 static void
 session_fence (HermitSession *session, HermitMember *spare)
 {
-  HermitSessions *sessions = session->sessions;
-
-  g_assert (session->changing);
+  session->epoch = 0;
   for (guint i = 0; i < session->members->len; i++)
     {
       HermitMember *member = session->members->pdata[i];
@@ -165,20 +170,35 @@ session_fence (HermitSession *session, HermitMember *spare)
       if (member != spare)
         member->fence (member);
     }
-  while (session->members->len > (spare ? 1 : 0))
-    g_cond_wait (&sessions->changed, &sessions->lock);
+  /* For an opener that is not the newest any more. */
+  g_cond_broadcast (&session->sessions->changed);
 }
 
-/* Fence, free the memory, and forget the session. Drops the lock meanwhile. */
-static void
+/*
+ * Fence, free the memory, and forget the session. Drops the lock meanwhile.
+ * FALSE, and nothing is freed, if a connection does not go.
+ */
+static gboolean
 session_end (HermitSession *session, HermitMember *spare, const char *by)
 {
   HermitSessions *sessions = session->sessions;
+  gint64 deadline = g_get_monotonic_time () + END_US;
   HermitRegion *region = session->region;
   g_autofree char *stored = NULL;
 
   session->changing = TRUE;
   session_fence (session, spare);
+  while (session->members->len > (spare ? 1 : 0))
+    if (!g_cond_wait_until (&sessions->changed, &sessions->lock, deadline)
+        && session->members->len > (spare ? 1 : 0))
+      {
+        g_warning ("%s: not ended by %s: %u connections do not go: their "
+                   "threads stand still",
+                   session->label, by, session->members->len - (spare ? 1 : 0));
+        session->changing = FALSE;
+        g_cond_broadcast (&sessions->changed);
+        return FALSE;
+      }
   session->region = NULL;
   stored = g_format_size_full (hermit_region_stored (region),
                                G_FORMAT_SIZE_IEC_UNITS);
@@ -190,99 +210,152 @@ session_end (HermitSession *session, HermitMember *spare, const char *by)
   g_hash_table_remove (sessions->table, session->uuid);
   g_cond_broadcast (&sessions->changed);
   g_message ("%s: ended by %s, %s freed", session->label, by, stored);
+  return TRUE;
 }
 
-/* The session of @uuid, when nobody is changing it. */
-static HermitSession *
-sessions_settled (HermitSessions *sessions, const guint8 *uuid)
-{
-  for (;;)
-    {
-      HermitSession *session = g_hash_table_lookup (sessions->table, uuid);
-
-      if (!session || !session->changing)
-        return session;
-      g_cond_wait (&sessions->changed, &sessions->lock);
-    }
-}
-
-/* HELLO with OPEN: a new session, or a new epoch of the one there is. */
+/* The first OPEN of a region. */
 static guint32
-sessions_open (HermitSessions *sessions, const char *peer,
-               const struct hermit_wire_hello *hello, HermitSession **session,
-               char **why)
+sessions_create (HermitSessions *sessions, const char *peer,
+                 const struct hermit_wire_hello *hello,
+                 HermitSession **session, char **why)
 {
-  HermitSession *s = *session;
   g_autoptr (GError) error = NULL;
   g_autofree char *size = NULL;
+  HermitSession *s = session_new (sessions, hello, &error);
 
   if (!s)
     {
-      s = session_new (sessions, hello, &error);
-      if (!s)
-        {
-          *why = g_strdup (error->message);
-          return HERMIT_REFUSE_CAPACITY;
-        }
-      s->epoch = ++sessions->last_epoch;
-      size = g_format_size_full (s->size, G_FORMAT_SIZE_IEC_UNITS);
-      g_message ("%s: created by %s: %s, epoch %" G_GUINT64_FORMAT, s->label,
-                 peer, size, s->epoch);
+      *why = g_strdup (error->message);
+      return HERMIT_REFUSE_CAPACITY;
     }
-  else
-    {
-      s->changing = TRUE;
-      session_fence (s, NULL);
-      s->changing = FALSE;
-      s->epoch = ++sessions->last_epoch;
-      g_cond_broadcast (&sessions->changed);
-      g_message ("%s: attached again by %s, epoch %" G_GUINT64_FORMAT,
-                 s->label, peer, s->epoch);
-    }
+  s->epoch = ++sessions->last_epoch;
+  size = g_format_size_full (s->size, G_FORMAT_SIZE_IEC_UNITS);
+  g_message ("%s: created by %s: %s, epoch %" G_GUINT64_FORMAT, s->label, peer,
+             size, s->epoch);
   *session = s;
   return 0;
 }
 
+/* May the client of @hello have anything to do with @session? */
 static guint32
-sessions_attach (HermitSessions *sessions, const char *peer,
-                 const struct hermit_wire_hello *hello,
-                 HermitSession **session, char **why)
+session_check (HermitSession *session, const struct hermit_wire_hello *hello,
+               char **why)
 {
-  gboolean open = le32_to_cpu (hello->flags) & HERMIT_HELLO_OPEN;
-  HermitSession *s = sessions_settled (sessions, hello->uuid);
-
-  if (s && memcmp (s->client_id, hello->client_id, sizeof (s->client_id)) != 0)
+  if (memcmp (session->client_id, hello->client_id,
+              sizeof (session->client_id))
+      != 0)
     {
       /* with what an operator gives to "forget", in less than 120 bytes */
-      *why = g_strdup_printf (s->members->len
+      *why = g_strdup_printf (session->members->len
                                   ? "another client is using region %s"
                                   : "another client left region %s behind: "
                                     "forget it on the server to give it away",
-                              s->uuid_text);
+                              session->uuid_text);
       return HERMIT_REFUSE_BUSY;
     }
-  if (s && s->size != le64_to_cpu (hello->region_size))
+  if (session->size != le64_to_cpu (hello->region_size))
     {
       *why = g_strdup_printf ("the region has %" G_GUINT64_FORMAT " bytes",
-                              s->size);
+                              session->size);
       return HERMIT_REFUSE_SIZE;
     }
-  *session = s;
-  if (open)
-    return sessions_open (sessions, peer, hello, session, why);
+  return 0;
+}
 
-  if (!s || s->epoch != le64_to_cpu (hello->epoch))
+/* HELLO without OPEN: one more connection of the epoch it names. */
+static guint32
+session_join (HermitSession *session, const struct hermit_wire_hello *hello,
+              char **why)
+{
+  if (!session || session->epoch != le64_to_cpu (hello->epoch))
     {
       *why = g_strdup ("the epoch to join is over");
       return HERMIT_REFUSE_EPOCH;
     }
-  if (s->members->len >= HERMIT_SESSION_CONNECTIONS)
+  if (session->members->len >= HERMIT_SESSION_CONNECTIONS)
     {
       *why = g_strdup_printf ("the session has %u connections already",
-                              s->members->len);
+                              session->members->len);
       return HERMIT_REFUSE_BUSY;
     }
   return 0;
+}
+
+/*
+ * HELLO with OPEN of a region that is there: @member is its opener until the
+ * members of older epochs are gone, unless a newer one of its client comes.
+ * *@waits_for: the incarnation it is the opener of, 0 at first. FALSE: not yet.
+ */
+static gboolean
+session_open (HermitSession *session, HermitMember *member, const char *peer,
+              guint64 *waits_for, guint32 *code, char **why)
+{
+  *code = 0;
+  if (*waits_for != session->incarnation)
+    {
+      *waits_for = session->incarnation;
+      session->opener = member;
+      session_fence (session, NULL);
+    }
+  else if (session->opener != member)
+    {
+      *why = g_strdup ("a newer connection of this client opens the region");
+      *code = HERMIT_REFUSE_EPOCH;
+      return TRUE;
+    }
+  if (session->members->len)
+    return FALSE;
+  session->epoch = ++session->sessions->last_epoch;
+  g_message ("%s: attached again by %s, epoch %" G_GUINT64_FORMAT,
+             session->label, peer, session->epoch);
+  return TRUE;
+}
+
+static guint32
+sessions_attach (HermitSessions *sessions, HermitMember *member,
+                 const char *peer, const struct hermit_wire_hello *hello,
+                 HermitSession **session, char **why)
+{
+  gboolean open = le32_to_cpu (hello->flags) & HERMIT_HELLO_OPEN;
+  gint64 deadline = g_get_monotonic_time () + ATTACH_US;
+  gboolean in_time = TRUE;
+  guint64 waits_for = 0;
+  HermitSession *s;
+  guint32 code = 0;
+
+  /* After each wait from the start: it may have ended, and begun anew. */
+  for (;;)
+    {
+      s = g_hash_table_lookup (sessions->table, hello->uuid);
+      if (!s || !s->changing)
+        {
+          code = s ? session_check (s, hello, why) : 0;
+          if (code)
+            break;
+          if (!open)
+            code = session_join (s, hello, why);
+          else if (!s)
+            code = sessions_create (sessions, peer, hello, &s, why);
+          else if (!session_open (s, member, peer, &waits_for, &code, why))
+            goto wait;
+          break;
+        }
+    wait:
+      if (!in_time)
+        {
+          *why = g_strdup_printf ("older connections of region %s do not go: "
+                                  "come again",
+                                  s->uuid_text);
+          code = HERMIT_REFUSE_BUSY;
+          break;
+        }
+      in_time = g_cond_wait_until (&sessions->changed, &sessions->lock,
+                                   deadline);
+    }
+  if (s && s->opener == member)
+    s->opener = NULL;
+  *session = s;
+  return code;
 }
 
 guint32
@@ -295,7 +368,7 @@ hermit_sessions_attach (HermitSessions *sessions, HermitMember *member,
   guint32 code;
 
   g_mutex_lock (&sessions->lock);
-  code = sessions_attach (sessions, peer, hello, session, why);
+  code = sessions_attach (sessions, member, peer, hello, session, why);
   if (!code)
     {
       HermitSession *s = *session;
@@ -337,9 +410,8 @@ hermit_session_end (HermitSession *session, HermitMember *member)
   gboolean mine;
 
   g_mutex_lock (&sessions->lock);
-  mine = !session->changing;
-  if (mine)
-    session_end (session, member, "its client");
+  mine = !session->changing && session->epoch
+         && session_end (session, member, "its client");
   g_mutex_unlock (&sessions->lock);
   return mine;
 }
@@ -352,17 +424,25 @@ hermit_sessions_forget (HermitSessions *sessions, const guint8 uuid[16],
   gboolean ok = FALSE;
 
   g_mutex_lock (&sessions->lock);
-  session = sessions_settled (sessions, uuid);
+  session = g_hash_table_lookup (sessions->table, uuid);
   if (!session)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
                  "there is no such region");
+  else if (session->changing)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                 "%s is being ended already: ask for the list in a while",
+                 session->label);
   else if (session->members->len && !force)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
                  "%s has %u connections: add 'force' to free it all the same",
                  session->label, session->members->len);
+  else if (!session_end (session, NULL, "the operator"))
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
+                 "%s has %u connections that do not go, and may still use its "
+                 "memory: try again later",
+                 session->label, session->members->len);
   else
     {
-      session_end (session, NULL, "the operator");
       session_free (session);
       ok = TRUE;
     }

@@ -5,13 +5,13 @@
  * Who uses which region: sessions, epochs, fences. See "Sessions" in wire.h.
  *
  * A session is made by the first OPEN of its region and lasts until END or
- * forget, with or without connections. At most one thread at a time changes a
- * session (a new epoch, or its end), and whoever does so first stops the
- * connections it must not find, and waits until their threads have detached:
- * that is the fence.
+ * forget, with or without connections. Whoever begins a new epoch, or ends a
+ * session, first stops the connections it must not find, and waits until their
+ * threads have detached: that is the fence. At most one opens a session: a
+ * newer one of the same client takes the place of the one that waits.
  *
  * Every function takes the sessions' lock; those that fence wait under it for
- * the connections concerned, and for nothing else. A session knows of a
+ * the connections concerned, a few seconds at most. A session knows of a
  * connection only that it is a member, and can be told to leave.
  */
 #include <glib.h>
@@ -44,8 +44,8 @@ void hermit_sessions_free (HermitSessions *sessions);
 
 /*
  * Attach @member, of a client that has proved itself, as @hello asks: to a new
- * epoch (fencing the older ones; waits) or to the one it names. Returns 0 with
- * *@session and @welcome, or the code to refuse with and *@why.
+ * epoch (fencing the older ones; waits, 4 s at most) or to the one it names.
+ * Returns 0 with *@session and @welcome, or the code to refuse with and *@why.
  */
 guint32 hermit_sessions_attach (HermitSessions *sessions, HermitMember *member,
                                 const char *peer,
@@ -62,12 +62,14 @@ void hermit_session_detach (HermitSession *session, HermitMember *member);
 
 /*
  * END from @member: fence the others, wait for them, free the memory. @member
- * still has to detach. FALSE if @member itself is being fenced.
+ * still has to detach. FALSE if @member itself is being fenced, or if another
+ * does not go in 10 s.
  */
 gboolean hermit_session_end (HermitSession *session, HermitMember *member);
 
 /*
- * The operator's END. A session with connections is ended only if @force.
+ * The operator's END. A session with connections is ended only if @force. Fails
+ * as well if a connection does not go in 10 s.
  */
 gboolean hermit_sessions_forget (HermitSessions *sessions,
                                  const guint8 uuid[16], gboolean force,

@@ -227,6 +227,54 @@ test_forget (void)
   teardown ();
 }
 
+static gpointer
+open_code_thread (gpointer data)
+{
+  return GUINT_TO_POINTER (attach (data, TRUE, 0));
+}
+
+/*
+ * A connection that does not go, as if its thread stood in the kernel: no wait
+ * for it is endless, the newest OPEN is the one that waits, other sessions go
+ * on, and when it goes the session is whole again.
+ */
+static void
+test_stuck (void)
+{
+  const guint8 uuid[16] = { 1 };
+  Member stuck = { 0 }, first = { 0 }, second = { 0 }, third = { 0 };
+  g_autoptr (GError) error = NULL;
+  GThread *thread;
+
+  setup ();
+  g_assert_cmpint (attach (&stuck, TRUE, 0), ==, 0);
+  thread = g_thread_new ("open", open_code_thread, &first);
+  wait_fenced (&stuck);
+  /* Nobody joins an epoch that is being closed, and nobody ends it. */
+  second.epoch = stuck.epoch;
+  g_assert_cmpint (attach (&second, FALSE, stuck.epoch), ==,
+                   HERMIT_REFUSE_EPOCH);
+  g_assert_false (hermit_session_end (stuck.session, &stuck.member));
+  g_assert_cmpint (attach (&second, TRUE, 0), ==, HERMIT_REFUSE_BUSY);
+  g_assert_cmpint (GPOINTER_TO_UINT (g_thread_join (thread)), ==,
+                   HERMIT_REFUSE_EPOCH);
+
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "*stand still*");
+  g_assert_false (hermit_sessions_forget (sessions, uuid, TRUE, &error));
+  g_test_assert_expected_messages ();
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  g_assert_cmpint (hermit_store_usage (store).taken, ==, SIZE);
+
+  thread = g_thread_new ("open", open_thread, &third);
+  g_usleep (10000);
+  detach (&stuck);
+  g_thread_join (thread);
+  g_assert_cmpint (third.epoch, >, stuck.epoch);
+  detach (&third);
+  forget ();
+  teardown ();
+}
+
 int
 main (int argc, char **argv)
 {
@@ -235,5 +283,6 @@ main (int argc, char **argv)
   g_test_add_func ("/session/waiters", test_waiters);
   g_test_add_func ("/session/end", test_end);
   g_test_add_func ("/session/forget", test_forget);
+  g_test_add_func ("/session/stuck", test_stuck);
   return g_test_run ();
 }
