@@ -27,6 +27,12 @@
 #define USER_TIMEOUT_MS 30000
 /* What one recv() and one send() can carry: some 60 pages, to save calls. */
 #define BUFFER_SIZE (256u << 10)
+/*
+ * An answer does not wait longer for those of the requests behind it: then it
+ * goes without them. Looked at every few requests, since looking costs, too.
+ */
+#define ANSWER_US 1000
+#define ANSWERS_UNSEEN 16
 
 typedef struct
 {
@@ -364,6 +370,13 @@ conn_expect (HermitConn *conn, HermitRegion *region, guint64 size, gsize at)
     hermit_region_expect (region, offset & -(guint64)HERMIT_WIRE_PAGE);
 }
 
+static gboolean
+conn_is_late (gint64 since, guint *unseen)
+{
+  *unseen = 0;
+  return g_get_monotonic_time () - since > ANSWER_US;
+}
+
 /*
  * Answer the whole frames in the buffer. FALSE if the connection is over. A
  * fence is obeyed between two requests, whatever is left in the buffer.
@@ -373,6 +386,8 @@ conn_answer (HermitConn *conn, HermitRegion *region, guint64 size,
              guint64 caps)
 {
   HermitCounters *counters = hermit_session_counters (conn->session);
+  gint64 since = g_get_monotonic_time ();
+  guint unseen = 0;
   gsize at = 0;
 
   while (conn->in_length - at >= sizeof (struct hermit_wire_hdr))
@@ -408,8 +423,12 @@ conn_answer (HermitConn *conn, HermitRegion *region, guint64 size,
                                                  conn->out + conn->out_length);
       at += length;
       if (conn->out_length + HERMIT_REPLY_MAX > BUFFER_SIZE
-          && !conn_flush (conn))
-        return FALSE;
+          || (++unseen >= ANSWERS_UNSEEN && conn_is_late (since, &unseen)))
+        {
+          if (!conn_flush (conn))
+            return FALSE;
+          since = g_get_monotonic_time ();
+        }
     }
 
   conn->in_length -= at;
