@@ -133,8 +133,15 @@ serve (const HermitConfig *config, GError **error)
         return FALSE;
     }
   server.key = key;
-  server.store = hermit_store_new (config->capacity, config->overcommit,
-                                   config->min_free);
+  server.store = hermit_store_new (
+      &(HermitStoreConfig){
+          .capacity = config->capacity,
+          .overcommit = config->overcommit,
+          .min_free = config->min_free,
+      },
+      error);
+  if (!server.store)
+    return FALSE;
   server.sessions = hermit_sessions_new (server.store);
   server.conns = hermit_conns_new ();
   server.door = hermit_door_new (&server, door_places ());

@@ -104,6 +104,8 @@ hermit_metrics_text (HermitServer *server)
   gauge (text, "capacity_bytes", "Memory to lend", usage.capacity);
   gauge (text, "taken_bytes", "Memory promised to regions", usage.taken);
   gauge (text, "backed_bytes", "Memory in use by regions", usage.backed);
+  gauge (text, "idle_bytes", "Memory kept ready for regions, or being freed",
+         usage.idle);
   gauge (text, "regions", "Regions", visit.sessions);
   metric (text, "refused_total", "counter", "Connections refused, by reason");
   for (guint32 code = 1; code < G_N_ELEMENTS (server->refusals); code++)

@@ -53,6 +53,7 @@ struct HermitRdmaConn
 
   GPtrArray *data;      /* of rdma_cm_id; joins' lock */
   GHashTable *mrs;      /* extent's offset -> ibv_mr */
+  HermitRegion *region; /* of the session, once it has lent some */
   gboolean complained; /* that memory cannot be registered */
 };
 
@@ -492,7 +493,7 @@ conn_revoke (HermitRdmaConn *conn)
 {
   g_autoptr (GPtrArray) data = NULL;
   GHashTableIter iter;
-  gpointer mr;
+  gpointer offset, mr;
 
   g_mutex_lock (&conn->joins->lock);
   if (g_hash_table_lookup (conn->joins->table, conn->token) == conn)
@@ -507,10 +508,13 @@ conn_revoke (HermitRdmaConn *conn)
       rdma_destroy_id (data->pdata[i]);
     }
   g_hash_table_iter_init (&iter, conn->mrs);
-  while (g_hash_table_iter_next (&iter, NULL, &mr))
-    if (ibv_dereg_mr (mr))
-      /* Nobody can use it: there is no connection in its domain. */
-      g_warning ("an RDMA registration stays: %s", g_strerror (errno));
+  while (g_hash_table_iter_next (&iter, &offset, &mr))
+    {
+      if (ibv_dereg_mr (mr))
+        /* Nobody can use it: there is no connection in its domain. */
+        g_warning ("an RDMA registration stays: %s", g_strerror (errno));
+      hermit_region_take_back (conn->region, *(guint64 *)offset);
+    }
   g_hash_table_remove_all (conn->mrs);
 }
 
@@ -524,8 +528,8 @@ conn_grant (HermitRdmaConn *conn, HermitSession *session, guint64 offset,
 
   if (mr)
     return mr;
-  *status = hermit_region_lend (hermit_session_region (session), offset,
-                                &memory, &length);
+  conn->region = hermit_session_region (session);
+  *status = hermit_region_lend (conn->region, offset, &memory, &length);
   if (*status != HERMIT_WIRE_OK)
     return NULL;
   /* Without relaxed ordering: what was acknowledged can be read. */
@@ -540,13 +544,14 @@ conn_grant (HermitRdmaConn *conn, HermitSession *session, guint64 offset,
       g_hash_table_insert (conn->mrs, key, mr);
       return mr;
     }
-  /* It stays lent: it may hold pages of an earlier epoch. */
   *status = errno == ENOMEM ? HERMIT_WIRE_ENOSPC : HERMIT_WIRE_EIO;
   if (!conn->complained)
     g_warning ("%s: the RDMA device cannot register memory: %s; raise the "
                "limit of locked memory (ulimit -l, LimitMEMLOCK=)",
                hermit_session_label (session), g_strerror (errno));
   conn->complained = TRUE;
+  /* What it stores stays: pages of an earlier epoch, perhaps. */
+  hermit_region_take_back (conn->region, offset);
   return NULL;
 }
 
@@ -596,7 +601,8 @@ conn_answer_release (HermitRdmaConn *conn, HermitSession *session,
                      hermit_session_label (session), g_strerror (errno));
           return HERMIT_WIRE_EIO;
         }
-      g_hash_table_remove (conn->mrs, &offset);
+      if (g_hash_table_remove (conn->mrs, &offset))
+        hermit_region_take_back (region, offset);
       hermit_region_discard (region, offset, length);
     }
   return HERMIT_WIRE_OK;

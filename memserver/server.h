@@ -13,6 +13,8 @@
  *   conn: a thread each  --attach, detach, end-->  sessions: who uses what
  *       |                                              |
  *       +-------------read, write, discard----------> store: the memory
+ *                                                      |
+ *                     keeper: a thread that makes and frees it, in slots
  */
 #include <glib.h>
 #include <stdatomic.h>

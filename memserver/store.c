@@ -2,90 +2,109 @@
 #include "store.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <gio/gio.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "guard.h"
+#include "keeper.h"
+#include "room.h"
 #include "wire/wire.h"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
-#endif
-
 #define PAGE HERMIT_WIRE_PAGE
-#define EXTENT_PAGES (HERMIT_EXTENT_SIZE / PAGE)
+#define EXTENT_PAGES HERMIT_SLOT_PAGES
 #define LOCKS 64
 /* Bytes of a page to have at hand: enough to wake the processor's own guess. */
 #define EXPECTED 512
 
-/*
- * Bounds the address space and the metadata (0.5 GiB for this much, and only
- * where touched) that one HELLO can claim under overcommit.
- */
+/* Bounds the metadata (32 MiB for this much) that one HELLO can claim. */
 #define REGION_SIZE_MAX (16ULL << 40)
+
+/*
+ * Slots for each that the capacity has memory for, so that pages far apart do
+ * not use up the slots before the memory; and for small capacities. Their
+ * address space is bounded by what the processor has for a process.
+ */
+#define SLOTS_FACTOR 64
+#define SLOTS_MIN 1024
+#define SLOTS_MAX ((16ULL << 40) / HERMIT_SLOT_SIZE)
+
+/* Ready slots to keep: more than come between two turns of the keeper. */
+#define READY_MAX 16
+/* Memory that a slot without it gets at a time, around the page written. */
+#define GROW_PAGES 16
+/* Pages freed under an extent's lock: some 20 us. */
+#define TRIM_PAGES 64
+/* Extents looked at under the regions' lock: some 20 us again. */
+#define LOOKED_AT 256
+/* What may be taken between two looks at what the host has. */
+#define CREDIT (8LL << 20)
 
 struct HermitStore
 {
   guint64 capacity;
   guint64 min_free;
   gboolean overcommit;
+  HermitSlots *slots;
   _Atomic guint64 taken;
-  _Atomic guint64 backed;
-};
+  _Atomic gint64 credit; /* to be taken without looking */
+  /* Overcommitted and nearly used up: pages that are not stored are freed. */
+  _Atomic gboolean thin;
 
-typedef struct
-{
-  guint64 stored[EXTENT_PAGES / 64];
-  guint16 pages; /* bits set in it */
-  gboolean backed;
-} Extent;
+  GMutex regions_lock; /* before an extent's lock */
+  GPtrArray *regions;  /* not owned */
+  guint32 promised;    /* slots, if not overcommitted */
+
+  HermitKeeper *keeper;
+  /* its own: where it looks for memory to free, and whether it found some */
+  struct
+  {
+    guint region;
+    guint32 extent;
+    gboolean found;
+  } trim;
+};
 
 struct HermitRegion
 {
   HermitStore *store;
   char *label;
   guint64 size;
-  int fd;
-  guint8 *base;
-  Extent *extents;
+  guint32 number; /* in the ledger */
+  guint32 extents;
+  _Atomic guint32 *slot; /* of each extent; 0: none */
+  guint8 *lent;          /* of each extent: how often */
   _Atomic guint64 stored;
   _Atomic guint64 backed;
   _Atomic gboolean full; /* the last write found no memory */
-  GMutex locks[LOCKS];   /* extent i is guarded by locks[i % LOCKS] */
+  GMutex locks[LOCKS];   /* extent i and its slot: locks[i % LOCKS] */
 };
-
-HermitStore *
-hermit_store_new (guint64 capacity, gboolean overcommit, guint64 min_free)
-{
-  HermitStore *store = g_new0 (HermitStore, 1);
-
-  store->capacity = capacity;
-  store->overcommit = overcommit;
-  store->min_free = min_free;
-  hermit_guard_init ();
-  return store;
-}
-
-void
-hermit_store_free (HermitStore *store)
-{
-  g_assert (atomic_load (&store->taken) == 0);
-  g_assert (atomic_load (&store->backed) == 0);
-  g_free (store);
-}
 
 HermitStoreUsage
 hermit_store_usage (HermitStore *store)
 {
+  HermitSlotsUsage slots = hermit_slots_usage (store->slots);
+
   return (HermitStoreUsage){
     .capacity = store->capacity,
     .taken = atomic_load (&store->taken),
-    .backed = atomic_load (&store->backed),
+    .backed = slots.owned,
+    .idle = slots.held - slots.owned,
   };
+}
+
+/* After taken has changed. Between three quarters and seven eighths: as it is. */
+static void
+store_note_thin (HermitStore *store, guint64 taken)
+{
+  guint64 eighth = store->capacity / 8;
+
+  if (!store->overcommit)
+    return;
+  if (taken > eighth * 7 && !atomic_exchange (&store->thin, TRUE))
+    hermit_keeper_wake (store->keeper);
+  else if (taken < eighth * 6 && atomic_load (&store->thin))
+    atomic_store (&store->thin, FALSE);
 }
 
 static gboolean
@@ -97,34 +116,38 @@ store_take (HermitStore *store, guint64 bytes)
     if (bytes > store->capacity - taken)
       return FALSE;
   while (!atomic_compare_exchange_weak (&store->taken, &taken, taken + bytes));
+  store_note_thin (store, taken + bytes);
   return TRUE;
 }
 
 static void
 store_give_back (HermitStore *store, guint64 bytes)
 {
-  atomic_fetch_sub (&store->taken, bytes);
+  store_note_thin (store, atomic_fetch_sub (&store->taken, bytes) - bytes);
 }
 
 /*
- * The host kills processes before its allocations fail, and spares this one:
- * stop early instead. Without a readable meminfo there is nothing to go by.
+ * The host kills processes before its allocations fail, and spares this one;
+ * a control group kills this one: stop early instead.
  */
 static gboolean
-store_host_has_room (HermitStore *store, guint64 bytes)
+store_has_room (HermitStore *store, guint64 bytes)
 {
-  g_autofree char *text = NULL;
-  const char *line;
+  gint64 credit = atomic_load (&store->credit);
+  guint64 left;
 
-  if (!store->min_free
-      || !g_file_get_contents ("/proc/meminfo", &text, NULL, NULL))
-    return TRUE;
-  line = strstr (text, "MemAvailable:");
-  if (!line)
-    return TRUE;
-  line += strlen ("MemAvailable:");
-  return g_ascii_strtoull (line, NULL, 10) * 1024 >= bytes + store->min_free;
+  while (credit >= (gint64)bytes)
+    if (atomic_compare_exchange_weak (&store->credit, &credit,
+                                      credit - (gint64)bytes))
+      return TRUE;
+  left = hermit_room_left (store->min_free);
+  if (left < bytes)
+    return FALSE;
+  atomic_store (&store->credit, MIN ((gint64)(left - bytes) / 2, CREDIT));
+  return TRUE;
 }
+
+/* ---- extents ---- */
 
 static GMutex *
 region_lock (HermitRegion *region, guint64 extent)
@@ -133,94 +156,225 @@ region_lock (HermitRegion *region, guint64 extent)
 }
 
 /* The last extent may be short. */
-static guint64
-extent_bytes (HermitRegion *region, guint64 extent)
+static guint
+extent_pages (HermitRegion *region, guint64 extent)
 {
-  return MIN (HERMIT_EXTENT_SIZE, region->size - extent * HERMIT_EXTENT_SIZE);
+  return (guint)MIN (EXTENT_PAGES,
+                     region->size / PAGE - extent * EXTENT_PAGES);
 }
 
-static gboolean
-extent_punch (HermitRegion *region, guint64 extent)
+static HermitLedgerSlot *
+slot_record (HermitRegion *region, guint32 slot)
 {
-  return fallocate (region->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                    (off_t)(extent * HERMIT_EXTENT_SIZE),
-                    (off_t)extent_bytes (region, extent))
-         == 0;
+  return hermit_ledger_slot (hermit_slots_ledger (region->store->slots), slot);
 }
 
-static gboolean
-extent_allocate (HermitRegion *region, guint64 extent)
+static guint8 *
+slot_memory (HermitRegion *region, guint32 slot)
 {
-  guint64 offset = extent * HERMIT_EXTENT_SIZE;
-  guint64 bytes = extent_bytes (region, extent);
-  int ret;
-
-  /*
-   * Through the mapping first: in one go instead of by 512 faults, so that we
-   * learn now if the page tables do not fit, and in a huge page where the host
-   * gives them to those who advise. What fallocate() allocates is never one
-   * then. Kernels that do not know the advice say EINVAL.
-   */
-  if (madvise (region->base + offset, bytes, MADV_POPULATE_WRITE) < 0
-      && errno != EINVAL)
-    goto punch;
-  do
-    ret = fallocate (region->fd, 0, (off_t)offset, (off_t)bytes);
-  while (ret < 0 && errno == EINTR);
-  if (ret == 0)
-    return TRUE;
-
-punch:
-  extent_punch (region, extent);
-  return FALSE;
+  return hermit_slots_memory (region->store->slots, slot);
 }
 
-/* Under the extent's lock. NULL, or why there is no memory for it. */
-static const char *
-extent_back (HermitRegion *region, guint64 extent)
+/*
+ * Under the extent's lock: a slot for it. A ready one, if what is all of its
+ * memory can be taken; else one without. 0, with *@why, if there is none.
+ */
+static guint32
+extent_take_slot (HermitRegion *region, guint32 extent, const char **why)
 {
   HermitStore *store = region->store;
-  guint64 bytes = extent_bytes (region, extent);
-  const char *why;
+  gboolean whole = extent_pages (region, extent) == EXTENT_PAGES;
+  guint32 slot = 0;
 
-  if (store->overcommit && !store_take (store, bytes))
-    return "the server's capacity is used up";
-  if (!store_host_has_room (store, bytes))
+  if (whole && (!store->overcommit || store_take (store, HERMIT_SLOT_SIZE)))
     {
-      why = "the host is short of memory (--min-free)";
-      goto give_back;
+      slot = hermit_slots_take_ready (store->slots, region->number, extent);
+      if (!slot && store->overcommit)
+        store_give_back (store, HERMIT_SLOT_SIZE);
     }
-  if (!extent_allocate (region, extent))
+  if (slot)
+    {
+      atomic_fetch_add (&region->backed, HERMIT_SLOT_SIZE);
+      hermit_keeper_wake (store->keeper);
+    }
+  else
+    slot = hermit_slots_take_empty (store->slots, region->number, extent);
+  if (slot)
+    atomic_store_explicit (&region->slot[extent], slot, memory_order_release);
+  else
+    *why = "the server has no slot left";
+  return slot;
+}
+
+static guint64
+record_missing (const HermitLedgerSlot *record, guint first, guint pages)
+{
+  guint64 bytes = 0;
+
+  for (guint i = first; i < first + pages; i++)
+    if (!hermit_slot_has (record, i))
+      bytes += PAGE;
+  return bytes;
+}
+
+/*
+ * Under the extent's lock: memory for those of the pages that have none. NULL,
+ * or why there is none.
+ */
+static const char *
+extent_grow (HermitRegion *region, guint32 slot, guint first, guint pages)
+{
+  HermitStore *store = region->store;
+  HermitLedgerSlot *record = slot_record (region, slot);
+  guint64 wanted = record_missing (record, first, pages);
+  const char *why = NULL;
+  guint64 missing = 0;
+
+  if (!wanted)
+    return NULL;
+  if (store->overcommit && !store_take (store, wanted))
+    return "the server's capacity is used up";
+  if (!store_has_room (store, wanted))
+    {
+      why = "the host or the control group is short of memory (--min-free)";
+      missing = wanted;
+    }
+  else if (!hermit_slots_grow (store->slots, slot, first, pages))
     {
       why = "the host has no memory";
-      goto give_back;
+      missing = record_missing (record, first, pages);
     }
-  region->extents[extent].backed = TRUE;
-  atomic_fetch_add (&region->backed, bytes);
-  atomic_fetch_add (&store->backed, bytes);
-  return NULL;
-
-give_back:
-  if (store->overcommit)
-    store_give_back (store, bytes);
+  atomic_fetch_add (&region->backed, wanted - missing);
+  if (store->overcommit && missing)
+    store_give_back (store, missing);
+  /* What is nobody's has to go sooner. */
+  if (hermit_slots_held (store->slots) > store->capacity)
+    hermit_keeper_wake (store->keeper);
   return why;
 }
 
-/* Under the extent's lock, when no page of it is stored. */
+static gboolean
+slot_stores (const HermitLedgerSlot *record)
+{
+  guint64 any = 0;
+
+  for (guint w = 0; w < HERMIT_SLOT_WORDS; w++)
+    any |= record->stored[w];
+  return any != 0;
+}
+
+/* Under the extent's lock: if nothing is in its slot it is nobody's. */
 static void
-extent_unback (HermitRegion *region, guint64 extent)
+extent_let_go (HermitRegion *region, guint32 extent)
 {
   HermitStore *store = region->store;
-  guint64 bytes = extent_bytes (region, extent);
+  guint32 slot = atomic_load (&region->slot[extent]);
+  guint64 bytes;
 
-  /* If it cannot be freed it stays, and stays accounted. */
-  if (!extent_punch (region, extent))
+  if (!slot || region->lent[extent]
+      || slot_stores (slot_record (region, slot)))
     return;
-  region->extents[extent].backed = FALSE;
+  bytes = (guint64)hermit_slot_pages (slot_record (region, slot)) * PAGE;
+  atomic_store (&region->slot[extent], 0);
+  hermit_slots_give_back (store->slots, slot);
   atomic_fetch_sub (&region->backed, bytes);
-  atomic_fetch_sub (&store->backed, bytes);
   if (store->overcommit)
     store_give_back (store, bytes);
+  hermit_keeper_wake (store->keeper);
+}
+
+/*
+ * Under the extent's lock: memory for the page, and, if there is plenty, for
+ * those beside it. NULL, or why there is none.
+ */
+static const char *
+extent_back_page (HermitRegion *region, guint32 extent, guint32 slot,
+                  guint page)
+{
+  HermitLedgerSlot *record = slot_record (region, slot);
+  guint first = page - page % GROW_PAGES;
+
+  if (hermit_slot_has (record, page))
+    return NULL;
+  if (!atomic_load (&region->store->thin)
+      && !extent_grow (
+          region, slot, first,
+          MIN (GROW_PAGES, extent_pages (region, extent) - first)))
+    return NULL;
+  return extent_grow (region, slot, page, 1);
+}
+
+/* ---- regions ---- */
+
+/* A number that no region has, under the regions' lock; 0 if all are taken. */
+static guint32
+store_free_number (HermitStore *store)
+{
+  HermitLedger *ledger = hermit_slots_ledger (store->slots);
+
+  for (guint32 n = 1; n <= HERMIT_LEDGER_REGIONS; n++)
+    if (!hermit_ledger_region (ledger, n)->size)
+      return n;
+  return 0;
+}
+
+/* Its place in the ledger. FALSE with @error if there is none. */
+static gboolean
+region_enter (HermitRegion *region, GError **error)
+{
+  HermitStore *store = region->store;
+  HermitLedger *ledger = hermit_slots_ledger (store->slots);
+  const char *lacking = NULL;
+
+  g_mutex_lock (&store->regions_lock);
+  region->number = store_free_number (store);
+  if (!region->number)
+    lacking = "as many regions as a server can have";
+  else if (!store->overcommit
+           && region->extents > hermit_ledger_slots (ledger) - store->promised)
+    lacking = "too many small regions";
+  if (lacking)
+    {
+      region->number = 0;
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE, "the server has %s",
+                   lacking);
+    }
+  else
+    {
+      hermit_ledger_region (ledger, region->number)->size = region->size;
+      g_ptr_array_add (store->regions, region);
+      if (!store->overcommit)
+        store->promised += region->extents;
+    }
+  g_mutex_unlock (&store->regions_lock);
+  return !lacking;
+}
+
+static void
+region_leave (HermitRegion *region)
+{
+  HermitStore *store = region->store;
+  HermitLedger *ledger = hermit_slots_ledger (store->slots);
+
+  g_mutex_lock (&store->regions_lock);
+  hermit_ledger_region (ledger, region->number)->ending = TRUE;
+  g_ptr_array_remove_fast (store->regions, region);
+  if (!store->overcommit)
+    store->promised -= region->extents;
+  g_mutex_unlock (&store->regions_lock);
+  /* The keeper does not come here any more, nor does anybody else. */
+  for (guint32 i = 0; i < region->extents; i++)
+    {
+      guint32 slot = atomic_load (&region->slot[i]);
+
+      g_assert (!region->lent[i]);
+      if (slot)
+        hermit_slots_give_back (store->slots, slot);
+    }
+  g_mutex_lock (&store->regions_lock);
+  memset (hermit_ledger_region (ledger, region->number), 0,
+          sizeof (HermitLedgerRegion));
+  g_mutex_unlock (&store->regions_lock);
 }
 
 HermitRegion *
@@ -228,7 +382,6 @@ hermit_region_new (HermitStore *store, guint64 size, const char *label,
                    GError **error)
 {
   HermitRegion *region = NULL;
-  guint64 extents = (size + HERMIT_EXTENT_SIZE - 1) / HERMIT_EXTENT_SIZE;
   guint64 taken = store->overcommit ? 0 : size;
   g_autofree char *want = g_format_size_full (size, G_FORMAT_SIZE_IEC_UNITS);
 
@@ -253,28 +406,22 @@ hermit_region_new (HermitStore *store, guint64 size, const char *label,
   region->store = store;
   region->label = g_strdup (label);
   region->size = size;
-  region->base = MAP_FAILED;
+  region->extents
+      = (guint32)((size + HERMIT_EXTENT_SIZE - 1) / HERMIT_EXTENT_SIZE);
   for (guint i = 0; i < LOCKS; i++)
     g_mutex_init (&region->locks[i]);
-
-  region->extents = g_try_new0 (Extent, extents);
-  region->fd = memfd_create ("hermit-region", MFD_CLOEXEC);
-  if (region->extents && region->fd >= 0
-      && ftruncate (region->fd, (off_t)size) == 0)
-    region->base = mmap (NULL, size, PROT_READ | PROT_WRITE,
-                         MAP_SHARED | MAP_NORESERVE, region->fd, 0);
-  if (region->base == MAP_FAILED)
+  region->slot = g_try_malloc0_n (region->extents, sizeof (*region->slot));
+  region->lent = g_try_malloc0_n (region->extents, sizeof (*region->lent));
+  if (!region->slot || !region->lent)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+                 "the server has no memory to keep track of %s", want);
+  else if (region_enter (region, error))
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
-                   "the server cannot map %s: %s", want, g_strerror (errno));
-      hermit_region_free (region);
-      return NULL;
+      hermit_keeper_wake (store->keeper);
+      return region;
     }
-  /* Huge pages are worth having, not failing for. */
-  madvise (region->base, size, MADV_HUGEPAGE);
-  /* A core file must not hold the guest's memory. */
-  madvise (region->base, size, MADV_DONTDUMP);
-  return region;
+  hermit_region_free (region);
+  return NULL;
 }
 
 void
@@ -283,41 +430,53 @@ hermit_region_free (HermitRegion *region)
   HermitStore *store = region->store;
   guint64 backed = atomic_load (&region->backed);
 
-  if (region->base != MAP_FAILED)
-    munmap (region->base, region->size);
-  if (region->fd >= 0)
-    close (region->fd);
-  atomic_fetch_sub (&store->backed, backed);
+  if (region->number)
+    region_leave (region);
   store_give_back (store, store->overcommit ? backed : region->size);
+  hermit_keeper_wake (store->keeper);
 
   for (guint i = 0; i < LOCKS; i++)
     g_mutex_clear (&region->locks[i]);
-  g_free (region->extents);
+  g_free (region->slot);
+  g_free (region->lent);
   g_free (region->label);
   g_free (region);
 }
 
-/* The word and the bit of a page in its extent's bitmap. */
-#define STORED_WORD(offset) ((offset) % HERMIT_EXTENT_SIZE / PAGE / 64)
-#define STORED_BIT(offset) (1ULL << ((offset) / PAGE % 64))
+/* A page: its extent, its place there, and the word and the bit of a bitmap. */
+#define EXTENT_OF(offset) ((guint32)((offset) / HERMIT_EXTENT_SIZE))
+#define PAGE_OF(offset) ((guint)((offset) % HERMIT_EXTENT_SIZE / PAGE))
+#define STORED_WORD(offset) (PAGE_OF (offset) / 64)
+#define STORED_BIT(offset) (1ULL << (PAGE_OF (offset) % 64))
 
 void
 hermit_region_expect (HermitRegion *region, guint64 offset)
 {
+  guint32 slot = atomic_load_explicit (&region->slot[EXTENT_OF (offset)],
+                                       memory_order_relaxed);
+  const guint8 *page;
+
+  if (!slot)
+    return;
+  page = slot_memory (region, slot) + offset % HERMIT_EXTENT_SIZE;
   for (guint at = 0; at < EXPECTED; at += 64)
-    __builtin_prefetch (region->base + offset + at);
+    __builtin_prefetch (page + at);
 }
 
 guint8
 hermit_region_read (HermitRegion *region, guint64 offset, void *page)
 {
-  guint64 i = offset / HERMIT_EXTENT_SIZE;
-  Extent *extent = &region->extents[i];
+  guint32 i = EXTENT_OF (offset);
   gboolean ok = TRUE;
+  guint32 slot;
 
   g_mutex_lock (region_lock (region, i));
-  if (extent->stored[STORED_WORD (offset)] & STORED_BIT (offset))
-    ok = hermit_guard_copy (page, region->base + offset, PAGE);
+  slot = atomic_load_explicit (&region->slot[i], memory_order_relaxed);
+  if (slot
+      && slot_record (region, slot)->stored[STORED_WORD (offset)]
+             & STORED_BIT (offset))
+    ok = hermit_guard_copy (
+        page, slot_memory (region, slot) + offset % HERMIT_EXTENT_SIZE, PAGE);
   else
     memset (page, 0, PAGE);
   g_mutex_unlock (region_lock (region, i));
@@ -345,26 +504,35 @@ region_note_memory (HermitRegion *region, const char *lacking)
 guint8
 hermit_region_write (HermitRegion *region, guint64 offset, const void *page)
 {
-  guint64 i = offset / HERMIT_EXTENT_SIZE;
-  guint64 word = STORED_WORD (offset);
-  guint64 bit = STORED_BIT (offset);
-  Extent *extent = &region->extents[i];
+  guint32 i = EXTENT_OF (offset);
   const char *lacking = NULL;
-  gboolean ok = TRUE;
+  gboolean ok = FALSE;
+  guint32 slot;
 
   g_mutex_lock (region_lock (region, i));
-  if (!extent->backed)
-    lacking = extent_back (region, i);
+  slot = atomic_load_explicit (&region->slot[i], memory_order_relaxed);
+  if (!slot)
+    slot = extent_take_slot (region, i, &lacking);
+  if (slot)
+    lacking = extent_back_page (region, i, slot, PAGE_OF (offset));
   if (!lacking)
+    ok = hermit_guard_copy (
+        slot_memory (region, slot) + offset % HERMIT_EXTENT_SIZE, page, PAGE);
+  if (ok)
     {
-      ok = hermit_guard_copy (region->base + offset, page, PAGE);
-      if (ok && !(extent->stored[word] & bit))
+      guint64 *word
+          = &slot_record (region, slot)->stored[STORED_WORD (offset)];
+
+      if (!(*word & STORED_BIT (offset)))
         {
-          extent->stored[word] |= bit;
-          extent->pages++;
+          /* After the copy, also for who finds it when this process died. */
+          atomic_signal_fence (memory_order_seq_cst);
+          *word |= STORED_BIT (offset);
           atomic_fetch_add (&region->stored, PAGE);
         }
     }
+  else
+    extent_let_go (region, i);
   g_mutex_unlock (region_lock (region, i));
 
   region_note_memory (region, lacking);
@@ -376,6 +544,25 @@ hermit_region_write (HermitRegion *region, guint64 offset, const void *page)
   return ok ? HERMIT_WIRE_OK : HERMIT_WIRE_EIO;
 }
 
+/* Forget the pages [@first, @end) of a slot; how many of them were stored. */
+static guint
+slot_clear (HermitLedgerSlot *record, guint first, guint end)
+{
+  guint gone = 0;
+
+  while (first < end)
+    {
+      guint bits = MIN (64 - first % 64, end - first);
+      guint64 mask = (~0ULL >> (64 - bits)) << (first % 64);
+      guint64 *word = &record->stored[first / 64];
+
+      gone += __builtin_popcountll (*word & mask);
+      *word &= ~mask;
+      first += bits;
+    }
+  return gone;
+}
+
 guint8
 hermit_region_discard (HermitRegion *region, guint64 offset, guint64 length)
 {
@@ -383,60 +570,74 @@ hermit_region_discard (HermitRegion *region, guint64 offset, guint64 length)
 
   while (offset < end)
     {
-      guint64 i = offset / HERMIT_EXTENT_SIZE;
-      guint64 next = MIN (end, (i + 1) * HERMIT_EXTENT_SIZE);
-      Extent *extent = &region->extents[i];
-      guint16 before;
+      guint32 i = EXTENT_OF (offset);
+      guint64 next = MIN (((guint64)i + 1) * HERMIT_EXTENT_SIZE, end);
+      guint32 slot;
 
       g_mutex_lock (region_lock (region, i));
-      before = extent->pages;
-      for (; extent->pages && offset < next; offset += PAGE)
+      slot = atomic_load_explicit (&region->slot[i], memory_order_relaxed);
+      if (slot)
         {
-          guint64 *word = &extent->stored[STORED_WORD (offset)];
+          guint gone = slot_clear (slot_record (region, slot),
+                                   PAGE_OF (offset), PAGE_OF (next - 1) + 1);
 
-          extent->pages -= !!(*word & STORED_BIT (offset));
-          *word &= ~STORED_BIT (offset);
+          atomic_fetch_sub (&region->stored, (guint64)gone * PAGE);
+          extent_let_go (region, i);
+          if (gone && atomic_load (&region->store->thin))
+            hermit_keeper_wake (region->store->keeper);
         }
-      atomic_fetch_sub (&region->stored,
-                        (guint64)(before - extent->pages) * PAGE);
-      if (extent->backed && !extent->pages)
-        extent_unback (region, i);
       g_mutex_unlock (region_lock (region, i));
       offset = next;
     }
   return HERMIT_WIRE_OK;
 }
 
+/* Under the extent's lock: all its pages are stored, new ones as zeros. */
+static gboolean
+extent_store_all (HermitRegion *region, guint32 extent, guint32 slot)
+{
+  static const guint8 zeros[PAGE];
+  HermitLedgerSlot *record = slot_record (region, slot);
+  gboolean clean = hermit_slots_clean (region->store->slots, slot)
+                   && !slot_stores (record);
+
+  for (guint i = 0; i < extent_pages (region, extent); i++)
+    {
+      if (record->stored[i / 64] >> (i % 64) & 1)
+        continue;
+      /* What was discarded may still be there. */
+      if (!clean
+          && !hermit_guard_copy (slot_memory (region, slot) + i * PAGE, zeros,
+                                 PAGE))
+        return FALSE;
+      record->stored[i / 64] |= 1ULL << (i % 64);
+      atomic_fetch_add (&region->stored, PAGE);
+    }
+  return TRUE;
+}
+
 guint8
 hermit_region_lend (HermitRegion *region, guint64 offset, void **memory,
                     guint64 *length)
 {
-  static const guint8 zeros[PAGE];
-  guint64 i = offset / HERMIT_EXTENT_SIZE;
-  guint64 bytes = extent_bytes (region, i);
-  Extent *extent = &region->extents[i];
+  guint32 i = EXTENT_OF (offset);
+  guint pages = extent_pages (region, i);
   const char *lacking = NULL;
-  gboolean fresh, ok = TRUE;
+  gboolean ok = FALSE;
+  guint32 slot;
 
   g_mutex_lock (region_lock (region, i));
-  fresh = !extent->backed;
-  if (fresh)
-    lacking = extent_back (region, i);
-  for (guint64 at = offset; ok && !lacking && at < offset + bytes; at += PAGE)
-    {
-      guint64 *word = &extent->stored[STORED_WORD (at)];
-
-      if (*word & STORED_BIT (at))
-        continue;
-      /* What was discarded may still be there. */
-      if (!fresh)
-        ok = hermit_guard_copy (region->base + at, zeros, PAGE);
-      if (!ok)
-        break;
-      *word |= STORED_BIT (at);
-      extent->pages++;
-      atomic_fetch_add (&region->stored, PAGE);
-    }
+  slot = atomic_load (&region->slot[i]);
+  if (!slot)
+    slot = extent_take_slot (region, i, &lacking);
+  if (slot)
+    lacking = extent_grow (region, slot, 0, pages);
+  if (!lacking)
+    ok = extent_store_all (region, i, slot);
+  if (ok)
+    region->lent[i]++;
+  else
+    extent_let_go (region, i);
   g_mutex_unlock (region_lock (region, i));
 
   region_note_memory (region, lacking);
@@ -449,9 +650,21 @@ hermit_region_lend (HermitRegion *region, guint64 offset, void **memory,
                  region->label, offset);
       return HERMIT_WIRE_EIO;
     }
-  *memory = region->base + offset;
-  *length = bytes;
+  *memory = slot_memory (region, slot);
+  *length = (guint64)pages * PAGE;
   return HERMIT_WIRE_OK;
+}
+
+void
+hermit_region_take_back (HermitRegion *region, guint64 offset)
+{
+  guint32 i = EXTENT_OF (offset);
+
+  g_mutex_lock (region_lock (region, i));
+  g_assert (region->lent[i]);
+  region->lent[i]--;
+  extent_let_go (region, i);
+  g_mutex_unlock (region_lock (region, i));
 }
 
 guint64
@@ -470,4 +683,176 @@ guint64
 hermit_region_backed (HermitRegion *region)
 {
   return atomic_load (&region->backed);
+}
+
+/* ---- what the keeper asks, and the store ---- */
+
+static guint32
+store_ready_wanted (gpointer data)
+{
+  HermitStore *store = data;
+  guint regions;
+
+  g_mutex_lock (&store->regions_lock);
+  regions = store->regions->len;
+  g_mutex_unlock (&store->regions_lock);
+  return regions ? (guint32)MIN (READY_MAX,
+                                 store->capacity / HERMIT_SLOT_SIZE / 8)
+                 : 0;
+}
+
+static gboolean
+store_may_fill (gpointer data, guint64 held)
+{
+  HermitStore *store = data;
+
+  return held + HERMIT_SLOT_SIZE <= store->capacity
+         && store_has_room (store, HERMIT_SLOT_SIZE);
+}
+
+static gboolean
+store_hurry (gpointer data, guint64 held)
+{
+  HermitStore *store = data;
+
+  return held > store->capacity || atomic_load (&store->thin);
+}
+
+/* It has memory, and nothing is stored in it. */
+static gboolean
+page_unused (const HermitLedgerSlot *record, guint page)
+{
+  return hermit_slot_has (record, page)
+         && !(record->stored[page / 64] >> (page % 64) & 1);
+}
+
+/* Free the memory of pages of one extent that are not stored; some of it. */
+static gboolean
+extent_trim (HermitRegion *region, guint32 extent)
+{
+  HermitStore *store = region->store;
+  gboolean freed = FALSE;
+  guint32 slot;
+
+  g_mutex_lock (region_lock (region, extent));
+  slot = atomic_load (&region->slot[extent]);
+  if (slot && !region->lent[extent])
+    {
+      HermitLedgerSlot *record = slot_record (region, slot);
+      guint before = hermit_slot_pages (record);
+      guint left = TRIM_PAGES;
+      guint64 bytes;
+
+      for (guint i = 0; i < EXTENT_PAGES && left;)
+        {
+          guint n = 0;
+
+          while (n < left && i + n < EXTENT_PAGES
+                 && page_unused (record, i + n))
+            n++;
+          if (n && !hermit_slots_shrink (store->slots, slot, i, n))
+            break;
+          left -= n;
+          i += MAX (n, 1);
+        }
+      bytes = (guint64)(before - hermit_slot_pages (record)) * PAGE;
+      freed = bytes > 0;
+      atomic_fetch_sub (&region->backed, bytes);
+      store_give_back (store, bytes);
+    }
+  g_mutex_unlock (region_lock (region, extent));
+  return freed;
+}
+
+/*
+ * The next extent that has memory to give. FALSE at the end of a pass over all
+ * of them that found none.
+ */
+static gboolean
+store_trim (gpointer data)
+{
+  HermitStore *store = data;
+  gboolean going_on = TRUE;
+  guint looked = 0;
+
+  if (!atomic_load (&store->thin))
+    return FALSE;
+  g_mutex_lock (&store->regions_lock);
+  /* Not too long under this lock either. */
+  while (looked < LOOKED_AT)
+    {
+      HermitRegion *region;
+
+      if (store->trim.region >= store->regions->len)
+        {
+          going_on = store->trim.found;
+          memset (&store->trim, 0, sizeof (store->trim));
+          break;
+        }
+      region = store->regions->pdata[store->trim.region];
+      if (store->trim.extent >= region->extents)
+        {
+          store->trim.region++;
+          store->trim.extent = 0;
+        }
+      else if (extent_trim (region, store->trim.extent))
+        {
+          store->trim.found = TRUE;
+          break;
+        }
+      else
+        {
+          store->trim.extent++;
+          looked++;
+        }
+    }
+  g_mutex_unlock (&store->regions_lock);
+  return going_on;
+}
+
+static const HermitKeeperOps store_keeper_ops = {
+  .ready_wanted = store_ready_wanted,
+  .may_fill = store_may_fill,
+  .hurry = store_hurry,
+  .trim = store_trim,
+};
+
+HermitStore *
+hermit_store_new (const HermitStoreConfig *config, GError **error)
+{
+  HermitStore *store = g_new0 (HermitStore, 1);
+  guint64 slots = config->capacity / HERMIT_SLOT_SIZE + 1;
+
+  hermit_guard_init ();
+  hermit_room_init ();
+  slots = CLAMP (slots * SLOTS_FACTOR, SLOTS_MIN, MAX (SLOTS_MAX, slots));
+  if (slots < G_MAXUINT32)
+    store->slots = hermit_slots_new ((guint32)slots, error);
+  else
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+                 "the capacity is more than a server can have");
+  if (!store->slots)
+    {
+      g_free (store);
+      return NULL;
+    }
+  store->capacity = config->capacity;
+  store->overcommit = config->overcommit;
+  store->min_free = config->min_free;
+  store->regions = g_ptr_array_new ();
+  g_mutex_init (&store->regions_lock);
+  store->keeper = hermit_keeper_new (store->slots, &store_keeper_ops, store);
+  return store;
+}
+
+void
+hermit_store_free (HermitStore *store)
+{
+  hermit_keeper_free (store->keeper);
+  g_assert (store->regions->len == 0);
+  g_assert (atomic_load (&store->taken) == 0);
+  g_ptr_array_unref (store->regions);
+  hermit_slots_free (store->slots);
+  g_mutex_clear (&store->regions_lock);
+  g_free (store);
 }

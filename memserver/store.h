@@ -3,21 +3,28 @@
 #define HERMIT_STORE_H
 /*
  * The memory that the server lends: a store with a capacity, and regions in
- * it. A region is a sparse memfd, backed by extents of 2 MiB that are
- * allocated when one of their pages is first written and freed when the last
- * of them is discarded:
+ * it. A region is cut into extents of 2 MiB. An extent that has a stored page
+ * points to a slot of the memory (slots.h); one that has none points nowhere:
  *
- *   region   |  extent 0  |  extent 1  |  extent 2  | ..
- *   backed   |    yes     |    no      |    yes     |
+ *   extent   |     0      |     1      |     2      | ..
+ *   slot     |    17      |     -      |     4      |
  *   stored   |1101..   01 |            |0010..   00 |    a bit per page
  *
- * A page that is not stored reads as zeros, whatever its extent holds. Only
- * stored pages of backed extents are ever touched through the mapping, so no
- * access allocates: the host's lack of memory shows as a failed fallocate().
+ * A page that is not stored reads as zeros, whatever its slot holds. Only
+ * pages that have memory are ever touched through the mapping, so no access
+ * allocates: the host's lack of memory shows as a failed fallocate().
+ *
+ * No call here waits for memory to be made or freed by the 2 MiB. A thread of
+ * the store, the keeper, does that: it keeps some slots ready for new extents,
+ * frees the memory of those that nobody has needed for some seconds, and, when
+ * an overcommitted capacity runs thin, that of pages that are not stored. What
+ * an extent that was emptied holds is nobody's from that moment on.
  */
 #include <glib.h>
 
-#define HERMIT_EXTENT_SIZE (2u << 20)
+#include "slots.h"
+
+#define HERMIT_EXTENT_SIZE HERMIT_SLOT_SIZE
 
 typedef struct HermitStore HermitStore;
 typedef struct HermitRegion HermitRegion;
@@ -25,16 +32,29 @@ typedef struct HermitRegion HermitRegion;
 typedef struct
 {
   guint64 capacity;
-  guint64 taken; /* of it: whole regions, or backed extents if overcommitted */
+  guint64 taken; /* of it: whole regions, or what is backed if overcommitted */
   guint64 backed; /* bytes of memory the extents now hold */
+  guint64 idle; /* bytes of memory that are nobody's: ready, or being freed */
 } HermitStoreUsage;
 
-/*
- * With @overcommit a region takes of the capacity only what backs it.
- * Extents are refused while the host has less than @min_free bytes available.
- */
-HermitStore *hermit_store_new (guint64 capacity, gboolean overcommit,
-                               guint64 min_free);
+typedef struct
+{
+  guint64 capacity;
+  /*
+   * A region takes of the capacity only what backs it: regions may be larger
+   * than the capacity together.
+   */
+  gboolean overcommit;
+  /*
+   * Memory is refused while the host has less than this available, or a
+   * control group of this process too little.
+   */
+  guint64 min_free;
+} HermitStoreConfig;
+
+/* NULL if the memory cannot be mapped. */
+HermitStore *hermit_store_new (const HermitStoreConfig *config,
+                               GError **error);
 /* After the last region. */
 void hermit_store_free (HermitStore *store);
 HermitStoreUsage hermit_store_usage (HermitStore *store);
@@ -45,7 +65,10 @@ HermitStoreUsage hermit_store_usage (HermitStore *store);
  */
 HermitRegion *hermit_region_new (HermitStore *store, guint64 size,
                                  const char *label, GError **error);
-/* No other call on the region may be running. */
+/*
+ * No other call on the region may be running. What it took of the capacity is
+ * free at once; its memory is ready for others, and freed later.
+ */
 void hermit_region_free (HermitRegion *region);
 
 /*
@@ -62,11 +85,15 @@ guint8 hermit_region_discard (HermitRegion *region, guint64 offset,
 /*
  * Lend the memory of the extent at @offset, a multiple of HERMIT_EXTENT_SIZE,
  * to somebody who writes without asking: all its pages count as stored from
- * now on, those that were not are zeros. It stays where it is until the extent
- * is discarded. Returns an enum hermit_wire_status, with *@memory and *@length.
+ * now on, those that were not are zeros. It stays where it is, and is nobody
+ * else's, until it was taken back as often as it was lent, also if its pages
+ * are discarded meanwhile. Returns an enum hermit_wire_status, with *@memory
+ * and *@length. May take a millisecond or two.
  */
 guint8 hermit_region_lend (HermitRegion *region, guint64 offset,
                            void **memory, guint64 *length);
+/* Nobody writes to it any more. What is stored stays. */
+void hermit_region_take_back (HermitRegion *region, guint64 offset);
 
 /* This page will be asked for soon. Changes nothing; @offset is in the region. */
 void hermit_region_expect (HermitRegion *region, guint64 offset);

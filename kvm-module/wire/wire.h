@@ -39,8 +39,8 @@
  * any number of pages up to the maximum, and may be sent only if both sides
  * have the capability. PING is answered with the bytes of this region that are
  * now stored in offset; every other reply repeats offset and extent of its
- * request. END frees the region's memory, is acknowledged once nothing of the
- * region is left, and closes the session with all its connections. A page that
+ * request. END ends the region, is acknowledged once nobody can read anything
+ * of it any more, and closes the session with all its connections. A page that
  * was never written, or was discarded, reads as zeros.
  *
  * The server acknowledges a WRITE only once the page is stored in memory that

@@ -108,7 +108,8 @@ static void
 init (void)
 {
   g_log_set_writer_func (say_nothing, NULL, NULL);
-  server.store = hermit_store_new (REGIONS * HERMIT_EXTENT_SIZE, FALSE, 0);
+  server.store = hermit_store_new (
+      &(HermitStoreConfig){ .capacity = REGIONS * HERMIT_EXTENT_SIZE }, NULL);
   server.sessions = hermit_sessions_new (server.store);
   control = hermit_control_new (&server);
 }

@@ -42,7 +42,8 @@ static void
 init (void)
 {
   g_log_set_writer_func (say_nothing, NULL, NULL);
-  server.store = hermit_store_new (CAPACITY, TRUE, 0);
+  server.store = hermit_store_new (
+      &(HermitStoreConfig){ .capacity = CAPACITY, .overcommit = TRUE }, NULL);
   server.sessions = hermit_sessions_new (server.store);
   server.conns = hermit_conns_new ();
 }

@@ -588,7 +588,9 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   if (!server.store)
     {
       g_log_set_writer_func (say_nothing, NULL, NULL);
-      server.store = hermit_store_new (CAPACITY, TRUE, 0);
+      server.store = hermit_store_new (
+          &(HermitStoreConfig){ .capacity = CAPACITY, .overcommit = TRUE },
+          NULL);
       server.sessions = hermit_sessions_new (server.store);
       server.conns = hermit_conns_new ();
       server.door = hermit_door_new (&server, HERMIT_DOOR_PLACES);

@@ -26,7 +26,8 @@ static const Client client = { .uuid = { 1 }, .id = { 2 }, .size = SIZE };
 static void
 setup (void)
 {
-  server.store = hermit_store_new (16 * MIB, FALSE, 0);
+  server.store
+      = hermit_store_new (&(HermitStoreConfig){ .capacity = 16 * MIB }, NULL);
   server.sessions = hermit_sessions_new (server.store);
   server.conns = hermit_conns_new ();
   server.door = hermit_door_new (&server, HERMIT_DOOR_PLACES);

@@ -259,7 +259,7 @@ expect_error (Server *server, const char *command, const char *pattern)
 static void
 test_control (void)
 {
-  Server *server = server_start ("--capacity=64M", NULL);
+  Server *server = server_start ("--capacity=8M", NULL);
   Client client = client_new (server, 1, 1, 8 * MIB);
   const char *const list[] = { "--control", server->control, "list", NULL };
   const char *const forget[]
@@ -292,7 +292,7 @@ test_control (void)
   text = run (TRUE, FALSE, list);
   g_assert_true (g_pattern_match_simple (
       "01000000-0000-0000-0000-0000000000ee size 8388608 stored 4096 "
-      "backed 2097152 connections 1 epoch * name test\n",
+      "backed 65536 connections 1 epoch * name test\n",
       text));
   do_ping (fd);
 
@@ -313,16 +313,16 @@ static void
 test_metrics (void)
 {
   Server *server
-      = server_start ("--capacity=64M", "--metrics=127.0.0.1:0", NULL);
+      = server_start ("--capacity=8M", "--metrics=127.0.0.1:0", NULL);
   Client client = client_new (server, 1, 1, 8 * MIB);
   Client other = client_new (server, 1, 2, 8 * MIB);
   g_autofree char *line = NULL;
   static const char request[] = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
   static const char *const lines[] = {
     "HTTP/1.1 200 OK\r\n",
-    "\nhermit_memserver_capacity_bytes 67108864\n",
+    "\nhermit_memserver_capacity_bytes 8388608\n",
     "\nhermit_memserver_taken_bytes 8388608\n",
-    "\nhermit_memserver_backed_bytes 2097152\n",
+    "\nhermit_memserver_backed_bytes 65536\n",
     "\nhermit_memserver_regions 1\n",
     "\nhermit_memserver_refused_total{reason=\"busy\"} 1\n",
     "\nhermit_memserver_refused_total{reason=\"key\"} 0\n",

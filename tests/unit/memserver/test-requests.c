@@ -12,7 +12,8 @@
 static void
 test_pages (void)
 {
-  Server *server = server_start ("--capacity=64M", NULL);
+  /* So small a server keeps no slots ready. */
+  Server *server = server_start ("--capacity=8M", NULL);
   Client client = client_new (server, 1, 1, 8 * MIB);
   int fd = client_open (&client);
   guint8 page[PAGE];
@@ -31,7 +32,8 @@ test_pages (void)
       g_assert_true (page_is (page, 1, 3 * PAGE, version));
       g_assert_cmpint (do_ping (fd), ==, PAGE);
     }
-  g_assert_cmpint (server_region (server, client.uuid, "backed"), ==, EXTENT);
+  g_assert_cmpint (server_region (server, client.uuid, "backed"), ==,
+                   16 * PAGE);
 
   g_assert_cmpint (do_discard (fd, 2 * PAGE, 3 * PAGE), ==, HERMIT_WIRE_OK);
   g_assert_cmpint (do_read (fd, 3 * PAGE, page), ==, HERMIT_WIRE_OK);
@@ -172,8 +174,8 @@ test_no_discard (void)
 static void
 test_full (void)
 {
-  /* Two extents for two clients of four each. */
-  Server *server = server_start ("--capacity=4M", "--overcommit", NULL);
+  /* Two pages for two clients. */
+  Server *server = server_start ("--capacity=8K", "--overcommit", NULL);
   Client a = client_new (server, 1, 1, 8 * MIB);
   Client b = client_new (server, 2, 2, 8 * MIB);
   int fd_a = client_open (&a), fd_b = client_open (&b);
@@ -191,8 +193,8 @@ test_full (void)
   server_wait_log (server, "writes are refused|01000000-");
 
   /* The connection goes on, and so does all that is stored. */
-  fill_page (page, 1, PAGE, 1);
-  g_assert_cmpint (do_write (fd_a, PAGE, page), ==, HERMIT_WIRE_OK);
+  fill_page (page, 1, 0, 2);
+  g_assert_cmpint (do_write (fd_a, 0, page), ==, HERMIT_WIRE_OK);
   g_assert_cmpint (do_read (fd_b, EXTENT, page), ==, HERMIT_WIRE_OK);
   g_assert_true (page_is (page, 2, 0, 1));
 

@@ -68,7 +68,8 @@ wait_fenced (Member *m)
 static void
 setup (void)
 {
-  store = hermit_store_new (16 * MIB, FALSE, 0);
+  store
+      = hermit_store_new (&(HermitStoreConfig){ .capacity = 16 * MIB }, NULL);
   sessions = hermit_sessions_new (store);
 }
 

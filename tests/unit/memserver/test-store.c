@@ -19,22 +19,42 @@
 int __real_fallocate64 (int fd, int mode, off_t offset, off_t length);
 int __wrap_fallocate64 (int fd, int mode, off_t offset, off_t length);
 
-static int fallocate_error;
+static gint fallocate_error; /* atomic */
+/*
+ * While it is set no memory is freed: the keeper, who wants to, waits, and
+ * anybody else who does so, or who makes more of it at a time than a page and
+ * some beside it, fails the test.
+ */
+static gint held_up;      /* atomic */
+static gint waiting;      /* atomic: the keeper does */
+static GThread *requests; /* the thread that is not the keeper */
 
 int
 __wrap_fallocate64 (int fd, int mode, off_t offset, off_t length)
 {
-  if (fallocate_error)
+  int error = g_atomic_int_get (&fallocate_error);
+
+  if (error)
     {
-      errno = fallocate_error;
+      errno = error;
       return -1;
     }
+  if (g_atomic_int_get (&held_up) && g_thread_self () == requests)
+    {
+      g_assert_false (mode & FALLOC_FL_PUNCH_HOLE);
+      g_assert_cmpint (length, <=, 64 << 10);
+    }
+  else
+    while (g_atomic_int_get (&held_up))
+      {
+        g_atomic_int_set (&waiting, 1);
+        g_usleep (1000);
+      }
   return __real_fallocate64 (fd, mode, offset, length);
 }
 
-/* The memory that the kernel says a region's memfd has. */
 static int
-region_fd (void)
+memory_fd (void)
 {
   g_autoptr (GDir) dir = g_dir_open ("/proc/self/fd", 0, NULL);
   const char *name;
@@ -45,7 +65,7 @@ region_fd (void)
       g_autofree char *path = g_build_filename ("/proc/self/fd", name, NULL);
       g_autofree char *target = g_file_read_link (path, NULL);
 
-      if (!target || !strstr (target, "memfd:hermit-region"))
+      if (!target || !strstr (target, "memfd:hermit-memory"))
         continue;
       g_assert_cmpint (found, ==, -1);
       found = atoi (name);
@@ -54,14 +74,49 @@ region_fd (void)
   return found;
 }
 
+/* The memory that the kernel says there is. */
 static guint64
-memory_of_region (void)
+memory_of_kernel (void)
 {
-  GStatBuf st;
-  g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d", region_fd ());
+  struct stat st;
 
-  g_assert_cmpint (g_stat (path, &st), ==, 0);
+  g_assert_cmpint (fstat (memory_fd (), &st), ==, 0);
   return (guint64)st.st_blocks * 512;
+}
+
+/*
+ * The accounts agree with the kernel's, as soon as the keeper has nothing in
+ * its hands.
+ */
+static void
+expect_true_accounts (HermitStore *store)
+{
+  HermitStoreUsage usage;
+  guint64 memory;
+
+  do
+    {
+      g_usleep (1000);
+      memory = memory_of_kernel ();
+      usage = hermit_store_usage (store);
+    }
+  while (usage.backed + usage.idle != memory);
+}
+
+/* Wait until the keeper has done its part. */
+static void
+wait_idle (HermitStore *store, guint64 bytes)
+{
+  while (hermit_store_usage (store).idle != bytes)
+    g_usleep (1000);
+}
+
+static HermitStore *
+store_new (guint64 capacity, gboolean overcommit)
+{
+  return hermit_store_new (
+      &(HermitStoreConfig){ .capacity = capacity, .overcommit = overcommit },
+      NULL);
 }
 
 static HermitRegion *
@@ -82,6 +137,34 @@ write_page (HermitRegion *region, guint64 offset, guint64 version)
   fill_page (page, 1, offset, version);
   g_assert_cmpint (hermit_region_write (region, offset, page), ==,
                    HERMIT_WIRE_OK);
+}
+
+static void
+say_nothing (const char *domain G_GNUC_UNUSED,
+             GLogLevelFlags level G_GNUC_UNUSED,
+             const char *message G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
+{
+}
+
+/* As a client does: a page that finds no memory comes again. */
+static void
+write_page_when_possible (HermitRegion *region, guint64 offset,
+                          guint64 version)
+{
+  guint8 page[PAGE], status;
+  GLogLevelFlags fatal
+      = g_log_set_always_fatal (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL);
+  guint handler = g_log_set_handler (G_LOG_DOMAIN,
+                                     G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE,
+                                     say_nothing, NULL);
+
+  fill_page (page, 1, offset, version);
+  while ((status = hermit_region_write (region, offset, page))
+         == HERMIT_WIRE_ENOSPC)
+    g_usleep (100);
+  g_log_remove_handler (G_LOG_DOMAIN, handler);
+  g_log_set_always_fatal (fatal);
+  g_assert_cmpint (status, ==, HERMIT_WIRE_OK);
 }
 
 static void
@@ -108,26 +191,28 @@ expect_usage (HermitStore *store, guint64 taken, guint64 backed)
 static void
 test_sparse (void)
 {
-  HermitStore *store = hermit_store_new (16 * MIB, FALSE, 0);
+  HermitStore *store = store_new (16 * MIB, FALSE);
   HermitRegion *region = region_new (store, 9 * MIB);
 
   expect_usage (store, 9 * MIB, 0);
   for (guint64 at = 0; at < 9 * MIB; at += PAGE)
     expect_page (region, at, 0);
-  g_assert_cmpint (memory_of_region (), ==, 0);
+  expect_usage (store, 9 * MIB, 0);
 
+  /* In a slot that was ready. */
+  wait_idle (store, EXTENT);
   write_page (region, 3 * MIB, 1);
   expect_page (region, 3 * MIB, 1);
   expect_page (region, 3 * MIB - PAGE, 0);
   expect_page (region, 3 * MIB + PAGE, 0);
   g_assert_cmpint (hermit_region_stored (region), ==, PAGE);
-  g_assert_cmpint (memory_of_region (), ==, EXTENT);
   expect_usage (store, 9 * MIB, EXTENT);
 
-  /* The last extent is a short one. */
+  /* The last extent is a short one: it gets memory as pages come. */
   write_page (region, 9 * MIB - PAGE, 1);
-  g_assert_cmpint (memory_of_region (), ==, EXTENT + MIB);
-  expect_usage (store, 9 * MIB, EXTENT + MIB);
+  expect_usage (store, 9 * MIB, EXTENT + 16 * PAGE);
+  wait_idle (store, EXTENT);
+  expect_true_accounts (store);
 
   write_page (region, 3 * MIB, 2);
   expect_page (region, 3 * MIB, 2);
@@ -141,12 +226,13 @@ test_sparse (void)
 static void
 test_discard (void)
 {
-  HermitStore *store = hermit_store_new (16 * MIB, FALSE, 0);
+  HermitStore *store = store_new (16 * MIB, FALSE);
   HermitRegion *region = region_new (store, 16 * MIB);
 
   for (guint64 at = 0; at < 16 * MIB; at += PAGE)
     write_page (region, at, 1);
-  g_assert_cmpint (memory_of_region (), ==, 16 * MIB);
+  g_assert_cmpint (memory_of_kernel (), ==, 16 * MIB);
+  expect_usage (store, 16 * MIB, 16 * MIB);
 
   /* One page: gone, but its extent serves the others. */
   hermit_region_discard (region, 5 * PAGE, PAGE);
@@ -154,7 +240,7 @@ test_discard (void)
   expect_page (region, 5 * PAGE, 0);
   expect_page (region, 6 * PAGE, 1);
   g_assert_cmpint (hermit_region_stored (region), ==, 16 * MIB - PAGE);
-  g_assert_cmpint (memory_of_region (), ==, 16 * MIB);
+  g_assert_cmpint (memory_of_kernel (), ==, 16 * MIB);
 
   /* Twice is as good as once. */
   hermit_region_discard (region, 5 * PAGE, PAGE);
@@ -168,19 +254,25 @@ test_discard (void)
   expect_page (region, 15 * MIB, 1);
   g_assert_cmpint (hermit_region_stored (region), ==, 2 * MIB - PAGE);
   g_assert_cmpint (hermit_region_backed (region), ==, 2 * EXTENT);
-  g_assert_cmpint (memory_of_region (), ==, 2 * EXTENT);
+  expect_usage (store, 16 * MIB, 2 * EXTENT);
 
-  /* What was there does not come back with its extent. */
-  write_page (region, 4 * MIB, 2);
-  expect_page (region, 4 * MIB + PAGE, 0);
+  /* Its memory has another extent now, and nothing of what was there. */
+  for (guint64 i = 1; i < 7; i++)
+    write_page (region, i * EXTENT, 2);
+  expect_usage (store, 16 * MIB, 16 * MIB);
+  for (guint64 at = EXTENT; at < 7 * EXTENT; at += PAGE)
+    expect_page (region, at, at % EXTENT ? 0 : 2);
+  expect_true_accounts (store);
   /* Nor with a page of an extent that stayed. */
   write_page (region, 5 * PAGE, 3);
   expect_page (region, 5 * PAGE, 3);
 
   hermit_region_discard (region, 0, 16 * MIB);
   g_assert_cmpint (hermit_region_stored (region), ==, 0);
-  g_assert_cmpint (memory_of_region (), ==, 0);
   expect_usage (store, 16 * MIB, 0);
+  /* The host has it back in a while, but for what is kept ready. */
+  wait_idle (store, EXTENT);
+  expect_true_accounts (store);
   hermit_region_free (region);
   hermit_store_free (store);
 }
@@ -197,7 +289,7 @@ expect_no_region (HermitStore *store, guint64 size)
 static void
 test_reserve (void)
 {
-  HermitStore *store = hermit_store_new (8 * MIB, FALSE, 0);
+  HermitStore *store = store_new (8 * MIB, FALSE);
   HermitRegion *a = region_new (store, 5 * MIB);
   HermitRegion *b;
 
@@ -216,7 +308,7 @@ test_reserve (void)
 static void
 test_overcommit (void)
 {
-  HermitStore *store = hermit_store_new (2 * EXTENT + PAGE, TRUE, 0);
+  HermitStore *store = store_new (2 * EXTENT + PAGE, TRUE);
   HermitRegion *a = region_new (store, 100 * EXTENT);
   HermitRegion *b = region_new (store, 100 * EXTENT);
   guint8 page[PAGE] = { 1 };
@@ -225,27 +317,66 @@ test_overcommit (void)
   expect_usage (store, 0, 0);
   write_page (a, 0, 1);
   write_page (b, 7 * EXTENT, 1);
-  expect_usage (store, 2 * EXTENT, 2 * EXTENT);
+  /* Pages cost what they are, not what an extent is. */
+  expect_usage (store, 32 * PAGE, 32 * PAGE);
+  for (guint64 i = 0; i < 2 * EXTENT / PAGE; i++)
+    write_page_when_possible (a, i % 100 * EXTENT + i % 512 * PAGE, 1);
+  g_assert_cmpint (hermit_region_stored (a), ==, 2 * EXTENT);
 
-  /* Full for new extents, not for what is granted. */
+  /* Full for new pages, not for what is granted. */
   g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING,
                          "*capacity is used up*");
-  g_assert_cmpint (hermit_region_write (a, EXTENT, page), ==,
+  g_assert_cmpint (hermit_region_write (b, EXTENT, page), ==,
                    HERMIT_WIRE_ENOSPC);
-  g_assert_cmpint (hermit_region_write (a, EXTENT, page), ==,
+  g_assert_cmpint (hermit_region_write (b, 7 * EXTENT + PAGE, page), ==,
                    HERMIT_WIRE_ENOSPC);
   g_test_assert_expected_messages ();
-  expect_page (a, EXTENT, 0);
-  write_page (a, EXTENT - PAGE, 1);
-  g_assert_cmpint (hermit_region_stored (a), ==, 2 * PAGE);
+  expect_usage (store, 2 * EXTENT + PAGE, 2 * EXTENT + PAGE);
+  expect_true_accounts (store);
+  expect_page (b, EXTENT, 0);
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, "*again*");
+  write_page (b, 7 * EXTENT, 2);
+  g_test_assert_expected_messages ();
 
   /* What the one gives back the other can have. */
-  hermit_region_discard (b, 0, 100 * EXTENT);
-  write_page (a, EXTENT, 2);
-  expect_page (a, EXTENT, 2);
-  hermit_region_free (a);
-  expect_usage (store, 0, 0);
+  hermit_region_discard (a, 0, 100 * EXTENT);
+  write_page (b, EXTENT, 2);
+  expect_page (b, EXTENT, 2);
   hermit_region_free (b);
+  expect_usage (store, 0, 0);
+  hermit_region_free (a);
+  hermit_store_free (store);
+}
+
+/*
+ * Extents of which little is left, when the capacity is nearly used up: the
+ * memory of what is not stored any more is taken from them.
+ */
+static void
+test_thin (void)
+{
+  HermitStore *store = store_new (8 * EXTENT, TRUE);
+  HermitRegion *region = region_new (store, 32 * EXTENT);
+
+  for (guint64 at = 0; at < 8 * EXTENT; at += PAGE)
+    write_page_when_possible (region, at, 1);
+  expect_usage (store, 8 * EXTENT, 8 * EXTENT);
+  /* One page of each stays. */
+  for (guint64 at = 0; at < 8 * EXTENT; at += EXTENT)
+    hermit_region_discard (region, at + PAGE, EXTENT - PAGE);
+  g_assert_cmpint (hermit_region_stored (region), ==, 8 * PAGE);
+
+  /* Twice the capacity in extents, though not in pages. */
+  for (guint64 i = 8; i < 24; i++)
+    for (guint64 at = 0; at < 128 * PAGE; at += PAGE)
+      write_page_when_possible (region, i * EXTENT + at, 2);
+  for (guint64 i = 0; i < 24; i++)
+    {
+      expect_page (region, i * EXTENT, i < 8 ? 1 : 2);
+      expect_page (region, i * EXTENT + PAGE, i < 8 ? 0 : 2);
+    }
+  expect_true_accounts (store);
+  hermit_region_free (region);
   hermit_store_free (store);
 }
 
@@ -254,31 +385,42 @@ test_host_full (void)
 {
   for (gboolean overcommit = FALSE; overcommit <= TRUE; overcommit++)
     {
-      HermitStore *store = hermit_store_new (8 * EXTENT, overcommit, 0);
+      HermitStore *store = store_new (8 * EXTENT, overcommit);
       HermitRegion *region = region_new (store, 4 * EXTENT);
       guint8 page[PAGE] = { 1 };
       HermitStoreUsage before;
 
+      wait_idle (store, EXTENT);
       write_page (region, 0, 1);
+      wait_idle (store, EXTENT);
+      g_atomic_int_set (&fallocate_error, overcommit ? ENOSPC : ENOMEM);
+      /* One slot is ready, and no more. */
+      write_page (region, EXTENT, 1);
       before = hermit_store_usage (store);
       g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING,
                              "*host has no memory*");
-      fallocate_error = overcommit ? ENOSPC : ENOMEM;
-      g_assert_cmpint (hermit_region_write (region, EXTENT, page), ==,
+      g_assert_cmpint (hermit_region_write (region, 2 * EXTENT, page), ==,
                        HERMIT_WIRE_ENOSPC);
       g_test_assert_expected_messages ();
       expect_usage (store, before.taken, before.backed);
+      g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, "*again*");
       write_page (region, PAGE, 1);
-      expect_page (region, EXTENT, 0);
+      g_test_assert_expected_messages ();
+      expect_page (region, 2 * EXTENT, 0);
 
-      /* A hole that cannot be punched: the memory stays accounted. */
+      /* What is emptied needs nothing of the host to be used again. */
       hermit_region_discard (region, 0, EXTENT);
-      g_assert_cmpint (hermit_region_stored (region), ==, 0);
+      g_assert_cmpint (hermit_region_stored (region), ==, PAGE);
       expect_page (region, 0, 0);
-      expect_usage (store, before.taken, before.backed);
+      write_page (region, 3 * EXTENT, 2);
+      expect_page (region, 3 * EXTENT, 2);
+      expect_page (region, 3 * EXTENT + PAGE, 0);
 
-      fallocate_error = 0;
-      write_page (region, EXTENT, 1);
+      /* Memory that cannot be freed stays accounted. */
+      hermit_region_discard (region, 0, 4 * EXTENT);
+      g_assert_cmpint (hermit_store_usage (store).idle, >=, 2 * EXTENT);
+      g_atomic_int_set (&fallocate_error, 0);
+      expect_true_accounts (store);
       write_page (region, 0, 2);
       expect_page (region, 0, 2);
       expect_page (region, PAGE, 0);
@@ -292,7 +434,10 @@ test_host_full (void)
 static void
 test_min_free (void)
 {
-  HermitStore *store = hermit_store_new (8 * EXTENT, TRUE, 1ULL << 60);
+  HermitStore *store = hermit_store_new (
+      &(HermitStoreConfig){
+          .capacity = 8 * EXTENT, .overcommit = TRUE, .min_free = 1ULL << 60 },
+      NULL);
   HermitRegion *region = region_new (store, 4 * EXTENT);
   guint8 page[PAGE] = { 1 };
 
@@ -310,12 +455,14 @@ test_min_free (void)
 static void
 test_sigbus (void)
 {
-  HermitStore *store = hermit_store_new (8 * EXTENT, FALSE, 0);
+  HermitStore *store = store_new (8 * EXTENT, FALSE);
   HermitRegion *region = region_new (store, 4 * EXTENT);
   guint8 page[PAGE] = { 1 };
 
+  wait_idle (store, EXTENT);
   write_page (region, 0, 1);
-  g_assert_cmpint (ftruncate (region_fd (), 0), ==, 0);
+  wait_idle (store, EXTENT);
+  g_assert_cmpint (ftruncate (memory_fd (), 0), ==, 0);
   g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING,
                          "*cannot be read*");
   g_assert_cmpint (hermit_region_read (region, 0, page), ==, HERMIT_WIRE_EIO);
@@ -388,16 +535,9 @@ work (gpointer data)
 }
 
 static void
-say_nothing (const char *domain G_GNUC_UNUSED,
-             GLogLevelFlags level G_GNUC_UNUSED,
-             const char *message G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
-{
-}
-
-static void
 test_threads (void)
 {
-  HermitStore *store = hermit_store_new (4 * EXTENT, TRUE, 0);
+  HermitStore *store = store_new (4 * EXTENT, TRUE);
   HermitRegion *region = region_new (store, 8 * EXTENT);
   Worker workers[THREADS];
   GThread *threads[THREADS];
@@ -420,9 +560,53 @@ test_threads (void)
   /* It was a test of a full server only if it was full. */
   g_assert_cmpint (refused, >, 0);
   g_assert_cmpint (hermit_region_stored (region), ==, 0);
-  g_assert_cmpint (memory_of_region (), ==, 0);
   expect_usage (store, 0, 0);
+  wait_idle (store, 0);
+  expect_true_accounts (store);
   hermit_region_free (region);
+  hermit_store_free (store);
+}
+
+/*
+ * No request waits for memory to be freed, or for 2 MiB of it to be made; nor
+ * does the end of a region, or the next one.
+ */
+static void
+test_slow_keeper (void)
+{
+  HermitStore *store = store_new (64 * EXTENT, FALSE);
+  HermitRegion *region = region_new (store, 64 * EXTENT);
+
+  requests = g_thread_self ();
+  for (guint64 i = 0; i < 60; i++)
+    write_page (region, i * EXTENT, 1);
+  g_atomic_int_set (&held_up, 1);
+  /* Some of these have but a part of their memory: the keeper frees it. */
+  hermit_region_discard (region, 0, 30 * EXTENT);
+  while (!g_atomic_int_get (&waiting))
+    g_usleep (1000);
+
+  for (guint64 i = 0; i < 60; i++)
+    expect_page (region, i * EXTENT, i < 30 ? 0 : 1);
+  for (guint64 i = 0; i < 64; i++)
+    write_page (region, i * EXTENT + PAGE, 2);
+  for (guint64 i = 0; i < 64; i++)
+    {
+      expect_page (region, i * EXTENT, i < 30 || i >= 60 ? 0 : 1);
+      expect_page (region, i * EXTENT + PAGE, 2);
+    }
+  hermit_region_free (region);
+  region = region_new (store, 64 * EXTENT);
+  for (guint64 i = 0; i < 64; i++)
+    {
+      write_page (region, i * EXTENT + PAGE, 3);
+      expect_page (region, i * EXTENT, 0);
+      expect_page (region, i * EXTENT + PAGE, 3);
+    }
+  g_atomic_int_set (&held_up, 0);
+  requests = NULL;
+  hermit_region_free (region);
+  expect_true_accounts (store);
   hermit_store_free (store);
 }
 
@@ -433,7 +617,7 @@ test_threads (void)
 static void
 test_lend (void)
 {
-  HermitStore *store = hermit_store_new (2 * EXTENT, TRUE, 0);
+  HermitStore *store = store_new (2 * EXTENT, TRUE);
   HermitRegion *region = region_new (store, 3 * EXTENT - PAGE);
   guint64 length;
   void *memory, *again;
@@ -467,15 +651,29 @@ test_lend (void)
   g_test_assert_expected_messages ();
   expect_usage (store, 2 * EXTENT - PAGE, 2 * EXTENT - PAGE);
 
+  /* Discarded or not: it is nobody else's while somebody may write to it. */
   g_assert_cmpint (hermit_region_discard (region, 0, EXTENT), ==,
                    HERMIT_WIRE_OK);
   g_assert_cmpint (hermit_region_stored (region), ==, EXTENT - PAGE);
+  expect_usage (store, 2 * EXTENT - PAGE, 2 * EXTENT - PAGE);
+  g_assert_cmpint (hermit_region_lend (region, EXTENT, &memory, &length), ==,
+                   HERMIT_WIRE_ENOSPC);
+  hermit_region_take_back (region, 0);
+  expect_usage (store, 2 * EXTENT - PAGE, 2 * EXTENT - PAGE);
+  hermit_region_take_back (region, 0);
+  expect_usage (store, EXTENT - PAGE, EXTENT - PAGE);
   g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, "*again*");
   g_assert_cmpint (hermit_region_lend (region, EXTENT, &memory, &length), ==,
                    HERMIT_WIRE_OK);
   g_test_assert_expected_messages ();
-  g_assert_true (page_is_zero (memory));
+  /* What the other left in it is gone. */
+  for (guint64 at = 0; at < EXTENT; at += PAGE)
+    g_assert_true (page_is_zero ((guint8 *)memory + at));
 
+  hermit_region_take_back (region, EXTENT);
+  hermit_region_take_back (region, 2 * EXTENT);
+  /* What is stored stays. */
+  g_assert_cmpint (hermit_region_stored (region), ==, 2 * EXTENT - PAGE);
   hermit_region_free (region);
   expect_usage (store, 0, 0);
   hermit_store_free (store);
@@ -500,11 +698,12 @@ test_huge (void)
       g_test_skip ("shmem_enabled is not advise");
       return;
     }
-  store = hermit_store_new (4 * EXTENT, FALSE, 0);
+  store = store_new (8 * EXTENT, FALSE);
   region = region_new (store, 2 * EXTENT);
+  wait_idle (store, EXTENT);
   write_page (region, 0, 1);
   g_assert_true (g_file_get_contents ("/proc/self/smaps", &smaps, NULL, NULL));
-  at = strstr (smaps, "memfd:hermit-region");
+  at = strstr (smaps, "memfd:hermit-memory");
   g_assert_nonnull (at);
   at = strstr (at, "ShmemPmdMapped:");
   g_assert_nonnull (at);
@@ -517,7 +716,7 @@ test_huge (void)
 static void
 test_mapping (void)
 {
-  HermitStore *store = hermit_store_new (4 * EXTENT, FALSE, 0);
+  HermitStore *store = store_new (4 * EXTENT, FALSE);
   HermitRegion *region = region_new (store, 2 * EXTENT);
   g_autofree char *smaps = NULL;
   g_autofree char *maps = NULL;
@@ -525,7 +724,7 @@ test_mapping (void)
   char *at, *end;
 
   g_assert_true (g_file_get_contents ("/proc/self/smaps", &smaps, NULL, NULL));
-  at = strstr (smaps, "memfd:hermit-region");
+  at = strstr (smaps, "memfd:hermit-memory");
   g_assert_nonnull (at);
   at = strstr (at, "VmFlags:");
   g_assert_nonnull (at);
@@ -536,9 +735,9 @@ test_mapping (void)
   g_assert_true (g_strv_contains ((const char *const *)words, "dd"));
   hermit_region_free (region);
   hermit_store_free (store);
-  /* Nor may the address space of a region outlive it. */
+  /* Nor may its address space outlive it. */
   g_assert_true (g_file_get_contents ("/proc/self/maps", &maps, NULL, NULL));
-  g_assert_null (strstr (maps, "memfd:hermit-region"));
+  g_assert_null (strstr (maps, "memfd:hermit-memory"));
 }
 
 /* ---- requests ---- */
@@ -585,7 +784,7 @@ expect_counters (const HermitCounters *c, guint64 reads, guint64 writes,
 static void
 test_counters (void)
 {
-  HermitStore *store = hermit_store_new (8 * EXTENT, FALSE, 0);
+  HermitStore *store = store_new (8 * EXTENT, FALSE);
   HermitRegion *region = region_new (store, 4 * EXTENT);
   HermitCounters c = { 0 };
 
@@ -601,14 +800,16 @@ test_counters (void)
   expect_counters (&c, 1, 2, 1, 0, 0);
   g_assert_cmpint (hermit_region_stored (region), ==, PAGE);
 
+  wait_idle (store, EXTENT);
   g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING,
                          "*host has no memory*");
-  fallocate_error = ENOSPC;
+  g_atomic_int_set (&fallocate_error, ENOSPC);
+  write_page (region, 2 * EXTENT, 1); /* what was ready */
   answer (region, &c, HERMIT_MSG_WRITE, EXTENT, 0, HERMIT_WIRE_ENOSPC);
-  fallocate_error = 0;
+  g_atomic_int_set (&fallocate_error, 0);
   expect_counters (&c, 1, 3, 1, 1, 0);
 
-  g_assert_cmpint (ftruncate (region_fd (), 0), ==, 0);
+  g_assert_cmpint (ftruncate (memory_fd (), 0), ==, 0);
   g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING,
                          "*cannot be read*");
   g_assert_cmpint (answer (region, &c, HERMIT_MSG_READ, 0, PAGE,
@@ -628,7 +829,9 @@ main (int argc, char **argv)
   g_test_add_func ("/store/discard", test_discard);
   g_test_add_func ("/store/reserve", test_reserve);
   g_test_add_func ("/store/overcommit", test_overcommit);
+  g_test_add_func ("/store/thin", test_thin);
   g_test_add_func ("/store/host-full", test_host_full);
+  g_test_add_func ("/store/slow-keeper", test_slow_keeper);
   g_test_add_func ("/store/lend", test_lend);
   g_test_add_func ("/store/huge", test_huge);
   g_test_add_func ("/store/min-free", test_min_free);
