@@ -11,12 +11,11 @@
 
 #include "control.h"
 #include "engine/event.h"
+#include "engine/limit.h"
 #include "engine/policy.h"
-#include "engine/pool.h"
 #include "engine/recall.h"
 #include "engine/region.h"
 #include "engine/report.h"
-#include "engine/threads.h"
 #include "engine/vcpu.h"
 #include "engine/word.h"
 
@@ -253,14 +252,7 @@ static int control_set_limit(struct hermit_region *r, void __user *arg)
 			 l.limit, l.floor);
 		ret = -ERANGE;
 	} else {
-		WRITE_ONCE(r->limit_set, ktime_get_ns());
-		WRITE_ONCE(r->unreachable, false);
-		WRITE_ONCE(r->used_max, 0);
-		WRITE_ONCE(r->limit, l.limit >> PAGE_SHIFT);
-		/* More room, or work to do. */
-		hermit_pool_shrink(r);
-		wake_up_all(&r->room_wq);
-		hermit_threads_kick(r);
+		hermit_limit_set(r, l.limit >> PAGE_SHIFT);
 		/* QEMU tells whoever watches it, also of hermitctl's changes. */
 		hermit_event(r, HERMIT_EVENT_LIMIT_CHANGED, l.limit, 0);
 	}

@@ -62,8 +62,7 @@ void hermit_ahead(struct hermit_region *r, u64 idx,
 		page = hermit_page_get(r);
 		if (IS_ERR(page))
 			break;
-		req = hermit_fault_read_alloc(r, ahead, fetching, page, now,
-				       GFP_NOWAIT | __GFP_NOWARN);
+		req = hermit_fault_read_alloc(r, ahead, fetching, page, now);
 		if (!req) {
 			hermit_page_put(r, page);
 			break;

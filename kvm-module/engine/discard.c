@@ -38,7 +38,7 @@ void hermit_discard_copy(struct hermit_region *r, u64 idx, u64 nr)
 	u64 i, old, new;
 
 	if (!READ_ONCE(r->dead))
-		req = hermit_req_alloc(r, GFP_NOWAIT | __GFP_NOWARN);
+		req = hermit_req_alloc(r);
 	if (req) {
 		req->idx = idx;
 		req->nr = nr;

@@ -21,6 +21,7 @@
 #include "engine/region.h"
 #include "engine/request.h"
 #include "engine/stats.h"
+#include "engine/threads.h"
 #include "engine/trace.h"
 #include "engine/wait.h"
 #include "engine/word.h"
@@ -272,9 +273,9 @@ int hermit_fault_get(struct hermit_region *r, u64 idx, struct page **pagep)
 
 struct hermit_req *hermit_fault_read_alloc(struct hermit_region *r, u64 idx,
 					   u64 word, struct page *page,
-					   u64 now, gfp_t gfp)
+					   u64 now)
 {
-	struct hermit_req *req = hermit_req_alloc(r, gfp);
+	struct hermit_req *req = hermit_req_alloc(r);
 
 	if (!req)
 		return NULL;
@@ -302,8 +303,7 @@ static void fault_post(struct hermit_region *r, u64 idx, atomic64_t *word,
 		w->kind = hermit_wait_for(PTR_ERR(page));
 		return;
 	}
-	req = hermit_fault_read_alloc(r, idx, expected, page, now,
-				      GFP_KERNEL | __GFP_NORETRY);
+	req = hermit_fault_read_alloc(r, idx, expected, page, now);
 	if (!req) {
 		hermit_page_put(r, page);
 		w->kind = HERMIT_WAIT_BACKOFF;
@@ -370,9 +370,12 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 	w->idx = idx;
 	w->kind = HERMIT_WAIT_BACKOFF;
 	word = hermit_word_alloc(r, idx);
-	if (!word)
+	if (!word) {
+		/* No page helps: somebody has to give memory back. */
+		WRITE_ONCE(r->starved, true);
+		hermit_threads_kick(r);
 		return;
-
+	}
 	w->word = atomic64_read(word);
 	switch (hermit_word_state(w->word)) {
 	case HERMIT_DISCARDING:

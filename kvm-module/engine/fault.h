@@ -13,8 +13,8 @@ struct page;
 /*
  * The page of idx, with a reference for the caller, if that takes no waiting:
  * 0, or -EAGAIN (then hermit_fault_prepare()), -EHWPOISON (LOST), -EFAULT
- * (region ended). Task context; may sleep for memory, not for I/O. With a
- * synchronous link it fetches.
+ * (region ended). Task context; does not sleep, neither for memory nor for I/O.
+ * With a synchronous link it fetches.
  */
 int hermit_fault_get(struct hermit_region *r, u64 idx, struct page **page);
 /*
@@ -33,6 +33,6 @@ void hermit_fault_account(struct hermit_region *r, u64 idx, u64 ns);
  */
 struct hermit_req *hermit_fault_read_alloc(struct hermit_region *r, u64 idx,
 					   u64 word, struct page *page,
-					   u64 now, gfp_t gfp);
+					   u64 now);
 
 #endif /* HERMIT_FAULT_H */

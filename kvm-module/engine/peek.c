@@ -32,7 +32,7 @@ int hermit_peek(struct hermit_region *r, u64 idx, struct hermit_req **out)
 		w.kind = hermit_wait_for(PTR_ERR(page));
 		return hermit_waiter_sleep(&w, TASK_KILLABLE, HERMIT_NAP) ?: -EAGAIN;
 	}
-	req = hermit_req_alloc(r, GFP_KERNEL);
+	req = hermit_req_alloc(r);
 	if (!req) {
 		hermit_page_put(r, page);
 		return -ENOMEM;

@@ -4,8 +4,8 @@
  *
  * Every page of a region is charged: `used` counts it from its allocation to
  * its return to the system, whatever it is doing: local, evicting, in flight, or
- * in a pool. A charge never takes `used` above
- * the limit; only lowering the limit does that.
+ * in a pool. A charge never takes `used` above the limit; only lowering the limit
+ * does that, and then what is evicted goes to the system.
  *
  *	system ──charge──► per-CPU pool ──► fault ──► page word
  *	   ▲		       ▲ refill			  │
@@ -25,8 +25,13 @@
 #include "engine/threads.h"
 #include "engine/tune.h"
 
-#define HERMIT_PAGE_GFP (GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NORETRY | \
+/*
+ * A fault does not reclaim by itself: it may hold kvm->srcu, or a lock of the mm,
+ * and would be throttled with it. A thread may.
+ */
+#define PAGE_GFP_THREAD	(GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NORETRY | \
 			 __GFP_NOWARN | __GFP_ZERO)
+#define PAGE_GFP_FAULT	(PAGE_GFP_THREAD & ~__GFP_DIRECT_RECLAIM)
 
 int hermit_pool_init(struct hermit_region *r)
 {
@@ -101,7 +106,7 @@ void hermit_page_put(struct hermit_region *r, struct page *page)
 	bool pooled = false;
 
 	if (page_ref_count(page) == 1 && !READ_ONCE(r->dead) &&
-	    atomic_long_read(&r->used) <= READ_ONCE(r->limit)) {
+	    !hermit_pool_over(r)) {
 		set_page_private(page, 0);
 		if (PageDirty(page))
 			ClearPageDirty(page);
@@ -124,7 +129,7 @@ static long pool_charge(struct hermit_region *r, long n)
 	long used = atomic_long_read(&r->used), got;
 
 	do {
-		got = min(n, READ_ONCE(r->limit) - used);
+		got = min(n, READ_ONCE(r->limit_now) - used);
 		if (got <= 0)
 			return 0;
 	} while (!atomic_long_try_cmpxchg(&r->used, &used, used + got));
@@ -160,13 +165,31 @@ static void pool_stash(struct hermit_region *r, struct page *page)
 	room_wake(r);
 }
 
+/* Allocate @n pages that are charged; how many there were, the others are not. */
+static long pool_alloc(struct hermit_region *r, struct page **batch, long n,
+		       gfp_t gfp)
+{
+	struct mem_cgroup *old = set_active_memcg(r->memcg);
+	long i;
+
+	for (i = 0; i < n; i++) {
+		batch[i] = alloc_page(gfp);
+		if (!batch[i])
+			break;
+		set_page_private(batch[i], 1);
+	}
+	set_active_memcg(old);
+	if (i < n)
+		pool_uncharge(r, n - i);
+	return i;
+}
+
 /*
  * Take or make up to HERMIT_PCP_REFILL ready pages: how many, or -ENOSPC (the
  * limit) or -ENOMEM (the host has none, or the VM's cgroup).
  */
 static long pool_gather(struct hermit_region *r, struct page **batch)
 {
-	struct mem_cgroup *old;
 	long n = 0, charged;
 
 	if (READ_ONCE(r->pool.nr)) {
@@ -179,16 +202,9 @@ static long pool_gather(struct hermit_region *r, struct page **batch)
 		charged = pool_charge(r, HERMIT_PCP_REFILL);
 		if (!charged)
 			return -ENOSPC;
-		old = set_active_memcg(r->memcg);
-		for (; n < charged; n++) {
-			batch[n] = alloc_page(HERMIT_PAGE_GFP);
-			if (!batch[n])
-				break;
-			set_page_private(batch[n], 1);
-		}
-		set_active_memcg(old);
+		n = pool_alloc(r, batch, charged, PAGE_GFP_FAULT);
 		if (n < charged)
-			pool_uncharge(r, charged - n);
+			WRITE_ONCE(r->starved, true);
 	}
 	return n ?: -ENOMEM;
 }
@@ -257,19 +273,38 @@ void hermit_page_publish(struct hermit_region *r, struct page *page, u64 idx)
 	set_page_private(page, 0);
 }
 
-void hermit_pool_shrink(struct hermit_region *r)
+bool hermit_pool_fill(struct hermit_region *r)
 {
+	struct page *batch[HERMIT_PCP_REFILL];
+	long n, charged = pool_charge(r, HERMIT_PCP_REFILL), i;
+
+	if (!charged)
+		return true;
+	n = pool_alloc(r, batch, charged, PAGE_GFP_THREAD);
+	spin_lock_bh(&r->pool.lock);
+	for (i = 0; i < n; i++)
+		pool_push(r, batch[i]);
+	spin_unlock_bh(&r->pool.lock);
+	room_wake(r);
+	return n == charged;
+}
+
+bool hermit_pool_shrink(struct hermit_region *r)
+{
+	bool any = false;
 	struct page *page;
 
-	while (atomic_long_read(&r->used) > READ_ONCE(r->limit)) {
+	while (hermit_pool_over(r)) {
 		spin_lock_bh(&r->pool.lock);
 		page = pool_pop(r);
 		spin_unlock_bh(&r->pool.lock);
 		if (!page)
 			break;
 		page_release(r, page);
+		any = true;
 		cond_resched();
 	}
+	return any;
 }
 
 /* For statistics: the per-CPU part is read without a lock. */

@@ -3,7 +3,7 @@
 #define HERMIT_POOL_H
 /*
  * Pages and the budget. `used` counts every page of a region, whatever it does;
- * a charge never takes it above the limit.
+ * a charge never takes it above the limit that is kept (limit.h).
  */
 #include <linux/mm_types.h>
 
@@ -45,12 +45,27 @@ long hermit_pool_pages(struct hermit_region *r);
  * while a read is on its way (the paper's asynchronous I/O). Task context.
  */
 void hermit_pool_top_up(struct hermit_region *r);
-/* The limit was lowered: give free pages to the system down to it. */
-void hermit_pool_shrink(struct hermit_region *r);
+/*
+ * By a reclaim thread, which may wait for memory as a fault may not: a batch for
+ * the shared pool, from what the host and the group have or can free otherwise.
+ * False if that is nothing; true also where the limit has no room.
+ */
+bool hermit_pool_fill(struct hermit_region *r);
+/*
+ * Above the limit: give ready pages to the system down to it; true if there were
+ * any. Sleeps.
+ */
+bool hermit_pool_shrink(struct hermit_region *r);
+/* More pages than the limit: something was lowered. Any context. */
+static inline bool hermit_pool_over(struct hermit_region *r)
+{
+	return atomic_long_read(&r->used) > READ_ONCE(r->limit_now);
+}
+
 /* Pages that can be had without reclaim. Any context. */
 static inline long hermit_room(struct hermit_region *r)
 {
-	return READ_ONCE(r->limit) - atomic_long_read(&r->used) +
+	return READ_ONCE(r->limit_now) - atomic_long_read(&r->used) +
 	       READ_ONCE(r->pool.nr);
 }
 

@@ -16,6 +16,7 @@
 
 #include "engine/clock.h"
 #include "engine/discard.h"
+#include "engine/limit.h"
 #include "engine/pool.h"
 #include "engine/reclaim.h"
 #include "engine/region.h"
@@ -28,6 +29,9 @@
 #include "engine/unmap.h"
 #include "engine/word.h"
 #include "kvm/mmu.h"
+
+/* Pages to give back when memory is refused: for who needs other than pages. */
+#define SQUEEZE		(2 * HERMIT_BATCH)
 
 struct reclaim_batch {
 	struct hermit_selection s;
@@ -155,7 +159,7 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 	} else {
 		ev = HERMIT_EV_EVICT_WRITE;
 		if (time_after_eq(jiffies, READ_ONCE(r->write_backoff)))
-			req = hermit_req_alloc(r, GFP_NOWAIT | __GFP_NOWARN);
+			req = hermit_req_alloc(r);
 		if (!req)
 			goto keep;
 		req->idx = v->idx;
@@ -245,6 +249,14 @@ static bool reclaimer_fn(void *data)
 		return false;
 	}
 	__set_current_state(TASK_RUNNING);
+
+	if (READ_ONCE(r->starved)) {
+		WRITE_ONCE(r->starved, false);
+		if (!hermit_pool_fill(r))
+			hermit_limit_squeeze(r, SQUEEZE, HZ);
+	}
+	if (hermit_pool_shrink(r))
+		return true;
 
 	wait_event_interruptible_timeout(r->write_wq,
 					 atomic_read(&r->writes) < HERMIT_MAX_WRITES ||

@@ -19,11 +19,13 @@
 
 #include "engine/discard.h"
 #include "engine/event.h"
+#include "engine/limit.h"
 #include "engine/wset.h"
 #include "engine/policy.h"
 #include "engine/pool.h"
 #include "engine/reclaim.h"
 #include "engine/region.h"
+#include "engine/request.h"
 #include "engine/stats.h"
 #include "engine/sweep.h"
 #include "engine/threads.h"
@@ -113,7 +115,7 @@ static int region_check(struct hermit_create *c, struct hermit_region *r,
 		return -EINVAL;
 	}
 	r->npages = c->region_size >> PAGE_SHIFT;
-	r->limit = limit;
+	hermit_limit_init(r, limit);
 	r->floor = c->floor >> PAGE_SHIFT;
 	return 0;
 }
@@ -165,6 +167,7 @@ static void region_free(struct kref *ref)
 		  r->name, atomic_long_read(&r->used));
 	if (r->memcg)
 		mem_cgroup_put(r->memcg);
+	hermit_req_unreserve(r);
 	free_percpu(r->stats);
 	kfree(r);
 }
@@ -209,6 +212,9 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 			   NSEC_PER_MSEC;
 	r->limit_set = ktime_get_ns();
 	ret = hermit_pool_init(r);
+	if (ret)
+		goto free;
+	ret = hermit_req_reserve(r);
 	if (ret)
 		goto free;
 	ret = region_check(c, r, threads);

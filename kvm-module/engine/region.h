@@ -22,7 +22,8 @@
  *	  region->sweep_lock (rwsem: read by a reclaim batch, write by the
  *		sweep after a server lost its contents)
  *	region->tune_lock (trylock only)
- *	region->pool.lock, region->events.lock, wait queue locks: leaves
+ *	region->pool.lock, region->limit_lock, region->events.lock, wait queue
+ *		locks: leaves
  *
  * A batch of reclaim holds a turn (turn.c), outside of all of these. Turns are
  * few and shared by all regions: nothing in a batch may wait for a server, or
@@ -36,6 +37,7 @@
 #include <linux/cache.h>
 #include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/mempool.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -73,9 +75,10 @@ struct hermit_region {
 	struct hermit_cpu_stats __percpu *stats;
 	struct hermit_pcp __percpu *pcp;
 	struct hermit_link *link;
-	long limit;			/* pages */
+	long limit_now;			/* pages; see limit.c */
 	bool dead;			/* not whole yet, or ended; read under RCU by submitters */
 	bool sync;			/* the link completes reads inside submit */
+	bool starved;			/* an allocation failed: a thread sees to it */
 	unsigned int nr_bindings;
 
 	struct hermit_policy policy;	/* its switches come first */
@@ -83,6 +86,7 @@ struct hermit_region {
 	unsigned long async_pause;	/* jiffies: no async page faults before */
 	unsigned long write_backoff;	/* jiffies: no writes before */
 	u64 fault_timeout;		/* ns */
+	long limit;			/* pages: what the operator set */
 	long floor;			/* pages */
 	void *vm;			/* whose slots the bindings are */
 	void (*release)(struct kref *ref);
@@ -90,7 +94,7 @@ struct hermit_region {
 	/* Budget: every page of ours is in `used`. Read by all, written by charges. */
 	atomic_long_t used ____cacheline_aligned_in_smp;
 	long used_max;
-	atomic_t room_waiters;
+	atomic_t room_waiters, memory_waiters;
 	wait_queue_head_t room_wq;
 
 	/* The shared pool; the line of its lock. */
@@ -107,6 +111,7 @@ struct hermit_region {
 
 	/* Written by each fetch that waits. */
 	struct kref ref ____cacheline_aligned_in_smp;
+	mempool_t *req_pool;
 	atomic_t requests;		/* all ios that are not done */
 	atomic_t waiters;
 	u64 progress;			/* coarse ns: last time any wait made sense */
@@ -151,6 +156,10 @@ struct hermit_region {
 	bool unreachable;		/* LIMIT_UNREACHABLE was said */
 	u64 stall_begun;
 	u64 limit_set;			/* ns */
+	spinlock_t limit_lock;		/* for the next two, and to write limit_now */
+	long limit_cap;			/* pages */
+	unsigned long limit_hold;	/* jiffies: no more before */
+	bool was_over;			/* memory.high, at the last tick */
 	struct hermit_wset wset;
 	struct hermit_events events;
 };

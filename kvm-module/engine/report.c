@@ -81,7 +81,7 @@ void hermit_report_fill(struct hermit_region *r, struct hermit_stats *st)
 	st->threads_now = READ_ONCE(r->threads_wanted);
 	st->threads_max = r->nr_reclaimers;
 	st->bindings = READ_ONCE(r->nr_bindings);
-	hermit_sched_marks(&r->sched, READ_ONCE(r->limit), &st->watermark_low,
+	hermit_sched_marks(&r->sched, READ_ONCE(r->limit_now), &st->watermark_low,
 			   &st->watermark_high);
 	rate = READ_ONCE(r->sched.charge_rate);
 	/* What leaves is what comes: evictions pass at the rate of charges. */

@@ -11,33 +11,41 @@
 #include "engine/region.h"
 #include "engine/request.h"
 
+/*
+ * Kept for each region: what faults and reclaim go on with while the host is
+ * short of memory. One VM whose server is away takes nothing from the others.
+ */
+#define REQ_RESERVE	128
+
 static struct kmem_cache *req_cache;
-static mempool_t *req_pool;
 
 int hermit_req_init(void)
 {
 	req_cache = KMEM_CACHE(hermit_req, 0);
-	if (!req_cache)
-		return -ENOMEM;
-	/* Reclaim posts writes while the host is short of memory. */
-	req_pool = mempool_create_slab_pool(HERMIT_MAX_WRITES, req_cache);
-	if (!req_pool) {
-		kmem_cache_destroy(req_cache);
-		return -ENOMEM;
-	}
-	return 0;
+	return req_cache ? 0 : -ENOMEM;
 }
 
 void hermit_req_exit(void)
 {
-	mempool_destroy(req_pool);
 	kmem_cache_destroy(req_cache);
 }
 
-/* One reference, the wire's. */
-struct hermit_req *hermit_req_alloc(struct hermit_region *r, gfp_t gfp)
+int hermit_req_reserve(struct hermit_region *r)
 {
-	struct hermit_req *req = mempool_alloc(req_pool, gfp);
+	r->req_pool = mempool_create_slab_pool(REQ_RESERVE, req_cache);
+	return r->req_pool ? 0 : -ENOMEM;
+}
+
+void hermit_req_unreserve(struct hermit_region *r)
+{
+	mempool_destroy(r->req_pool);
+}
+
+/* One reference, the wire's. */
+struct hermit_req *hermit_req_alloc(struct hermit_region *r)
+{
+	struct hermit_req *req = mempool_alloc(r->req_pool,
+					       GFP_NOWAIT | __GFP_NOWARN);
 
 	if (!req)
 		return NULL;
@@ -56,7 +64,7 @@ static void req_release(struct kref *ref)
 
 	if (req->io.page)
 		hermit_page_put(r, req->io.page);
-	mempool_free(req, req_pool);
+	mempool_free(req, r->req_pool);
 	hermit_region_put(r);
 }
 

@@ -32,11 +32,11 @@ struct hermit_req {
 
 int hermit_req_init(void);
 void hermit_req_exit(void);
-/*
- * With one reference, the wire's; NULL without memory. With
- * __GFP_DIRECT_RECLAIM it sleeps until one is given back.
- */
-struct hermit_req *hermit_req_alloc(struct hermit_region *r, gfp_t gfp);
+/* A region's reserve, for its life. Sleeps. */
+int hermit_req_reserve(struct hermit_region *r);
+void hermit_req_unreserve(struct hermit_region *r);
+/* With one reference, the wire's; NULL without memory. Does not sleep. */
+struct hermit_req *hermit_req_alloc(struct hermit_region *r);
 /* Any context. */
 void hermit_req_put(struct hermit_req *req);
 /* Submit unless the region has ended: then -EFAULT and nothing happened. */

@@ -23,15 +23,16 @@
 static unsigned int threads_wanted(struct hermit_region *r)
 {
 	unsigned int fixed = READ_ONCE(r->policy.threads);
-	long limit = READ_ONCE(r->limit), room = hermit_room(r);
+	long limit = READ_ONCE(r->limit_now), room = hermit_room(r);
 
 	if (READ_ONCE(r->dead))
 		return 0;
+	/* Somebody waits, or pages have to go. */
+	if (room <= 0 || hermit_pool_over(r) || READ_ONCE(r->starved) ||
+	    atomic_read(&r->room_waiters) || atomic_read(&r->memory_waiters))
+		return fixed ?: r->nr_reclaimers;
 	if (fixed)
-		return room < clamp(limit / 32, 2L * HERMIT_BATCH, 1024L) ||
-		       atomic_read(&r->room_waiters) ? fixed : 0;
-	if (room <= 0 || atomic_read(&r->room_waiters))
-		return r->nr_reclaimers;
+		return room < clamp(limit / 32, 2L * HERMIT_BATCH, 1024L) ? fixed : 0;
 	/* More room than the limit: it was lowered since. */
 	return hermit_sched_wanted(&r->sched, max(limit - room, 0L), limit,
 				   READ_ONCE(r->threads_wanted));

@@ -106,7 +106,7 @@ TRACE_EVENT(hermit_sched,
 		__assign_str(region);
 		__entry->before = before;
 		__entry->threads = threads;
-		__entry->limit = READ_ONCE(r->limit);
+		__entry->limit = READ_ONCE(r->limit_now);
 		__entry->used = __entry->limit - hermit_room(r);
 		hermit_sched_marks(&r->sched, __entry->limit, &__entry->low,
 				   &__entry->high);

@@ -18,7 +18,7 @@
 void hermit_tune(struct hermit_region *r)
 {
 	struct hermit_sched_counters c = {};
-	long limit = READ_ONCE(r->limit);
+	long limit = READ_ONCE(r->limit_now);
 	u64 conflicts, away, fetched, low, high;
 	unsigned int i;
 

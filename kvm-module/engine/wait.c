@@ -55,6 +55,8 @@ static bool wait_over(struct hermit_waiter *w)
 		       READ_ONCE(r->dead);
 	case HERMIT_WAIT_ROOM:
 		return hermit_room(r) > 0 || READ_ONCE(r->dead);
+	case HERMIT_WAIT_MEMORY:
+		return READ_ONCE(r->pool.nr) || READ_ONCE(r->dead);
 	default:
 		return false;
 	}
@@ -89,6 +91,7 @@ int hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state, long timeou
 {
 	struct hermit_region *r = w->region;
 	wait_queue_head_t *wq = NULL;
+	atomic_t *waiters = NULL;	/* for whom the threads work */
 	DEFINE_WAIT(wait);
 	bool over = false;
 	int ret = 0;
@@ -106,8 +109,11 @@ int hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state, long timeou
 		timeout = min_t(long, timeout, HERMIT_NAP);
 		break;
 	case HERMIT_WAIT_ROOM:
+	case HERMIT_WAIT_MEMORY:
 		wq = &r->room_wq;
 		timeout = min_t(long, timeout, HERMIT_NAP);
+		waiters = w->kind == HERMIT_WAIT_ROOM ? &r->room_waiters :
+							&r->memory_waiters;
 		hermit_count(r, HERMIT_C_ROOM_WAITS, 1);
 		break;
 	case HERMIT_WAIT_BACKOFF:
@@ -116,8 +122,8 @@ int hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state, long timeou
 	}
 
 	hermit_waiters_enter(r);
-	if (w->kind == HERMIT_WAIT_ROOM) {
-		atomic_inc(&r->room_waiters);
+	if (waiters) {
+		atomic_inc(waiters);
 		hermit_threads_kick(r);
 	}
 	for (;;) {
@@ -143,8 +149,8 @@ int hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state, long timeou
 		finish_wait(wq, &wait);
 	else
 		__set_current_state(TASK_RUNNING);
-	if (w->kind == HERMIT_WAIT_ROOM)
-		atomic_dec(&r->room_waiters);
+	if (waiters)
+		atomic_dec(waiters);
 	hermit_waiters_leave(r, over && wait_served(w));
 	w->ended = local_clock();
 	if (w->kind == HERMIT_WAIT_REQ && !ret)

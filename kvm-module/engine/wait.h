@@ -18,6 +18,7 @@ enum hermit_wait_kind {
 	HERMIT_WAIT_REQ,		/* a read */
 	HERMIT_WAIT_WORD,		/* the word of the page to change */
 	HERMIT_WAIT_ROOM,		/* the limit */
+	HERMIT_WAIT_MEMORY,		/* a page in the pool: the host has none */
 	HERMIT_WAIT_BACKOFF,		/* 10 ms: nothing tells when to try again */
 };
 
@@ -59,7 +60,8 @@ static inline void hermit_waiter_forget(struct hermit_waiter *w)
 /* What to wait for without a page, because of @why: see hermit_page_get(). */
 static inline enum hermit_wait_kind hermit_wait_for(long why)
 {
-	return why == -ENOSPC ? HERMIT_WAIT_ROOM : HERMIT_WAIT_BACKOFF;
+	return why == -ENOSPC ? HERMIT_WAIT_ROOM :
+	       why == -ENOMEM ? HERMIT_WAIT_MEMORY : HERMIT_WAIT_BACKOFF;
 }
 
 #endif /* HERMIT_WAIT_H */

@@ -3,6 +3,7 @@
 #include <linux/ktime.h>
 
 #include "engine/event.h"
+#include "engine/limit.h"
 #include "engine/region.h"
 #include "engine/watchdog.h"
 
@@ -40,5 +41,6 @@ void hermit_watchdog(struct work_struct *work)
 		hermit_event(r, HERMIT_EVENT_LIMIT_UNREACHABLE,
 			     (u64)used << PAGE_SHIFT, (u64)limit << PAGE_SHIFT);
 	}
+	hermit_limit_tick(r);
 	queue_delayed_work(system_wq, &r->watchdog, HZ / 10);
 }

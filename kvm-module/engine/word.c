@@ -15,8 +15,8 @@ atomic64_t *hermit_word_alloc(struct hermit_region *r, u64 idx)
 	if (!c) {
 		BUILD_BUG_ON(sizeof(*c) != PAGE_SIZE);
 		memcg = set_active_memcg(r->memcg);
-		c = (void *)__get_free_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO |
-					    __GFP_NORETRY | __GFP_NOWARN);
+		c = (void *)__get_free_page(GFP_NOWAIT | __GFP_ACCOUNT |
+					    __GFP_ZERO | __GFP_NOWARN);
 		set_active_memcg(memcg);
 		if (!c)
 			return NULL;

@@ -7,8 +7,8 @@
  *
  * A word is changed only by compare-exchange with a successor that
  * hermit_word_next() gave; that makes each transition atomic. No lock is held
- * for it. All of this may be called in any context, but for
- * hermit_word_alloc().
+ * for it. All of this may be called in any context, hermit_word_alloc() in that
+ * of a task.
  */
 #include <linux/atomic.h>
 #include <linux/jiffies.h>
@@ -22,7 +22,7 @@ struct hermit_chunk {
 	atomic64_t words[HERMIT_CHUNK_PAGES];
 };
 
-/* The word, its chunk allocated if need be (GFP_KERNEL); NULL without memory. */
+/* The word, its chunk allocated if need be, without waiting; NULL without memory. */
 atomic64_t *hermit_word_alloc(struct hermit_region *r, u64 idx);
 /* Bytes that words and chunks take. */
 u64 hermit_word_metadata(struct hermit_region *r);

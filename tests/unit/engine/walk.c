@@ -16,6 +16,7 @@
 
 #include "world.h"
 
+#include "engine/limit.h"
 #include "engine/pool.h"
 #include "engine/request.h"
 #include "engine/stats.h"
@@ -63,16 +64,16 @@ static void balloon(void *arg)
 	left--;
 }
 
-/* As control_set_limit(). */
 static void set_limit(long limit)
 {
-	struct hermit_region *r = world.r;
-
 	world.most = max(world.most, limit);
-	WRITE_ONCE(r->limit, limit);
-	hermit_pool_shrink(r);
-	wake_up_all(&r->room_wq);
-	hermit_threads_kick(r);
+	hermit_limit_set(world.r, limit);
+}
+
+/* Of the cgroup, there is memory.high. */
+long hermit_group_over_high(struct mem_cgroup *memcg)
+{
+	return world.high ? shim_pages_used() - world.high : 0;
 }
 
 /* All CPUs' pools full, and what three vCPUs and two threads may hold. */
@@ -231,6 +232,52 @@ static void no_memory(void *arg)
 	stall_is_told(true);
 }
 
+/*
+ * A host, or a group, with fewer pages than the limit: pages leave, and the guest
+ * goes on with what there is. Then it has them all.
+ */
+static void too_little(bool high)
+{
+	struct hermit_region *r;
+	int accesses = 400;
+	long least = low_limit();
+
+	if (!create())
+		fiber_fail("no region");
+	r = world.r;
+	r->floor = least - 20;
+	guest_bind();
+	vcpus_left = left = 1;
+	if (high)
+		world.high = least;
+	else
+		shim_most_pages = least;
+	fiber_start("vcpu", vcpu, &accesses, false, 0);
+	fiber_sleep(fiber_now() + 60 * NSEC_PER_SEC);
+	if (left)
+		fiber_fail("400 accesses take more than a minute with %ld pages", least);
+	if (shim_pages_used() > least)
+		fiber_fail("%d pages are used, of %ld", shim_pages_used(), least);
+	world.high = shim_most_pages = 0;
+	fiber_sleep(fiber_now() + 60 * NSEC_PER_SEC);
+	if (r->limit_now != r->limit)
+		fiber_fail("a minute later the limit is %ld of %ld", r->limit_now,
+			   r->limit);
+	guest_unbind();
+	hermit_region_end(r);
+	hermit_region_put(r);
+}
+
+static void few_pages(void *arg)
+{
+	too_little(false);
+}
+
+static void above_high(void *arg)
+{
+	too_little(true);
+}
+
 /* As hermitctl list, stat and set: whoever finds a region finds all of it. */
 static void finder(void *arg)
 {
@@ -278,6 +325,8 @@ static const struct known {
 } known[] = {
 	{ "failed-reads-are-a-stall", failed_reads, { .read_fails = 1 } },
 	{ "no-memory-is-a-stall", no_memory, { } },
+	{ "above-memory-high-goes-on", above_high, { } },
+	{ "few-pages-go-on", few_pages, { } },
 	{ "found-is-whole", births, { .no_memory = 12 } },
 	{ "no-nap-beside-room", walk_main, { }, .no_nap = true },
 	{ }
@@ -287,6 +336,7 @@ static void walk(u64 seed, const struct known *k)
 {
 	fiber_init(seed);
 	world.lost = false;
+	world.high = 0;
 	shim_pages_init();
 	server_init();
 	guest_init();

@@ -30,6 +30,7 @@ struct faults {
 struct world {
 	struct hermit_region *r;
 	struct faults faults;
+	long high;			/* the group's memory.high, pages; 0: none */
 	long most;			/* the highest limit that there was */
 	bool no_nap;			/* a fault has no reason to back off */
 	bool lost;			/* it has, or is about to */

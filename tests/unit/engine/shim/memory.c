@@ -5,6 +5,7 @@
 #include "shim.h"
 
 unsigned int shim_fail_once_in;
+int shim_most_pages;
 
 void *memchr_inv(const void *p, int c, size_t n)
 {
@@ -79,6 +80,8 @@ mempool_t *mempool_create_slab_pool(int min, struct kmem_cache *c)
 
 void mempool_destroy(mempool_t *p)
 {
+	if (!p)
+		return;
 	if (p->reserve != p->min)
 		fiber_fail("mempool: %d of %d given back", p->reserve, p->min);
 	free(p);
@@ -124,7 +127,7 @@ void shim_pages_init(void)
 {
 	int i;
 
-	used = 0;
+	used = shim_most_pages = 0;
 	for (i = 0; i < SHIM_PAGES; i++) {
 		struct page *p = &shim_pages[i];
 		void *data = p->data ?: malloc(PAGE_SIZE);
@@ -148,7 +151,7 @@ struct page *alloc_page(gfp_t gfp)
 	int first = fiber_random(8), i;
 
 	may_allocate(gfp);
-	if (fails())
+	if (fails() || (shim_most_pages && used >= shim_most_pages))
 		return NULL;
 	for (i = 0; i < SHIM_PAGES; i++) {
 		p = &shim_pages[(first + i) % SHIM_PAGES];

@@ -423,6 +423,7 @@ bool cancel_delayed_work_sync(struct delayed_work *d);
 
 /* Memory. An allocation that may fail does once in shim_fail_once_in (0: never). */
 extern unsigned int shim_fail_once_in;
+extern int shim_most_pages;		/* that there are, or a cgroup may have; 0: enough */
 #define __GFP_DIRECT_RECLAIM	1u
 #define __GFP_ZERO		2u
 #define __GFP_NORETRY		4u

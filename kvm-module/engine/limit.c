@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The limit that is kept.
+ *
+ * The operator's limit is what a VM may have. A host, or the VM's cgroup, may
+ * have less: then an allocation fails, or the group is above memory.high. What
+ * follows is a cap on the limit, so that all that goes by a limit (charges,
+ * reclaim, the scheduler's marks) needs to know one number only:
+ *
+ *	limit_now = min(limit, cap), and at least the floor
+ *
+ *	squeeze		cap = used - what is asked for
+ *	tick		nothing was asked for a while: the cap rises by 1/64 of
+ *			the limit, and is gone when it reaches it
+ *
+ * That the group is nearly full is no sign of shortage: its page cache counts as
+ * well, and the kernel reclaims that, not us, when it is asked for memory in a
+ * place that may wait. So it is asked, by a reclaim thread (hermit_pool_fill()),
+ * and only its refusal counts. Being above memory.high is no refusal; but the
+ * kernel reclaims and throttles then, and a group that is still above it at the
+ * next tick has nothing else to give.
+ *
+ * limit_now has one writer, limit_apply().
+ */
+#include <linux/jiffies.h>
+#include <linux/sched.h>
+
+#include "engine/limit.h"
+#include "engine/region.h"
+#include "engine/threads.h"
+
+#define NO_CAP		LONG_MAX
+/* The least step up, so that a small VM gets on as well. */
+#define RISE_MIN	64L
+/* Above memory.high: what one tick takes at most, as a part of the limit. */
+#define HIGH_SHIFT	4
+
+void hermit_limit_init(struct hermit_region *r, long limit)
+{
+	spin_lock_init(&r->limit_lock);
+	r->limit = limit;
+	r->limit_now = limit;
+	r->limit_cap = NO_CAP;
+}
+
+/* Returns what limit_now was. */
+static long limit_apply(struct hermit_region *r)
+{
+	long limit = READ_ONCE(r->limit), was = r->limit_now;
+
+	lockdep_assert_held(&r->limit_lock);
+	if (r->limit_cap >= limit)
+		r->limit_cap = NO_CAP;
+	WRITE_ONCE(r->limit_now, min(limit, max(r->limit_cap, r->floor)));
+	return was;
+}
+
+/* After a change, without the lock: who waits for room, and who makes it. */
+static void limit_tell(struct hermit_region *r, long was)
+{
+	long now = READ_ONCE(r->limit_now);
+
+	if (now > was)
+		wake_up_all(&r->room_wq);
+	else if (now < was)
+		hermit_threads_kick(r);
+}
+
+void hermit_limit_set(struct hermit_region *r, long limit)
+{
+	long was;
+
+	spin_lock(&r->limit_lock);
+	WRITE_ONCE(r->limit_set, ktime_get_ns());
+	WRITE_ONCE(r->unreachable, false);
+	WRITE_ONCE(r->used_max, 0);
+	WRITE_ONCE(r->limit, limit);
+	was = limit_apply(r);
+	spin_unlock(&r->limit_lock);
+	limit_tell(r, was);
+}
+
+void hermit_limit_squeeze(struct hermit_region *r, long pages, unsigned long hold)
+{
+	unsigned long until = jiffies + hold;
+	long was;
+
+	spin_lock(&r->limit_lock);
+	r->limit_cap = min(r->limit_now, atomic_long_read(&r->used)) - pages;
+	if (time_after(until, r->limit_hold))
+		r->limit_hold = until;
+	was = limit_apply(r);
+	spin_unlock(&r->limit_lock);
+	limit_tell(r, was);
+}
+
+void hermit_limit_tick(struct hermit_region *r)
+{
+	long over = hermit_group_over_high(r->memcg), limit = READ_ONCE(r->limit);
+	long was;
+
+	if (over > 0 && r->was_over)
+		hermit_limit_squeeze(r, min(over, limit >> HIGH_SHIFT), HZ);
+	r->was_over = over > 0;
+	if (READ_ONCE(r->limit_cap) == NO_CAP)
+		return;
+	spin_lock(&r->limit_lock);
+	if (r->limit_cap != NO_CAP && time_after(jiffies, r->limit_hold))
+		r->limit_cap = max(r->limit_cap, r->floor) +
+			       max(limit >> 6, RISE_MIN);
+	was = limit_apply(r);
+	spin_unlock(&r->limit_lock);
+	limit_tell(r, was);
+}
