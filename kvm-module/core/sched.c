@@ -199,16 +199,23 @@ static void probe_low(struct hermit_sched *s, u64 now_ns, u64 limit,
 	s->reached = false;
 }
 
-void hermit_sched_tune(struct hermit_sched *s, u64 now_ns, u64 used, u64 limit,
-		       const struct hermit_sched_counters *c)
+bool hermit_sched_due(struct hermit_sched *s, u64 now_ns, u64 used, u64 limit)
 {
-	u64 dt, low, high;
+	u64 low, high;
 
 	hermit_sched_marks(s, limit, &low, &high);
 	if (used <= low)
 		s->reached = true;
 	/* Clocks of two CPUs may differ by a little. */
-	if (now_ns < s->tuned_ns || now_ns - s->tuned_ns < TICK_NS)
+	return now_ns >= s->tuned_ns && now_ns - s->tuned_ns >= TICK_NS;
+}
+
+void hermit_sched_tune(struct hermit_sched *s, u64 now_ns, u64 used, u64 limit,
+		       const struct hermit_sched_counters *c)
+{
+	u64 dt;
+
+	if (!hermit_sched_due(s, now_ns, used, limit))
 		return;
 	dt = now_ns - s->tuned_ns;
 	tune_high(s, dt, c);

@@ -75,7 +75,13 @@ void hermit_sched_marks(const struct hermit_sched *s, u64 limit, u64 *low,
 unsigned int hermit_sched_wanted(const struct hermit_sched *s, u64 used,
 				 u64 limit, bool running);
 
-/* Learn from what was counted. Cheap if called again within a millisecond. */
+/*
+ * Is there anything to learn? Not within a millisecond of the last time; then
+ * nothing need be counted. Serialised with hermit_sched_tune().
+ */
+bool hermit_sched_due(struct hermit_sched *s, u64 now_ns, u64 used, u64 limit);
+
+/* Learn from what was counted; nothing if it is not due. */
 void hermit_sched_tune(struct hermit_sched *s, u64 now_ns, u64 used, u64 limit,
 		       const struct hermit_sched_counters *c);
 

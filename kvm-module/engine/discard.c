@@ -122,6 +122,9 @@ int hermit_discard(struct hermit_region *r, u64 start, u64 nr)
 		atomic64_t *word = hermit_word(r, idx);
 		int ret;
 
+		/* What is not here costs little, but there may be terabytes of it. */
+		if (!(idx % HERMIT_CHUNK_PAGES))
+			cond_resched();
 		if (!word) {
 			idx |= HERMIT_CHUNK_PAGES - 1;
 			continue;
@@ -164,7 +167,6 @@ int hermit_discard(struct hermit_region *r, u64 start, u64 nr)
 		if (n == HERMIT_BATCH) {
 			discard_victims(r, v, n, &run);
 			n = 0;
-			cond_resched();
 		}
 	}
 	discard_victims(r, v, n, &run);

@@ -309,8 +309,9 @@ static void fault_post(struct hermit_region *r, u64 idx, atomic64_t *word,
 		w->kind = HERMIT_WAIT_BACKOFF;
 		return;
 	}
+	/* Reads that stay out for the length of an outage keep a page each. */
 	if ((flags & HERMIT_FAULT_HOST) || !READ_ONCE(r->policy.eager) ||
-	    !hermit_trial_on(&r->eager)) {
+	    !hermit_trial_on(&r->eager) || !READ_ONCE(r->link_up)) {
 		hermit_word_next(expected, HERMIT_EV_FETCH_BEGIN, 0, 0,
 				 &fetching);
 		if (atomic64_cmpxchg(word, expected, fetching) != expected) {

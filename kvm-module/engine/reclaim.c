@@ -208,7 +208,10 @@ keep:
 	return false;
 }
 
-/* One batch, begun at @begin. Returns how many pages went, or are on their way. */
+/*
+ * One batch, begun at @begin, with a turn. Returns how many pages went, or are on
+ * their way.
+ */
 static int reclaim_batch(struct hermit_region *r, u64 begin)
 {
 	struct reclaim_batch b = { .s.max = READ_ONCE(r->policy.batch) };
@@ -216,8 +219,6 @@ static int reclaim_batch(struct hermit_region *r, u64 begin)
 	LIST_HEAD(writes);
 	int i, nr = 0, gone = 0;
 
-	/* The sweep after a loss of contents sees no batch half done. */
-	down_read(&r->sweep_lock);
 	hermit_clock_select(r, &b.s);
 	if (b.s.nr)
 		hermit_unmap(r, b.s.v, b.s.nr, false);
@@ -228,7 +229,6 @@ static int reclaim_batch(struct hermit_region *r, u64 begin)
 	atomic_add(nr, &r->writes);
 	if (nr)
 		hermit_req_submit_list(r, &writes);
-	up_read(&r->sweep_lock);
 	if (trace_hermit_evict_enabled())
 		trace_hermit_evict(r, b.s.scanned, b.s.nr, b.clean, b.zero, nr,
 				   local_clock() - begin);
@@ -264,12 +264,18 @@ static bool reclaimer_fn(void *data)
 	if (atomic_read(&r->writes) >= HERMIT_MAX_WRITES || READ_ONCE(r->dead))
 		return true;
 
+	/*
+	 * The sweep after a loss of contents sees no batch half done. A sweep of
+	 * terabytes holds it long: no turn is kept from others meanwhile.
+	 */
+	down_read(&r->sweep_lock);
 	hermit_turn_begin(r);
 	flags = memalloc_noreclaim_save();
 	begin = local_clock();
 	gone = reclaim_batch(r, begin);
 	memalloc_noreclaim_restore(flags);
 	hermit_turn_end(r, gone);
+	up_read(&r->sweep_lock);
 	if (gone > 0) {
 		t->misses = 0;
 		WRITE_ONCE(t->reclaimed, t->reclaimed + gone);

@@ -54,9 +54,13 @@ static void link_state(void *user, enum hermit_server_state state)
 	struct hermit_region *r = user;
 
 	hermit_event(r, HERMIT_EVENT_SERVER_STATE, 0, state);
+	/* Full, it refuses writes only. */
+	WRITE_ONCE(r->link_up, state == HERMIT_SERVER_UP ||
+			       state == HERMIT_SERVER_FULL);
 	/* Room waiters and reclaim may go on. */
 	WRITE_ONCE(r->write_backoff, jiffies);
 	wake_up_all(&r->room_wq);
+	hermit_threads_kick(r);
 }
 
 static void link_contents_lost(void *user, u64 incarnation)
@@ -190,6 +194,7 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 		return ERR_PTR(-ENOMEM);
 	kref_init(&r->ref);
 	r->dead = true;
+	r->link_up = true;		/* links begin so */
 	r->release = region_free;
 	INIT_LIST_HEAD(&r->node);
 	INIT_LIST_HEAD(&r->bindings);

@@ -25,9 +25,9 @@
  *	region->pool.lock, region->limit_lock, region->events.lock, wait queue
  *		locks: leaves
  *
- * A batch of reclaim holds a turn (turn.c), outside of all of these. Turns are
- * few and shared by all regions: nothing in a batch may wait for a server, or
- * for another region's batch.
+ * A batch of reclaim holds a turn (turn.c), inside of sweep_lock and outside of
+ * the others. Turns are few and shared by all regions: nothing in a batch may wait
+ * for a server, or for another region's batch.
  *
  * A page word is changed only by compare-exchange with a successor that
  * hermit_word_next() gave; that is what makes each transition atomic. No
@@ -79,6 +79,7 @@ struct hermit_region {
 	bool dead;			/* not whole yet, or ended; read under RCU by submitters */
 	bool sync;			/* the link completes reads inside submit */
 	bool starved;			/* an allocation failed: a thread sees to it */
+	bool link_up;			/* its server answers reads */
 	unsigned int nr_bindings;
 
 	struct hermit_policy policy;	/* its switches come first */

@@ -18,6 +18,8 @@ u64 hermit_sweep(struct hermit_region *r)
 
 	down_write(&r->sweep_lock);
 	for (idx = 0; idx < r->npages; idx++) {
+		if (!(idx % HERMIT_CHUNK_PAGES))
+			cond_resched();
 		word = hermit_word(r, idx);
 		if (!word) {
 			idx |= HERMIT_CHUNK_PAGES - 1;
@@ -30,7 +32,6 @@ u64 hermit_sweep(struct hermit_region *r)
 		if (!lost++)
 			lowest = idx;
 		hermit_word_wake(r, idx);
-		cond_resched();
 	}
 	up_write(&r->sweep_lock);
 	hermit_count(r, HERMIT_C_REMOTE, -(long)lost);

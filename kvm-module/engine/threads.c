@@ -31,6 +31,12 @@ static unsigned int threads_wanted(struct hermit_region *r)
 	if (room <= 0 || hermit_pool_over(r) || READ_ONCE(r->starved) ||
 	    atomic_read(&r->room_waiters) || atomic_read(&r->memory_waiters))
 		return fixed ?: r->nr_reclaimers;
+	/*
+	 * In advance nothing leaves for a server that is away: each page would be
+	 * one more that cannot be read, and perhaps never again.
+	 */
+	if (!READ_ONCE(r->link_up))
+		return 0;
 	if (fixed)
 		return room < clamp(limit / 32, 2L * HERMIT_BATCH, 1024L) ? fixed : 0;
 	/* More room than the limit: it was lowered since. */

@@ -18,12 +18,16 @@
 void hermit_tune(struct hermit_region *r)
 {
 	struct hermit_sched_counters c = {};
-	long limit = READ_ONCE(r->limit_now);
+	long limit = READ_ONCE(r->limit_now), used = max(limit - hermit_room(r), 0L);
+	u64 now = local_clock();
 	u64 conflicts, away, fetched, low, high;
 	unsigned int i;
 
 	if (!spin_trylock(&r->tune_lock))
 		return;
+	/* What follows sums over all CPUs. */
+	if (!hermit_sched_due(&r->sched, now, used, limit))
+		goto unlock;
 	c.charged = hermit_stat(r, HERMIT_C_CHARGED);
 	c.refaults = hermit_stat(r, HERMIT_C_FETCHES);
 	c.early = hermit_stat(r, HERMIT_C_EARLY);
@@ -32,8 +36,7 @@ void hermit_tune(struct hermit_region *r)
 		c.reclaimed += READ_ONCE(r->reclaimers[i].reclaimed);
 		c.busy_ns += READ_ONCE(r->reclaimers[i].busy_ns);
 	}
-	hermit_sched_tune(&r->sched, local_clock(),
-			  max(limit - hermit_room(r), 0L), limit, &c);
+	hermit_sched_tune(&r->sched, now, used, limit, &c);
 	/* The threads stop at low, each after the batch it is at. */
 	hermit_sched_marks(&r->sched, limit, &low, &high);
 	WRITE_ONCE(r->pool.max,
@@ -54,5 +57,6 @@ void hermit_tune(struct hermit_region *r)
 		r->tuned_conflicts = conflicts;
 		r->tuned_away = away;
 	}
+unlock:
 	spin_unlock(&r->tune_lock);
 }

@@ -5,11 +5,13 @@
  * its weight goes first (core/share.h).
  *
  * A turn is held for one batch and never across a wait for the server, so a VM
- * whose server is gone takes nothing from the others.
+ * whose server is gone takes nothing from the others. But who holds one may be a
+ * thread whose cgroup has used up its share of the CPU, and does not run until
+ * the next period: so nobody waits for a turn for longer than TURN_WAIT.
  */
-#include <linux/completion.h>
 #include <linux/cpumask.h>
 #include <linux/module.h>
+#include <linux/wait.h>
 
 #include "engine/region.h"
 #include "engine/stats.h"
@@ -20,13 +22,17 @@ module_param(reclaim_max, uint, 0644);
 MODULE_PARM_DESC(reclaim_max,
 		 "batches of pages given up at once, over all VMs (0: one for each CPU)");
 
+/* Many times what a batch takes, and little beside a period of cpu.max. */
+#define TURN_WAIT	msecs_to_jiffies(10)
+
 struct turn {
 	struct list_head node;
 	struct hermit_region *region;
-	struct completion given;
+	wait_queue_head_t wq;
+	bool given;
 };
 
-static DEFINE_SPINLOCK(turn_lock);	/* a leaf; task context only */
+static DEFINE_SPINLOCK(turn_lock);	/* task context only */
 static LIST_HEAD(turn_queue);
 static unsigned int turns_taken;
 static u64 host_pass;
@@ -37,7 +43,7 @@ static bool turn_is_free(void)
 	return turns_taken < (READ_ONCE(reclaim_max) ?: num_online_cpus());
 }
 
-/* May sleep, for no longer than the batches of others take. */
+/* May sleep, for TURN_WAIT at most. */
 void hermit_turn_begin(struct hermit_region *r)
 {
 	struct turn t = { .region = r };
@@ -50,11 +56,17 @@ void hermit_turn_begin(struct hermit_region *r)
 		spin_unlock(&turn_lock);
 		return;
 	}
-	init_completion(&t.given);
+	init_waitqueue_head(&t.wq);
 	list_add_tail(&t.node, &turn_queue);
 	spin_unlock(&turn_lock);
 	hermit_count(r, HERMIT_C_TURN_WAITS, 1);
-	wait_for_completion_state(&t.given, TASK_IDLE);
+	wait_event_timeout(t.wq, READ_ONCE(t.given), TURN_WAIT);
+	spin_lock(&turn_lock);
+	if (!t.given) {
+		list_del(&t.node);
+		turns_taken++;
+	}
+	spin_unlock(&turn_lock);
 }
 
 /* @pages: what the batch was good for. */
@@ -73,7 +85,9 @@ void hermit_turn_end(struct hermit_region *r, unsigned int pages)
 				next = t;
 		list_del(&next->node);
 		turns_taken++;
-		complete(&next->given);
+		WRITE_ONCE(next->given, true);
+		/* With the lock held: it is on the stack of who goes on then. */
+		wake_up_all(&next->wq);
 	}
 	spin_unlock(&turn_lock);
 }

@@ -21,6 +21,7 @@
 #include "engine/request.h"
 #include "engine/stats.h"
 #include "engine/threads.h"
+#include "engine/turn.h"
 #include "engine/word.h"
 
 /* A walk that goes on for so long goes nowhere. */
@@ -278,6 +279,58 @@ static void above_high(void *arg)
 	too_little(true);
 }
 
+/* All turns of the host are held by threads that do not run: all goes on. */
+static void turns_held(void *arg)
+{
+	struct hermit_region *other = calloc(1, sizeof(*other));
+	unsigned int i;
+
+	other->stats = alloc_percpu(struct hermit_cpu_stats);
+	other->policy.weight = HERMIT_SHARE_WEIGHT;
+	for (i = 0; i < num_online_cpus(); i++)
+		hermit_turn_begin(other);
+	walk_main(NULL);
+	for (i = 0; i < num_online_cpus(); i++)
+		hermit_turn_end(other, 1);
+	free_percpu(other->stats);
+	free(other);
+}
+
+/* Without its server nothing leaves in advance, and nothing is read twice. */
+static void server_away(void *arg)
+{
+	struct hermit_region *r;
+	int accesses = 200;
+	u64 writes;
+
+	if (!create())
+		fiber_fail("no region");
+	r = world.r;
+	r->link_up = false;
+	guest_bind();
+	vcpus_left = left = 1;
+	fiber_start("vcpu", vcpu, &accesses, false, 0);
+	writes = world.writes;
+	while (left)
+		fiber_sleep(fiber_now() + 100000);
+	/* Below the limit by a few pages: with its server there it would begin. */
+	WRITE_ONCE(r->sched.gap, r->npages);
+	set_limit(max(r->used.counter + 8, 64L));
+	hermit_threads_kick(r);
+	fiber_sleep(fiber_now() + NSEC_PER_SEC);
+	if (world.writes != writes)
+		fiber_fail("%llu pages left for a server that is away",
+			   world.writes - writes);
+	r->link_up = true;
+	hermit_threads_kick(r);
+	fiber_sleep(fiber_now() + NSEC_PER_SEC);
+	if (world.writes == writes)
+		fiber_fail("nothing left, though the server is there: this shows nothing");
+	guest_unbind();
+	hermit_region_end(r);
+	hermit_region_put(r);
+}
+
 /* As hermitctl list, stat and set: whoever finds a region finds all of it. */
 static void finder(void *arg)
 {
@@ -328,6 +381,8 @@ static const struct known {
 	{ "above-memory-high-goes-on", above_high, { } },
 	{ "few-pages-go-on", few_pages, { } },
 	{ "found-is-whole", births, { .no_memory = 12 } },
+	{ "nothing-leaves-in-advance", server_away, { } },
+	{ "turns-held-by-others", turns_held, { } },
 	{ "no-nap-beside-room", walk_main, { }, .no_nap = true },
 	{ }
 };
