@@ -345,7 +345,7 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 {
 	atomic64_t *word;
 	int ret = 0;
-	u64 now;
+	u64 now, old;
 
 	w->posted = false;
 	if (w->req) {
@@ -384,9 +384,15 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 		w->kind = HERMIT_WAIT_WORD;
 		return;
 	case HERMIT_EVICTING:
-		/* A host PTE needs LOCAL; the owner leaves without I/O. */
-		w->kind = flags & HERMIT_FAULT_HOST ? HERMIT_WAIT_WORD :
-						      HERMIT_WAIT_NONE;
+		/*
+		 * A host PTE needs LOCAL; the owner leaves without I/O, and tells
+		 * those who asked for the page.
+		 */
+		w->kind = (flags & HERMIT_FAULT_HOST) &&
+			  !hermit_word_apply(word, HERMIT_EV_RESCUE, 0, &old,
+					     &w->word) &&
+			  hermit_word_state(w->word) == HERMIT_EVICTING ?
+				  HERMIT_WAIT_WORD : HERMIT_WAIT_NONE;
 		return;
 	case HERMIT_ABSENT:
 		ret = fault_install_zero(r, idx, word);
