@@ -17,18 +17,16 @@
 #include <linux/pagemap.h>
 #include <linux/sched/clock.h>
 #include <linux/sched/signal.h>
-#include <linux/uio.h>
 
 #include "engine/ahead.h"
 #include "engine/discard.h"
 #include "engine/fault.h"
-#include "engine/peek.h"
 #include "engine/region.h"
-#include "engine/request.h"
 #include "engine/stats.h"
 #include "engine/wait.h"
 #include "engine/word.h"
 #include "memory.h"
+#include "read.h"
 
 /* The longest wait of a fault that must hold mmap_lock (access_remote_vm). */
 #define HOST_HELD_WAIT_MS	100
@@ -193,95 +191,13 @@ static int memory_mmap(struct file *file, struct vm_area_struct *vma)
 	return 0;
 }
 
-/* Copy one page, or a part, without making it local. */
-static ssize_t memory_read_page(struct hermit_region *r, u64 idx, size_t offset,
-				size_t len, struct iov_iter *to)
-{
-	struct hermit_req *req;
-	struct page *page;
-	atomic64_t *word;
-	size_t n;
-	u64 w;
-	int ret;
-
-	for (;;) {
-		if (READ_ONCE(r->dead))
-			return -EIO;
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		word = hermit_word(r, idx);
-		w = word ? atomic64_read(word) : 0;
-		switch (hermit_word_state(w)) {
-		case HERMIT_ABSENT:
-			return iov_iter_zero(len, to);
-		case HERMIT_LOST:
-			return -EIO;
-		case HERMIT_REMOTE:
-		case HERMIT_FETCHING:
-			ret = hermit_peek(r, idx, &req);
-			if (ret == -EINTR || ret == -ENOMEM)
-				return ret;
-			/* Not this page any more, whatever was read. */
-			if (atomic64_read(word) != w) {
-				if (!ret)
-					hermit_req_put(req);
-				continue;
-			}
-			if (ret) {
-				if (ret != -EAGAIN)
-					schedule_timeout_killable(HZ / 100);
-				continue;
-			}
-			n = copy_page_to_iter(req->io.page, offset, len, to);
-			hermit_req_put(req);
-			return n;
-		case HERMIT_DISCARDING:
-			schedule_timeout_killable(1);
-			continue;
-		default:
-			page = hermit_word_page(w);
-			if (!get_page_unless_zero(page)) {
-				cond_resched();
-				continue;
-			}
-			/* A generation may look like the pfn. */
-			w = atomic64_read(word);
-			if (!hermit_word_has_page(w) ||
-			    hermit_word_value(w) != page_to_pfn(page)) {
-				put_page(page);
-				continue;
-			}
-			n = copy_page_to_iter(page, offset, len, to);
-			put_page(page);
-			return n;
-		}
-	}
-}
-
 static ssize_t memory_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
-	struct hermit_region *r = iocb->ki_filp->private_data;
-	loff_t pos = iocb->ki_pos, end = r->npages << PAGE_SHIFT;
-	ssize_t done = 0, n = 0;
+	ssize_t n = hermit_read(iocb->ki_filp->private_data, iocb->ki_pos, to);
 
-	while (iov_iter_count(to) && pos < end) {
-		size_t offset = offset_in_page(pos);
-		size_t len = min_t(u64, min_t(u64, PAGE_SIZE - offset, end - pos),
-				   iov_iter_count(to));
-
-		n = memory_read_page(r, pos >> PAGE_SHIFT, offset, len, to);
-		if (n <= 0)
-			break;
-		pos += n;
-		done += n;
-		if (n < len)
-			break;
-		cond_resched();
-	}
-	if (!done && n <= 0 && iov_iter_count(to) && pos < end)
-		return n ?: -EFAULT;
-	iocb->ki_pos = pos;
-	return done;
+	if (n > 0)
+		iocb->ki_pos += n;
+	return n;
 }
 
 static long memory_fallocate(struct file *file, int mode, loff_t offset,

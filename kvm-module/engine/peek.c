@@ -12,7 +12,7 @@
 #include "engine/stats.h"
 #include "engine/wait.h"
 
-static void fault_peek_done(struct hermit_io *io)
+static void peek_done(struct hermit_io *io)
 {
 	struct hermit_req *req = container_of(io, struct hermit_req, io);
 
@@ -21,44 +21,61 @@ static void fault_peek_done(struct hermit_io *io)
 	hermit_req_finish(req);
 }
 
-int hermit_peek(struct hermit_region *r, u64 idx, struct hermit_req **out)
+struct hermit_req *hermit_peek_begin(struct hermit_region *r, u64 idx,
+				     bool demand)
 {
-	struct hermit_waiter w = { .region = r, .kind = HERMIT_WAIT_REQ };
 	struct page *page = hermit_page_get(r);
 	struct hermit_req *req;
-	int ret;
 
-	if (IS_ERR(page)) {
-		w.kind = hermit_wait_for(PTR_ERR(page));
-		return hermit_waiter_sleep(&w, TASK_KILLABLE, HERMIT_NAP) ?: -EAGAIN;
-	}
+	if (IS_ERR(page))
+		return ERR_CAST(page);
 	req = hermit_req_alloc(r);
 	if (!req) {
 		hermit_page_put(r, page);
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 	}
 	req->idx = idx;
 	req->io.op = HERMIT_IO_READ;
 	req->io.page = page;		/* freed with the request */
 	req->io.offset = idx << PAGE_SHIFT;
 	req->io.length = PAGE_SIZE;
-	req->io.demand = true;
-	req->io.done = fault_peek_done;
+	req->io.demand = demand;
+	req->io.done = peek_done;
 	kref_get(&req->ref);
-	w.req = req;
 	hermit_count(r, HERMIT_C_INFLIGHT, 1);
-	if (hermit_req_submit(r, req)) {
-		hermit_count(r, HERMIT_C_INFLIGHT, -1);
-		hermit_req_put(req);
-		ret = -EFAULT;
-	} else {
-		ret = hermit_waiter_sleep(&w, TASK_KILLABLE, MAX_SCHEDULE_TIMEOUT);
-		if (!ret)
-			ret = req->status;
-	}
-	if (ret)
-		hermit_req_put(req);
-	else
-		*out = req;
-	return ret;
+	if (!hermit_req_submit(r, req))
+		return req;
+	hermit_count(r, HERMIT_C_INFLIGHT, -1);
+	hermit_req_put(req);		/* the wire's */
+	hermit_req_put(req);
+	return ERR_PTR(-EFAULT);
+}
+
+int hermit_peek_wait(struct hermit_req *req)
+{
+	struct hermit_waiter w = {
+		.region = req->region,
+		.kind = HERMIT_WAIT_REQ,
+		.req = req,
+	};
+	int ret = 0;
+
+	/*
+	 * Acquire pairs with hermit_req_finish(). Who comes late for an answer
+	 * does not measure how long a wake-up takes.
+	 */
+	if (!smp_load_acquire(&req->done))
+		ret = hermit_waiter_sleep(&w, TASK_KILLABLE,
+					  MAX_SCHEDULE_TIMEOUT);
+	return ret ?: req->status;
+}
+
+int hermit_peek_room(struct hermit_region *r, long why)
+{
+	struct hermit_waiter w = {
+		.region = r,
+		.kind = hermit_wait_for(why),
+	};
+
+	return hermit_waiter_sleep(&w, TASK_KILLABLE, HERMIT_NAP);
 }

@@ -8,10 +8,21 @@ struct hermit_region;
 struct hermit_req;
 
 /*
- * Read a REMOTE page into a page of its own without installing it: 0 and
- * (*@req)->io.page, freed by hermit_req_put(); -EAGAIN: look at the word
- * again. Sleeps killably.
+ * Post the read of page @idx into a page of its own, which is not installed:
+ * the request, with a reference for the caller, who looks at
+ * (*req)->io.page after hermit_peek_wait() and gives both back by
+ * hermit_req_put(), at any time. @demand: somebody waits for it. ERR_PTR:
+ * -ENOSPC or -ENOMEM, as hermit_page_get(), -EFAULT the region has ended. Task
+ * context; does not wait.
  */
-int hermit_peek(struct hermit_region *r, u64 idx, struct hermit_req **req);
+struct hermit_req *hermit_peek_begin(struct hermit_region *r, u64 idx,
+				     bool demand);
+/* 0, what the server answered, or -EINTR: killed. Sleeps. */
+int hermit_peek_wait(struct hermit_req *req);
+/*
+ * After @why of hermit_peek_begin(): until there may be a page, or a while: 0,
+ * or -EINTR: killed. Sleeps.
+ */
+int hermit_peek_room(struct hermit_region *r, long why);
 
 #endif /* HERMIT_PEEK_H */
