@@ -8,6 +8,7 @@
 #include "control.h"
 #include "engine/request.h"
 #include "link/transport.h"
+#include "machine_check.h"
 
 static int __init hermit_init(void)
 {
@@ -25,6 +26,7 @@ static int __init hermit_init(void)
 	ret = hermit_control_init();
 	if (ret)
 		goto unregister_tcp;
+	hermit_machine_check_init();
 	return 0;
 
 unregister_tcp:
@@ -38,6 +40,7 @@ exit_req:
 
 static void __exit hermit_exit(void)
 {
+	hermit_machine_check_exit();
 	hermit_control_exit();
 	hermit_transport_unregister(&hermit_transport_tcp);
 	hermit_transport_unregister(&hermit_transport_local);

@@ -51,6 +51,11 @@ static int host_map(struct hermit_region *r, u64 idx, struct page *page,
 	 * EVICTING.
 	 */
 	old = atomic64_read(word);
+	if (unlikely(PageHWPoison(page))) {
+		unlock_page(page);
+		hermit_poison_report(r, idx);
+		return -EAGAIN;
+	}
 	do {
 		if (hermit_word_value(old) != page_to_pfn(page) ||
 		    hermit_word_next(old, HERMIT_EV_HOST_MAP, 0, 0, &new)) {
@@ -260,9 +265,19 @@ static const struct inode_operations memory_iops = {
 	.getattr = memory_getattr,
 };
 
+/*
+ * A page names the mapping, but is not in it: to be taken out of it, as the mm
+ * does with a clean page that is bad, would lose a reference that is ours.
+ */
+static bool memory_release_folio(struct folio *folio, gfp_t gfp)
+{
+	return false;
+}
+
 /* GUP takes no page without a mapping, and dirtying one needs this. */
 static const struct address_space_operations memory_aops = {
 	.dirty_folio = noop_dirty_folio,
+	.release_folio = memory_release_folio,
 };
 
 struct file *hermit_memory_create(struct hermit_region *r)
@@ -284,6 +299,8 @@ struct file *hermit_memory_create(struct hermit_region *r)
 	inode->i_size = r->npages << PAGE_SHIFT;
 	mapping_set_gfp_mask(inode->i_mapping, GFP_HIGHUSER);
 	mapping_set_unevictable(inode->i_mapping);
+	/* For ->release_folio() to be asked. */
+	mapping_set_release_always(inode->i_mapping);
 	file->f_flags |= O_LARGEFILE;
 	file->f_mode |= FMODE_PREAD | FMODE_LSEEK;
 	file->f_mapping = inode->i_mapping;

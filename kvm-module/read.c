@@ -168,6 +168,12 @@ static ssize_t read_page(struct reader *rd, u64 idx, size_t offset, size_t len,
 				put_page(page);
 				continue;
 			}
+			if (unlikely(PageHWPoison(page))) {
+				put_page(page);
+				hermit_poison_report(r, idx);
+				schedule_timeout_killable(1);
+				continue;
+			}
 			n = copy_page_to_iter(page, offset, len, to);
 			put_page(page);
 			return n;

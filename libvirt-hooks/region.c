@@ -173,6 +173,7 @@ hermit_server_state_name (guint32 state)
   X ("kept", kept)                                                            \
   X ("write-errors", write_errors)                                            \
   X ("discarded", discarded)                                                  \
+  X ("poisoned", poisoned)                                                    \
   X ("direct-reclaims", direct_reclaims)                                      \
   X ("zap-batches", zap_batches)                                              \
   X ("zapped", zapped)                                                        \

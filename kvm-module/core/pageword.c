@@ -24,6 +24,7 @@ static const char *const event_names[HERMIT_NR_EVENTS] = {
 	[HERMIT_EV_EVICT_WRITE] = "evict-write",
 	[HERMIT_EV_EVICT_DROP] = "evict-drop",
 	[HERMIT_EV_EVICT_ZERO] = "evict-zero",
+	[HERMIT_EV_EVICT_LOSE] = "evict-lose",
 	[HERMIT_EV_WRITE_OK] = "write-ok",
 	[HERMIT_EV_WRITE_FAIL] = "write-fail",
 	[HERMIT_EV_DISCARD_OK] = "discard-ok",

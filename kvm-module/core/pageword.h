@@ -31,8 +31,8 @@
  *		posted.
  *  FETCHING	REMOTE with a read on the wire that later faults join. Used
  *		only while eager fetch is off.
- *  LOST	The only copy died with its server. Never leaves but through
- *		a discard.
+ *  LOST	The only copy died with its server, or with the frame that it
+ *		was in. Never leaves but through a discard.
  *
  * Flags:
  *
@@ -97,6 +97,7 @@ enum hermit_event {
 	HERMIT_EV_EVICT_WRITE,	/* EVICTING -> EVICTING + W */
 	HERMIT_EV_EVICT_DROP,	/* clean, copy valid: EVICTING -> REMOTE(value) */
 	HERMIT_EV_EVICT_ZERO,	/* all zeros: EVICTING -> ABSENT (+ W if C) */
+	HERMIT_EV_EVICT_LOSE,	/* its frame is bad: EVICTING -> LOST */
 	/* the completion of the request behind W */
 	HERMIT_EV_WRITE_OK,
 	HERMIT_EV_WRITE_FAIL,
@@ -243,6 +244,7 @@ static __always_inline int hermit_word_next(u64 old, enum hermit_event ev,
 	case HERMIT_EV_EVICT_WRITE:
 	case HERMIT_EV_EVICT_DROP:
 	case HERMIT_EV_EVICT_ZERO:
+	case HERMIT_EV_EVICT_LOSE:
 		if (s != HERMIT_EVICTING || w ||
 		    (old & (HERMIT_W_RESCUED | HERMIT_W_HOSTMAPPED)))
 			return -EINVAL;
@@ -253,6 +255,11 @@ static __always_inline int hermit_word_next(u64 old, enum hermit_event ev,
 		if (ev == HERMIT_EV_EVICT_ZERO) {
 			*new = old & HERMIT_W_COPY ?
 			       HERMIT_W_COPY | HERMIT_W_INFLIGHT : 0;
+			return 0;
+		}
+		if (ev == HERMIT_EV_EVICT_LOSE) {
+			/* A copy, if there is one, is stale. */
+			*new = HERMIT_LOST;
 			return 0;
 		}
 		if (!(old & HERMIT_W_COPY))

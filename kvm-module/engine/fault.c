@@ -95,6 +95,8 @@ static void fault_read_done(struct hermit_io *io)
 	req->finished = local_clock();
 	hermit_count(r, HERMIT_C_INFLIGHT, -1);
 	io->page = NULL;
+	if (unlikely(PageHWPoison(page)))
+		io->status = io->status ?: -EHWPOISON;
 	if (!io->status) {
 		fault_install(r, req->idx, req->word, page,
 			      req->prefetch ? HERMIT_W_PREFETCHED : 0);
@@ -230,6 +232,8 @@ int hermit_fault_get(struct hermit_region *r, u64 idx, struct page **pagep)
 		w = atomic64_read(word);
 		switch (hermit_word_state(w)) {
 		case HERMIT_EVICTING:
+			if (unlikely(hermit_poison_seen(w)))
+				return -EAGAIN;
 			if (hermit_word_apply(word, HERMIT_EV_RESCUE, 0, &old, &w))
 				continue;
 			if (old != w)
@@ -249,6 +253,11 @@ int hermit_fault_get(struct hermit_region *r, u64 idx, struct page **pagep)
 			if (unlikely(!same_page(atomic64_read(word), w))) {
 				put_page(page);
 				continue;
+			}
+			/* hermit_fault_prepare() reports it. */
+			if (unlikely(PageHWPoison(page))) {
+				put_page(page);
+				return -EAGAIN;
 			}
 			if (unlikely(w & HERMIT_W_PREFETCHED))
 				fault_touch(r, word, w);
@@ -378,6 +387,12 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 		return;
 	}
 	w->word = atomic64_read(word);
+	if (unlikely(hermit_poison_seen(w->word))) {
+		/* Reclaim may be faster, and tells nobody of a LOCAL page. */
+		hermit_poison_report(r, idx);
+		w->kind = HERMIT_WAIT_BACKOFF;
+		return;
+	}
 	switch (hermit_word_state(w->word)) {
 	case HERMIT_DISCARDING:
 	case HERMIT_FETCHING:

@@ -3,6 +3,7 @@
  * Read a remote page into a page of its own, for those who only want a copy:
  * migration, snapshots, pread(). It stays where it is.
  */
+#include <linux/page-flags.h>
 #include <linux/sched/clock.h>
 
 #include "engine/peek.h"
@@ -18,6 +19,8 @@ static void peek_done(struct hermit_io *io)
 
 	req->finished = local_clock();
 	hermit_count(req->region, HERMIT_C_INFLIGHT, -1);
+	if (unlikely(PageHWPoison(io->page)))
+		io->status = io->status ?: -EHWPOISON;
 	hermit_req_finish(req);
 }
 

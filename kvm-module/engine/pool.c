@@ -57,6 +57,8 @@ static void room_wake(struct hermit_region *r)
 
 static void page_release(struct hermit_region *r, struct page *page)
 {
+	if (unlikely(PageHWPoison(page)))
+		hermit_count(r, HERMIT_C_POISONED, 1);
 	/*
 	 * Whoever still holds a reference found it by a stale word and only
 	 * drops it again, or pinned it before a discard and may still dirty
@@ -106,7 +108,7 @@ void hermit_page_put(struct hermit_region *r, struct page *page)
 	bool pooled = false;
 
 	if (page_ref_count(page) == 1 && !READ_ONCE(r->dead) &&
-	    !hermit_pool_over(r)) {
+	    !PageHWPoison(page) && !hermit_pool_over(r)) {
 		set_page_private(page, 0);
 		if (PageDirty(page))
 			ClearPageDirty(page);
@@ -253,13 +255,22 @@ void hermit_pool_top_up(struct hermit_region *r)
 
 struct page *hermit_page_get(struct hermit_region *r)
 {
-	struct hermit_pcp *pcp = get_cpu_ptr(r->pcp);
-	struct page *page = NULL;
+	struct hermit_pcp *pcp;
+	struct page *page;
 
-	if (pcp->nr)
-		page = pcp->pages[--pcp->nr];
-	put_cpu_ptr(r->pcp);
-	return page ?: pool_refill(r, false);
+	for (;;) {
+		page = NULL;
+		pcp = get_cpu_ptr(r->pcp);
+		if (pcp->nr)
+			page = pcp->pages[--pcp->nr];
+		put_cpu_ptr(r->pcp);
+		if (!page)
+			page = pool_refill(r, false);
+		if (IS_ERR(page) || likely(!PageHWPoison(page)))
+			return page;
+		/* It went bad while it waited here. */
+		page_release(r, page);
+	}
 }
 
 /*

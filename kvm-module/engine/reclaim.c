@@ -154,6 +154,9 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 	if (!dirty && (v->word & HERMIT_W_COPY)) {
 		ev = HERMIT_EV_EVICT_DROP;
 		gen = hermit_next_generation(r);
+	} else if (unlikely(PageHWPoison(page))) {
+		hermit_poison_report(r, v->idx);
+		goto keep;
 	} else if (page_is_zero(page)) {
 		ev = HERMIT_EV_EVICT_ZERO;
 	} else {

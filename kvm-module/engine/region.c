@@ -211,6 +211,7 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 	hermit_policy_init(r, threads);
 	init_waitqueue_head(&r->events.wq);
 	INIT_DELAYED_WORK(&r->watchdog, hermit_watchdog);
+	hermit_poison_init(r);
 	memcpy(r->uuid, c->uuid, sizeof(r->uuid));
 	strscpy(r->name, c->name);
 	r->fault_timeout = (u64)(c->fault_timeout_ms ?: HERMIT_DEFAULT_TIMEOUT_MS) *
@@ -302,6 +303,22 @@ struct hermit_region *hermit_region_find(const u8 *uuid)
 	return found;
 }
 
+struct hermit_region *hermit_region_of(const struct address_space *mapping)
+{
+	struct hermit_region *r, *found = NULL;
+
+	mutex_lock(&regions_lock);
+	list_for_each_entry(r, &regions, node) {
+		if (!mapping || READ_ONCE(r->mapping) != mapping)
+			continue;
+		hermit_region_get(r);
+		found = r;
+		break;
+	}
+	mutex_unlock(&regions_lock);
+	return found;
+}
+
 u32 hermit_region_list(struct hermit_list_entry *e, u32 room)
 {
 	struct hermit_region *r;
@@ -344,6 +361,7 @@ void hermit_region_end(struct hermit_region *r)
 	synchronize_rcu();
 	region_wake_all(r);
 	cancel_delayed_work_sync(&r->watchdog);
+	hermit_poison_stop(r);
 	hermit_wset_stop(r);
 	hermit_threads_stop(r);
 	/*

@@ -48,6 +48,7 @@
 #include "core/share.h"
 #include "engine/ahead.h"
 #include "engine/event.h"
+#include "engine/poison.h"
 #include "engine/wset.h"
 #include "engine/threads.h"
 #include "link/transport.h"
@@ -163,6 +164,7 @@ struct hermit_region {
 	bool was_over;			/* memory.high, at the last tick */
 	struct hermit_wset wset;
 	struct hermit_events events;
+	struct hermit_poison poison;
 };
 
 static_assert(offsetofend(struct hermit_region, nr_bindings) <= 64,
@@ -176,6 +178,8 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 					   struct file **memory);
 void hermit_region_end(struct hermit_region *r);
 struct hermit_region *hermit_region_find(const u8 *uuid);
+/* The region whose memory has this mapping, with a reference; or NULL. */
+struct hermit_region *hermit_region_of(const struct address_space *mapping);
 /* Fill in up to @room entries; returns how many regions there are. */
 u32 hermit_region_list(struct hermit_list_entry *e, u32 room);
 

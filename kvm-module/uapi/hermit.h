@@ -183,7 +183,8 @@ struct hermit_stats {
 	__u64 idle_busy_ns;		/* time that looking took */
 	__u64 idle_hist[HERMIT_IDLE_BUCKETS];	/* pages */
 	__u64 async_faults;		/* faults during whose read the guest went on */
-	__u64 reserved[14];
+	__u64 poisoned;			/* frames that left for a memory error of this host */
+	__u64 reserved[13];
 };
 
 /*
@@ -249,7 +250,7 @@ enum hermit_event_type {
 	HERMIT_EVENT_SERVER_STATE = 1,	/* arg0: server index, arg1: state */
 	HERMIT_EVENT_STALL_BEGIN = 2,	/* arg0: ms since the first waiter began */
 	HERMIT_EVENT_STALL_END = 3,	/* arg0: ms since then */
-	HERMIT_EVENT_PAGES_LOST = 4,	/* arg0: pages, arg1: the lowest */
+	HERMIT_EVENT_PAGES_LOST = 4,	/* arg0: pages, arg1: the lowest; with a server or a frame */
 	HERMIT_EVENT_LIMIT_UNREACHABLE = 5, /* arg0: resident, arg1: limit */
 	HERMIT_EVENT_LIMIT_CHANGED = 6,	/* arg0: the limit, whoever set it */
 };

@@ -130,6 +130,7 @@ static const struct rule rules[] = {
 	/* Zeros need no copy; one that is there is discarded. */
 	{ HERMIT_EV_EVICT_ZERO, S(EVICTING), C, W | R | H, HERMIT_ABSENT, FLAGS, C | W, NOTHING, 0 },
 	{ HERMIT_EV_EVICT_ZERO, S(EVICTING), 0, C | W | R | H, HERMIT_ABSENT, FLAGS, 0, NOTHING, 0 },
+	{ HERMIT_EV_EVICT_LOSE, S(EVICTING), 0, W | R | H, HERMIT_LOST, FLAGS, 0, NOTHING, 0 },
 
 	/* Completions clear W, and F with it. */
 	{ HERMIT_EV_WRITE_OK, S(EVICTING), W, 0, HERMIT_REMOTE, FLAGS, C, FRESH, 0 },
@@ -231,6 +232,7 @@ static void structure(u64 old, enum hermit_event ev, int rc, u64 new,
 			RULE((ev == HERMIT_EV_WRITE_OK && s == HERMIT_EVICTING) ||
 			     ev == HERMIT_EV_EVICT_DROP ||
 			     ev == HERMIT_EV_EVICT_ZERO ||
+			     ev == HERMIT_EV_EVICT_LOSE ||
 			     ev == HERMIT_EV_DISCARD_DONE);
 	} else if (hermit_word_has_page(new)) {
 		RULE(ev == HERMIT_EV_INSTALL_ZERO || ev == HERMIT_EV_INSTALL_READ);
@@ -245,7 +247,7 @@ static void structure(u64 old, enum hermit_event ev, int rc, u64 new,
 	/* Only the owner leaves EVICTING without W; only a write with. */
 	if (s == HERMIT_EVICTING && t != s && !(old & W)) {
 		RULE(ev == HERMIT_EV_EVICT_KEEP || ev == HERMIT_EV_EVICT_DROP ||
-		     ev == HERMIT_EV_EVICT_ZERO);
+		     ev == HERMIT_EV_EVICT_ZERO || ev == HERMIT_EV_EVICT_LOSE);
 		if (t != HERMIT_LOCAL)
 			RULE(!(old & (H | R)));
 	}

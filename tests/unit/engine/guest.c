@@ -10,6 +10,7 @@
 #include "world.h"
 
 #include "engine/discard.h"
+#include "engine/poison.h"
 #include "engine/pool.h"
 #include "engine/wait.h"
 #include "engine/word.h"
@@ -32,6 +33,8 @@ static int discarding[WORLD_PAGES];
 static struct kvm_provider_binding *binding;
 static struct vm_area_struct vma;
 static int nr_vcpus;
+static u64 poison_nr[SHIM_PAGES];	/* the how manieth; 0: it is good */
+static bool told[WORLD_PAGES];
 static struct { struct address_space space; int refs; } memory;
 
 const struct vm_operations_struct hermit_vm_ops;
@@ -61,6 +64,8 @@ void guest_init(void)
 	memset(versions, 0, sizeof(versions));
 	memset(discarding, 0, sizeof(discarding));
 	mutex_init(&mmu_lock);
+	memset(poison_nr, 0, sizeof(poison_nr));
+	memset(told, 0, sizeof(told));
 	seq = last_version = 0;
 	nr_vcpus = 0;
 }
@@ -175,7 +180,7 @@ static bool wait_is_over(void *arg)
 /* One fault of a vCPU, as KVM takes it; false if there is no such page any more. */
 static bool vcpu_fault(u64 idx, struct kvm_provider_wait **wait)
 {
-	u64 before = READ_ONCE(seq);
+	u64 before = READ_ONCE(seq), poisons = world.poisons, nr;
 	struct page *page;
 	struct hermit_waiter *w;
 	bool writable;
@@ -185,6 +190,9 @@ static bool vcpu_fault(u64 idx, struct kvm_provider_wait **wait)
 	ret = hermit_provider_ops.get_page(binding, idx, KVM_PROVIDER_WRITE, &page,
 					   &writable);
 	if (!ret) {
+		nr = poison_nr[page - shim_pages];
+		if (nr && nr <= poisons)
+			fiber_fail("page %llu: a fault got a bad frame", idx);
 		mutex_lock(&mmu_lock);
 		if (READ_ONCE(seq) == before && !ept[idx].page)
 			ept[idx] = (struct entry){ .page = page };
@@ -192,7 +200,8 @@ static bool vcpu_fault(u64 idx, struct kvm_provider_wait **wait)
 		put_page(page);
 		return true;
 	}
-	if ((ret == -EHWPOISON && (world.lost || world.r->dead)) ||
+	if ((ret == -EHWPOISON &&
+	     (world.lost || world.poisons || world.r->dead)) ||
 	    (ret == -EFAULT && world.r->dead))
 		return false;
 	if (ret != -EAGAIN)
@@ -288,6 +297,38 @@ void vcpu_main(void *arg)
 		hermit_provider_ops.free_wait(wait);
 }
 
+void guest_poison(void)
+{
+	struct page *page = &shim_pages[fiber_random(SHIM_PAGES)];
+	u64 idx = page->index;
+
+	if (!page->refs.counter || page->poisoned.counter)
+		return;
+	page->poisoned.counter = 1;
+	world.poisoned++;
+	poison_nr[page - shim_pages] = ++world.poisons;
+	/* As machine_check(). */
+	if (!page->mapping || fiber_once_in(2))
+		return;
+	told[idx] = hermit_word_has_page(atomic64_read(hermit_word(world.r, idx)));
+	hermit_poison_report(world.r, idx);
+}
+
+/* What was told of is out, though nobody asked for it. */
+static void check_told(void)
+{
+	int ms;
+	u64 i;
+
+	for (i = 0; i < world.r->npages; i++)
+		for (ms = 0; told[i] && hermit_poison_seen(
+				atomic64_read(hermit_word(world.r, i))); ms++) {
+			if (ms == 20000)
+				fiber_fail("page %llu: still in its bad frame", i);
+			fiber_sleep(fiber_now() + NSEC_PER_MSEC);
+		}
+}
+
 void guest_balloon(u64 idx, u64 nr)
 {
 	u64 i;
@@ -306,6 +347,7 @@ void guest_check_all(void)
 	struct kvm_provider_wait *wait = NULL;
 	u64 i;
 
+	check_told();
 	for (i = 0; i < world.r->npages; i++)
 		while (!vcpu_access(0, i, false) && vcpu_fault(i, &wait))
 			fiber_point();

@@ -111,6 +111,19 @@ static void loss(void *arg)
 	left--;
 }
 
+static void cosmic_rays(void *arg)
+{
+	u64 pause = 10000ull << fiber_random(10);
+
+	while (vcpus_left && world.faults.poison) {
+		fiber_sleep(fiber_now() + fiber_random(pause));
+		/* Most of what can be hit is not in use. */
+		if (world.poisons < 40)
+			guest_poison();
+	}
+	left--;
+}
+
 static bool create(void)
 {
 	struct hermit_create c = { .reclaim_threads = 1 + fiber_random(3) };
@@ -149,7 +162,7 @@ static void walk_main(void *arg)
 	world.most = 0;
 	set_limit(low_limit());
 	vcpus_left = vcpus;
-	left = vcpus + 3;
+	left = vcpus + 4;
 	for (i = 0; i < vcpus; i++) {
 		accesses[i] = 50 + fiber_random(400);
 		fiber_start("vcpu", vcpu, &accesses[i], false, 0);
@@ -157,6 +170,7 @@ static void walk_main(void *arg)
 	fiber_start("balloon", balloon, NULL, false, 0);
 	fiber_start("mover", mover, NULL, false, 0);
 	fiber_start("loss", loss, NULL, false, 0);
+	fiber_start("cosmic rays", cosmic_rays, NULL, false, 0);
 	if (fiber_once_in(3)) {
 		/* QEMU is killed. */
 		fiber_sleep(fiber_now() + some_time());
@@ -392,6 +406,7 @@ static void walk(u64 seed, const struct known *k)
 	fiber_init(seed);
 	world.lost = false;
 	world.high = 0;
+	world.poisons = 0;
 	shim_pages_init();
 	server_init();
 	guest_init();
@@ -403,6 +418,7 @@ static void walk(u64 seed, const struct known *k)
 		.signals = sometimes(5),
 		.no_memory = sometimes(20),
 		.loses = fiber_once_in(4),
+		.poison = fiber_once_in(3),
 	};
 	if (k)
 		world.faults = k->faults;
@@ -465,8 +481,8 @@ int main(int argc, char **argv)
 	took = seconds() - begin;
 	printf("%llu walks from seed %llu: %.0f walks and %.0f switch points a second, %llu points a walk\n",
 	       i, seed, i / took, points / took, points / (i ?: 1));
-	printf("server: %llu reads, %llu writes, %llu discards, %llu losses; guest: %llu faults, %llu zapped, of them %llu dirty; %llu ends in mid-air\n",
+	printf("server: %llu reads, %llu writes, %llu discards, %llu losses; guest: %llu faults, %llu zapped, of them %llu dirty; %llu ends in mid-air; %llu frames went bad\n",
 	       world.reads, world.writes, world.discards, world.losses, world.faulted,
-	       world.zapped, world.harvested, world.ended);
+	       world.zapped, world.harvested, world.ended, world.poisoned);
 	return 0;
 }

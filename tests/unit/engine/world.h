@@ -25,6 +25,7 @@ struct faults {
 	unsigned int signals;		/* a vCPU is kicked while it waits */
 	unsigned int no_memory;		/* an allocation fails */
 	bool loses;			/* the server loses its contents, once */
+	bool poison;			/* frames of the host go bad */
 };
 
 struct world {
@@ -34,6 +35,7 @@ struct world {
 	long most;			/* the highest limit that there was */
 	bool no_nap;			/* a fault has no reason to back off */
 	bool lost;			/* it has, or is about to */
+	u64 poisons, poisoned;		/* frames that went bad: in this walk, in all */
 	u64 reads, writes, discards, losses, ended, faulted, zapped, harvested;
 };
 extern struct world world;
@@ -48,6 +50,11 @@ void guest_init(void);
 bool guest_bind(void);			/* false without memory */
 void guest_unbind(void);
 void vcpu_main(void *arg);		/* arg: how many accesses, an int * */
+/*
+ * Some frame that is in use goes bad, and half of the time the region is told.
+ * Once it is bad no fault may get it.
+ */
+void guest_poison(void);
 void guest_balloon(u64 idx, u64 nr);	/* discard, and check that it is zeros */
 /* Every page is what it should be; reads them all. */
 void guest_check_all(void);

@@ -35,6 +35,7 @@ static const struct
   { "kept", 1014 },
   { "write-errors", 1015 },
   { "discarded", 1016 },
+  { "poisoned", 1033 },
   { "direct-reclaims", 1017 },
   { "zap-batches", 1018 },
   { "zapped", 1019 },

@@ -82,6 +82,7 @@ static HermitMemoryCounters *hermit_counters(const struct hermit_stats *st)
     c->kept = st->kept;
     c->write_errors = st->write_errors;
     c->discarded = st->discarded;
+    c->poisoned = st->poisoned;
     c->direct_reclaims = st->direct_reclaims;
     c->zap_batches = st->zap_batches;
     c->zapped = st->zapped;

@@ -158,6 +158,8 @@ struct page *alloc_page(gfp_t gfp)
 		/* A page that was freed under a holder's lock stays apart. */
 		if (p->refs.counter || p->locked.counter || p->data == NULL)
 			continue;
+		if (p->poisoned.counter)
+			continue;
 		if (!__asan_region_is_poisoned(p->data, 1))
 			continue;
 		__asan_unpoison_memory_region(p->data, PAGE_SIZE);

@@ -321,6 +321,9 @@ static void work_main(void *arg)
 {
 	struct delayed_work *d = arg;
 
+	/* A work item never runs twice at once. */
+	while (d->running)
+		fiber_yield();
 	d->pending = false;
 	if (d->cancelled) {
 		d->fiber = NULL;

@@ -106,6 +106,7 @@ static inline void shim_strscpy(char *to, const char *from, size_t size)
 void *memchr_inv(const void *p, int c, size_t n);
 
 #define pr_warn(...)		((void)snprintf(NULL, 0, __VA_ARGS__))
+#define pr_warn_ratelimited	pr_warn
 #define WARN_ONCE(x, ...) ({						\
 	bool _w = (x);							\
 	if (_w)								\
@@ -464,6 +465,7 @@ struct page {
 	atomic_t refs;
 	atomic_t locked;
 	atomic_t dirty;
+	atomic_t poisoned;		/* PG_hwpoison: for ever */
 	struct address_space *mapping;
 	unsigned long index, private;
 	struct list_head lru;
@@ -492,6 +494,7 @@ bool get_page_unless_zero(struct page *p);
 #define SetPageDirty(p)		shim_locked(&(p)->dirty.counter, *_p = 1)
 #define ClearPageDirty(p)	shim_locked(&(p)->dirty.counter, *_p = 0)
 #define TestClearPageDirty(p)	shim_locked(&(p)->dirty.counter, ({ int _w = *_p; *_p = 0; _w; }))
+#define PageHWPoison(p)		atomic_read(&(p)->poisoned)
 #define trylock_page(p)		(atomic_cmpxchg(&(p)->locked, 0, 1) == 0)
 void lock_page(struct page *p);
 void unlock_page(struct page *p);
