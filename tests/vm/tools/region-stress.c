@@ -7,11 +7,14 @@
  *
  *	region-stress [--size MiB] [--limit MiB] [--threads N] [--ops N]
  *		      [--server S] [--key FILE] [--seed N] [--dio FILE] [--flip]
+ *		      [--poison N]
  *
  * Each page is owned by the thread of its number modulo the threads, which
  * keeps its version; every access checks all words of the page, each made of
  * page, version and place. --flip moves the limit up and down meanwhile. --dio
  * reads a file of such pages with O_DIRECT into pages of the region (pins).
+ * --poison has frames of N pages taken for bad (hard_offline_page): what they held
+ * comes from the server, or is lost, and then the page is discarded and goes on.
  * SIGTERM ends the threads early. Exit status 0: every check passed, also of all
  * pages at the end; the last line gives the counters.
  */
@@ -19,6 +22,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -44,6 +48,9 @@ static uint64_t *base;
 static uint64_t npages;
 static uint32_t *version;	/* 0: never written, or punched: zeros */
 static atomic_ulong failures;
+static uint64_t poison;		/* frames to be taken for bad */
+static atomic_ulong lost;
+static _Thread_local sigjmp_buf on_bus;
 static atomic_bool stop;
 
 static uint64_t next(uint64_t *s)
@@ -83,57 +90,143 @@ static void store(uint64_t *p, uint64_t page, uint32_t v)
 		p[i] = pattern(page, v, i);
 }
 
+static void punch(uint64_t page)
+{
+	if (fallocate(memory, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      page * PAGE, PAGE)) {
+		perror("punch");
+		atomic_fetch_add(&failures, 1);
+	}
+	version[page] = 0;
+}
+
+/* The page is lost: as it may be if its frame was bad. It begins anew. */
+static void give_up(uint64_t page, const char *how)
+{
+	/* A frame may have gone on to another page when it is marked. */
+	if (atomic_fetch_add(&lost, 1) >= poison) {
+		fprintf(stderr, "%s: page %lu is lost, the %lu-th\n", how, page,
+			atomic_load(&lost));
+		atomic_fetch_add(&failures, 1);
+	}
+	punch(page);
+}
+
+static void bus(int sig)
+{
+	siglongjmp(on_bus, 1);
+}
+
+static uint64_t frame_of(int pagemap, uint64_t page)
+{
+	uint64_t w;
+
+	if (pread(pagemap, &w, 8, (uintptr_t)(base + page * WORDS) / PAGE * 8) != 8)
+		return 0;
+	return w >> 63 ? w & ((1UL << 55) - 1) : 0;
+}
+
+/* Half of the frames go bad while the page is in no page table of the host. */
+static void *poisoner(void *arg)
+{
+	int pagemap = open("/proc/self/pagemap", O_RDONLY);
+	int f = open("/sys/devices/system/memory/hard_offline_page", O_WRONLY);
+	uint64_t s = seed * 2654435761u + 1;
+	char text[32];
+
+	if (pagemap < 0 || f < 0) {
+		perror("pagemap, hard_offline_page");
+		exit(2);
+	}
+	for (uint64_t n = 0; n < poison && !atomic_load(&stop); ) {
+		uint64_t page = next(&s) % npages, frame = frame_of(pagemap, page);
+
+		if (!frame) {
+			usleep(100);
+			continue;
+		}
+		if (n % 2)
+			madvise(base + page * WORDS, PAGE, MADV_DONTNEED);
+		snprintf(text, sizeof(text), "%#lx", frame * PAGE);
+		if (write(f, text, strlen(text)) < 0 && errno != EBUSY && errno != EIO) {
+			perror("hard_offline_page");
+			atomic_fetch_add(&failures, 1);
+		}
+		n++;
+		usleep(2000);
+	}
+	close(pagemap);
+	close(f);
+	return NULL;
+}
+
+/* What @r says with the page. @fd: of --dio, with so many pages. */
+static void operate(uint64_t page, uint64_t r, int fd, uint64_t dio_pages)
+{
+	uint64_t *p = base + page * WORDS, buf[WORDS];
+
+	if (sigsetjmp(on_bus, 0)) {
+		give_up(page, "load or store");
+		return;
+	}
+	switch ((r >> 40) % 64) {
+	case 0:
+		punch(page);
+		break;
+	case 1:
+	case 2:
+		if (pread(memory, buf, PAGE, page * PAGE) == PAGE) {
+			check(buf, page, version[page], "pread");
+		} else if (errno == EIO) {
+			give_up(page, "pread");
+		} else {
+			perror("pread");
+			atomic_fetch_add(&failures, 1);
+		}
+		break;
+	case 3:
+		if (!dio_pages)
+			break;
+		/* The device writes into the page while it is pinned. */
+		if (pread(fd, p, PAGE, r % dio_pages * PAGE) == PAGE) {
+			check(p, r % dio_pages, DIO_VERSION, "O_DIRECT");
+		} else if (errno == EFAULT && poison) {
+			give_up(page, "O_DIRECT read");
+		} else {
+			perror("O_DIRECT read");
+			atomic_fetch_add(&failures, 1);
+		}
+		store(p, page, ++version[page]);
+		break;
+	default:
+		check(p, page, version[page], "load");
+		if (r & (1ULL << 50))
+			store(p, page, ++version[page]);
+	}
+}
+
 static void *worker(void *arg)
 {
 	unsigned int me = (uintptr_t)arg;
-	uint64_t s = seed * 0x9e3779b97f4a7c15ULL + me + 1, buf[WORDS];
+	uint64_t s = seed * 0x9e3779b97f4a7c15ULL + me + 1;
 	int fd = dio_file ? open(dio_file, O_RDONLY | O_DIRECT) : -1;
 	uint64_t dio_pages = fd >= 0 ? lseek(fd, 0, SEEK_END) / PAGE : 0;
 
 	for (uint64_t n = 0; n < ops && !atomic_load(&stop); n++) {
 		uint64_t r = next(&s), page = r % npages / nthreads * nthreads + me;
-		uint64_t *p;
 
-		if (page >= npages)
-			continue;
-		p = base + page * WORDS;
-		switch ((r >> 40) % 64) {
-		case 0:
-			if (fallocate(memory, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				      page * PAGE, PAGE)) {
-				perror("punch");
-				atomic_fetch_add(&failures, 1);
-			}
-			version[page] = 0;
-			break;
-		case 1:
-		case 2:
-			if (pread(memory, buf, PAGE, page * PAGE) != PAGE) {
-				perror("pread");
-				atomic_fetch_add(&failures, 1);
-			} else {
-				check(buf, page, version[page], "pread");
-			}
-			break;
-		case 3:
-			if (!dio_pages)
-				break;
-			/* The device writes into the page while it is pinned. */
-			if (pread(fd, p, PAGE, r % dio_pages * PAGE) != PAGE) {
-				perror("O_DIRECT read");
-				atomic_fetch_add(&failures, 1);
-			} else {
-				check(p, r % dio_pages, DIO_VERSION, "O_DIRECT");
-			}
-			store(p, page, ++version[page]);
-			break;
-		default:
-			check(p, page, version[page], "load");
-			if (r & (1ULL << 50))
-				store(p, page, ++version[page]);
-		}
+		if (page < npages)
+			operate(page, r, fd, dio_pages);
 	}
 	return NULL;
+}
+
+static void check_final(uint64_t page)
+{
+	if (sigsetjmp(on_bus, 0))
+		give_up(page, "final");
+	else
+		check(base + page * WORDS, page, version[page], "final");
 }
 
 static void on_term(int sig)
@@ -197,11 +290,12 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "size", 1, 0, 's' }, { "limit", 1, 0, 'l' }, { "threads", 1, 0, 't' },
 		{ "ops", 1, 0, 'n' }, { "server", 1, 0, 'S' }, { "seed", 1, 0, 'r' },
-		{ "key", 1, 0, 'k' }, { "dio", 1, 0, 'd' }, { "flip", 0, 0, 'f' }, { 0 },
+		{ "key", 1, 0, 'k' }, { "dio", 1, 0, 'd' }, { "flip", 0, 0, 'f' }, { "poison", 1, 0, 'p' }, { 0 },
 	};
 	struct hermit_create c = { .size = sizeof(c), .version = HERMIT_UAPI_VERSION };
 	static struct hermit_stats st;
-	pthread_t t[64], ft;
+	struct sigaction sa = { .sa_handler = bus, .sa_flags = SA_NODEFER };
+	pthread_t t[64], ft, pt;
 	uint64_t evictions, timed = 0;
 	int o;
 
@@ -216,6 +310,7 @@ int main(int argc, char **argv)
 		case 'r': seed = strtoull(optarg, NULL, 0); break;
 		case 'd': dio_file = optarg; break;
 		case 'f': flip = true; break;
+		case 'p': poison = strtoull(optarg, NULL, 0); break;
 		default: return 2;
 		}
 	}
@@ -255,18 +350,24 @@ int main(int argc, char **argv)
 	}
 	npages = c.region_size / PAGE;
 	signal(SIGTERM, on_term);
+	if (poison)
+		sigaction(SIGBUS, &sa, NULL);
 	version = calloc(npages, sizeof(*version));
 	for (uintptr_t i = 0; i < nthreads; i++)
 		pthread_create(&t[i], NULL, worker, (void *)i);
 	if (flip)
 		pthread_create(&ft, NULL, flipper, NULL);
+	if (poison)
+		pthread_create(&pt, NULL, poisoner, NULL);
 	for (unsigned int i = 0; i < nthreads; i++)
 		pthread_join(t[i], NULL);
 	atomic_store(&stop, true);
 	if (flip)
 		pthread_join(ft, NULL);
+	if (poison)
+		pthread_join(pt, NULL);
 	for (uint64_t i = 0; i < npages; i++)
-		check(base + i * WORDS, i, version[i], "final");
+		check_final(i);
 
 	st.size = sizeof(st);
 	if (ioctl(control, HERMIT_GET_STATS, &st)) {
@@ -276,13 +377,14 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < HERMIT_HIST_BUCKETS; i++)
 		timed += st.fault_hist[i];
 	evictions = st.evicted_clean + st.evicted_dirty + st.evicted_zero;
-	printf("stress failures=%lu evictions=%lu clean=%llu dirty=%llu zero=%llu fetches=%llu conflicts=%llu rescued=%llu pinned=%llu kept=%llu room_waits=%llu faults_host=%llu resident=%llu max=%llu limit=%llu local=%llu pool=%llu remote=%llu read_errors=%llu write_errors=%llu discarded=%llu metadata=%llu first_touch=%llu timed=%lu threads_max=%u scanned=%llu turn_waits=%llu\n",
+	printf("stress failures=%lu evictions=%lu clean=%llu dirty=%llu zero=%llu fetches=%llu conflicts=%llu rescued=%llu pinned=%llu kept=%llu room_waits=%llu faults_host=%llu resident=%llu max=%llu limit=%llu local=%llu pool=%llu remote=%llu read_errors=%llu write_errors=%llu discarded=%llu metadata=%llu first_touch=%llu timed=%lu threads_max=%u scanned=%llu turn_waits=%llu poisoned=%llu lost=%lu\n",
 	       atomic_load(&failures), evictions, st.evicted_clean, st.evicted_dirty,
 	       st.evicted_zero, st.fetches, st.conflicts, st.rescued, st.pinned, st.kept,
 	       st.room_waits, st.faults_host, st.resident, st.resident_max,
 	       st.limit / PAGE, st.local, st.pool, st.remote, st.read_errors,
 	       st.write_errors, st.discarded, st.metadata_bytes, st.first_touch, timed,
-	       st.threads_max, st.scanned, st.reclaim_turn_waits);
+	       st.threads_max, st.scanned, st.reclaim_turn_waits, st.poisoned,
+	       atomic_load(&lost));
 	if (st.resident > st.limit / PAGE) {
 		fprintf(stderr, "resident %llu above the limit of %llu pages\n",
 			st.resident, st.limit / PAGE);
