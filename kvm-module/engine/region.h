@@ -156,6 +156,8 @@ struct hermit_region {
 	struct delayed_work watchdog;
 	bool stalled;			/* the watchdog's, with stall_begun (ns) */
 	bool unreachable;		/* LIMIT_UNREACHABLE was said */
+	bool told;			/* the guest of its stall, at told_at (jiffies) */
+	unsigned long told_at;
 	u64 stall_begun;
 	u64 limit_set;			/* ns */
 	spinlock_t limit_lock;		/* for the next two, and to write limit_now */

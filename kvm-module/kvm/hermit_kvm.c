@@ -13,6 +13,7 @@
 static const struct hermit_mmu_ops mmu_ops = {
 	.zap = kvm_provider_zap,
 	.age = kvm_provider_age,
+	.stopped = kvm_provider_stopped,
 };
 
 static struct kvm_provider_ops provider_ops __ro_after_init;

@@ -128,3 +128,14 @@ int hermit_mmu_age(struct hermit_region *r, const u64 *idx, int n,
 	up_read(&r->bind_lock);
 	return ret;
 }
+
+void hermit_mmu_stopped(struct hermit_region *r)
+{
+	if (!READ_ONCE(r->nr_bindings))
+		return;
+	down_read(&r->bind_lock);
+	/* A binding keeps the VM, and r->vm is that of a VM only with one. */
+	if (r->nr_bindings)
+		mmu_ops->stopped(r->vm);
+	up_read(&r->bind_lock);
+}

@@ -18,11 +18,13 @@ struct hermit_victim;
 
 /*
  * Called with the region's bindings lock held for read, so no unbind of any
- * binding in the batch runs; may sleep. kvm_provider_zap(), kvm_provider_age().
+ * binding in the batch runs; may sleep. kvm_provider_zap(), kvm_provider_age(),
+ * kvm_provider_stopped().
  */
 struct hermit_mmu_ops {
 	int (*zap)(struct kvm *kvm, struct kvm_provider_page *p, int n);
 	int (*age)(struct kvm *kvm, struct kvm_provider_page *p, int n);
+	void (*stopped)(struct kvm *kvm);
 };
 
 /* One at a time: -EBUSY. Unregister only when no binding is left. */
@@ -50,5 +52,10 @@ int hermit_mmu_zap(struct hermit_region *r, struct hermit_victim *v, int n);
  */
 int hermit_mmu_age(struct hermit_region *r, const u64 *idx, int n,
 			unsigned long *accessed);
+/*
+ * Tell the guest that it did not run, lest its watchdogs take the wait for a
+ * lockup. Nothing without bindings. Takes bind_lock for reading; sleeps.
+ */
+void hermit_mmu_stopped(struct hermit_region *r);
 
 #endif /* HERMIT_MMU_H */

@@ -115,7 +115,18 @@ static int mmu_age(struct kvm *kvm, struct kvm_provider_page *p, int n)
 	return 0;
 }
 
-static const struct hermit_mmu_ops mmu_ops = { .zap = mmu_zap, .age = mmu_age };
+/* A guest without watchdogs. */
+static void mmu_stopped(struct kvm *kvm)
+{
+	if (kvm != (struct kvm *)&ept)
+		fiber_fail("a VM that is not there is told that it was stopped");
+}
+
+static const struct hermit_mmu_ops mmu_ops = {
+	.zap = mmu_zap,
+	.age = mmu_age,
+	.stopped = mmu_stopped,
+};
 
 bool guest_bind(void)
 {

@@ -163,6 +163,15 @@ int kvm_provider_zap(struct kvm *kvm, struct kvm_provider_page *p, int n);
  */
 int kvm_provider_age(struct kvm *kvm, struct kvm_provider_page *p, int n);
 
+/*
+ * All vCPUs find PVCLOCK_GUEST_STOPPED in their clocks when they next enter the
+ * guest, which they do soon unless they sleep: its watchdogs (soft lockup, RCU,
+ * clocksource, hung tasks) begin anew. Guests without kvmclock are not told. To
+ * be called every few seconds of a long wait, and at its end: a watchdog of one
+ * vCPU looks at the others, too. Does not sleep.
+ */
+void kvm_provider_stopped(struct kvm *kvm);
+
 /* The rest is KVM's own. */
 
 enum kvm_provider_state {
