@@ -21,6 +21,7 @@
 
 struct hermit_control {
 	struct mutex lock;		/* create and open, once */
+	struct mutex reading;		/* events; held while copying to user memory */
 	struct hermit_region *region;
 	bool owner;			/* closing it ends the region */
 };
@@ -32,6 +33,7 @@ static int control_open(struct inode *inode, struct file *file)
 	if (!c)
 		return -ENOMEM;
 	mutex_init(&c->lock);
+	mutex_init(&c->reading);
 	file->private_data = c;
 	return 0;
 }
@@ -125,6 +127,12 @@ static int control_create(struct hermit_control *ctl, void __user *arg)
 		ret = -EPROTO;
 		goto out;
 	}
+	if (c->size < offsetofend(struct hermit_create, memory_fd)) {
+		/* Its fd would be installed, and nobody told of it. */
+		strscpy(c->error, "the request has no room for the memory fd");
+		ret = -EINVAL;
+		goto out;
+	}
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0) {
 		ret = fd;
@@ -161,6 +169,14 @@ static int control_create(struct hermit_control *ctl, void __user *arg)
 	kfree_sensitive(c);
 	return 0;
 out:
+	/*
+	 * Once more from the start, with the request as it was: to a thread that
+	 * uses io_uring signals are pending of which it never hears.
+	 */
+	if (ret == -EINTR) {
+		kfree_sensitive(c);
+		return -ERESTARTSYS;
+	}
 	/* Who knows no better says nothing: most of them had no memory. */
 	if (!c->error[0])
 		snprintf(c->error, sizeof(c->error), ret == -EMFILE ?
@@ -431,6 +447,7 @@ static ssize_t control_read(struct file *file, char __user *buf, size_t len,
 	struct hermit_event_record rec;
 	struct hermit_events *e;
 	ssize_t done = 0;
+	u32 tail;
 	int ret;
 
 	/* Events have one reader: the owner. */
@@ -445,19 +462,33 @@ static ssize_t control_read(struct file *file, char __user *buf, size_t len,
 		if (ret)
 			return ret;
 	}
+	/* One at a time: what one could not take the next one gets. */
+	ret = mutex_lock_interruptible(&ctl->reading);
+	if (ret)
+		return ret;
+	ret = -EAGAIN;
 	while (len - done >= sizeof(rec)) {
 		spin_lock_irq(&e->lock);
 		if (e->head == e->tail) {
 			spin_unlock_irq(&e->lock);
 			break;
 		}
-		rec = e->ring[e->tail++ % HERMIT_EVENTS];
+		tail = e->tail;
+		rec = e->ring[tail % HERMIT_EVENTS];
 		spin_unlock_irq(&e->lock);
-		if (copy_to_user(buf + done, &rec, sizeof(rec)))
-			return done ?: -EFAULT;
+		if (copy_to_user(buf + done, &rec, sizeof(rec))) {
+			ret = -EFAULT;
+			break;
+		}
 		done += sizeof(rec);
+		/* Only now it is read, if it did not fall out meanwhile. */
+		spin_lock_irq(&e->lock);
+		if (e->tail == tail)
+			e->tail++;
+		spin_unlock_irq(&e->lock);
 	}
-	return done ?: -EAGAIN;
+	mutex_unlock(&ctl->reading);
+	return done ?: ret;
 }
 
 static __poll_t control_poll(struct file *file, poll_table *wait)
