@@ -184,8 +184,9 @@ const struct hermit_vcpu_entry *hermit_vcpu_find(
     return NULL;
 }
 
-bool hermit_device_find_absent(int fd, uint64_t first, uint64_t npages,
-                               unsigned long *absent)
+/* Set the bits of pages that are in this state */
+static bool hermit_find_pages(int fd, uint8_t state, uint64_t first,
+                              uint64_t npages, unsigned long *found)
 {
     g_autofree uint8_t *states = g_malloc(npages);
     struct hermit_pagemap m = {
@@ -199,11 +200,23 @@ bool hermit_device_find_absent(int fd, uint64_t first, uint64_t npages,
     if (ioctl(fd, HERMIT_GET_PAGEMAP, &m) < 0) {
         return false;
     }
-    bitmap_zero(absent, npages);
+    bitmap_zero(found, npages);
     for (i = 0; i < npages; i++) {
-        if (states[i] == HERMIT_PAGE_ABSENT) {
-            set_bit(i, absent);
+        if (states[i] == state) {
+            set_bit(i, found);
         }
     }
     return true;
+}
+
+bool hermit_device_find_absent(int fd, uint64_t first, uint64_t npages,
+                               unsigned long *absent)
+{
+    return hermit_find_pages(fd, HERMIT_PAGE_ABSENT, first, npages, absent);
+}
+
+bool hermit_device_find_lost(int fd, uint64_t first, uint64_t npages,
+                             unsigned long *lost)
+{
+    return hermit_find_pages(fd, HERMIT_PAGE_LOST, first, npages, lost);
 }

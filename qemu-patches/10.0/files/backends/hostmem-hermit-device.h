@@ -29,6 +29,7 @@ bool hermit_device_set_limit(int fd, uint64_t limit, Error **errp);
  * changed by a p->set of 0.
  */
 bool hermit_device_set_policy(int fd, struct hermit_policy *p, Error **errp);
+/* Any thread */
 bool hermit_device_get_stats(int fd, struct hermit_stats *st, Error **errp);
 /*
  * How long vCPUs waited.  Returns as many as *nr says, to be freed; NULL and 0
@@ -41,5 +42,8 @@ const struct hermit_vcpu_entry *hermit_vcpu_find(
 /* Set the bits of pages that are all zeros and nowhere; any thread */
 bool hermit_device_find_absent(int fd, uint64_t first, uint64_t npages,
                                unsigned long *absent);
+/* Set the bits of pages that are lost; any thread */
+bool hermit_device_find_lost(int fd, uint64_t first, uint64_t npages,
+                             unsigned long *lost);
 
 #endif

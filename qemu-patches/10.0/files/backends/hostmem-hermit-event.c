@@ -7,15 +7,22 @@
 #include "qemu/osdep.h"
 #include "hostmem-hermit-event.h"
 #include "hostmem-hermit-device.h"
+#include "hw/core/cpu.h"
+#include "qapi/error.h"
 #include "qapi/qapi-events-hermit.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
+#include "qemu/rcu.h"
 #include "qemu/timer.h"
 #include "system/runstate.h"
 #include "trace.h"
+#include <poll.h>
 
 /* As the object names itself */
 #define HERMIT_NAME "hermit-memory '%s'"
+
+/* How long the main loop has to end QEMU in good order */
+#define HERMIT_EXIT_US (2 * G_USEC_PER_SEC)
 
 /*
  * The event first, then the action: whoever sees the VM stop has been told
@@ -29,6 +36,28 @@ static void hermit_prepare_action(HermitEvents *e)
     }
 }
 
+/*
+ * The main loop stops virtual CPUs, when it comes to that.  As long as it waits
+ * for a page it has the BQL: who has left the guest cannot enter it again, and
+ * once the BQL is free the request comes first.
+ */
+static void hermit_kick_vcpus(void)
+{
+    CPUState *cpu;
+
+    RCU_READ_LOCK_GUARD();
+    CPU_FOREACH(cpu) {
+        if (cpu->created) {
+            qemu_cpu_kick(cpu);
+        }
+    }
+}
+
+static void hermit_exit(void *opaque)
+{
+    exit(EXIT_FAILURE);
+}
+
 static void hermit_act(HermitEvents *e, const char *what)
 {
     switch (e->on_stall) {
@@ -36,11 +65,15 @@ static void hermit_act(HermitEvents *e, const char *what)
         warn_report(HERMIT_NAME ": %s; stopping the VM, \"cont\" tries again",
                     e->id, what);
         qemu_system_vmstop_request(RUN_STATE_IO_ERROR);
+        hermit_kick_vcpus();
         break;
     case HERMIT_STALL_ACTION_KILL:
         error_report(HERMIT_NAME ": %s; ending, as on-stall=kill asks",
                      e->id, what);
-        exit(EXIT_FAILURE);
+        aio_bh_schedule_oneshot(qemu_get_aio_context(), hermit_exit, NULL);
+        g_usleep(HERMIT_EXIT_US);
+        /* It waits for a page, then: nothing of it can be put in order */
+        _exit(EXIT_FAILURE);
     default:
         g_assert_not_reached();
     }
@@ -130,9 +163,9 @@ static void hermit_handle_event(HermitEvents *e,
     }
 }
 
-static void hermit_readable(void *opaque)
+/* False: there is nothing more to be read */
+static bool hermit_read(HermitEvents *e)
 {
-    HermitEvents *e = opaque;
     struct hermit_event_record recs[16];
     ssize_t n, i;
 
@@ -141,27 +174,60 @@ static void hermit_readable(void *opaque)
         if (errno != EAGAIN && errno != EINTR) {
             error_report(HERMIT_NAME ": no more events: %s", e->id,
                          strerror(errno));
-            hermit_events_stop(e);
+            return false;
         }
-        return;
+        return true;
     }
     for (i = 0; i < n / (ssize_t)sizeof(recs[0]); i++) {
         hermit_handle_event(e, &recs[i]);
     }
+    return true;
 }
 
-void hermit_events_start(HermitEvents *e, int fd, const char *id, uint64_t size)
+static void *hermit_listen(void *opaque)
 {
+    HermitEvents *e = opaque;
+    struct pollfd fds[] = {
+        { .fd = e->fd, .events = POLLIN },
+        { .fd = event_notifier_get_fd(&e->end), .events = POLLIN },
+    };
+
+    rcu_register_thread();
+    for (;;) {
+        if (poll(fds, ARRAY_SIZE(fds), -1) < 0) {
+            continue;           /* EINTR */
+        }
+        if (fds[1].revents || (fds[0].revents && !hermit_read(e))) {
+            break;
+        }
+    }
+    rcu_unregister_thread();
+    return NULL;
+}
+
+bool hermit_events_start(HermitEvents *e, int fd, const char *id,
+                         uint64_t size, Error **errp)
+{
+    int ret = event_notifier_init(&e->end, false);
+
+    if (ret) {
+        error_setg_errno(errp, -ret, "no file to end its thread by");
+        return false;
+    }
     e->fd = fd;
     e->id = g_strdup(id);
     e->size = size;
-    qemu_set_fd_handler(fd, hermit_readable, NULL, e);
+    qemu_thread_create(&e->thread, "hermit-events", hermit_listen, e,
+                       QEMU_THREAD_JOINABLE);
+    return true;
 }
 
 void hermit_events_stop(HermitEvents *e)
 {
     if (e->id) {
-        qemu_set_fd_handler(e->fd, NULL, NULL, NULL);
+        event_notifier_set(&e->end);
+        qemu_thread_join(&e->thread);
+        event_notifier_cleanup(&e->end);
         g_clear_pointer(&e->id, g_free);
     }
 }

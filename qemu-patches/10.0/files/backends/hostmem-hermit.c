@@ -12,18 +12,24 @@
 #include "qemu/osdep.h"
 #include "hostmem-hermit.h"
 #include "hostmem-hermit-device.h"
+#include "hostmem-hermit-disks.h"
 #include "hostmem-hermit-event.h"
 #include "hostmem-hermit-region.h"
 #include "exec/memory.h"
 #include "exec/ramblock.h"
 #include "hw/boards.h"
+#include "hw/resettable.h"
 #include "migration/blocker.h"
 #include "qapi/error.h"
 #include "qapi/qapi-builtin-visit.h"
 #include "qapi/visitor.h"
+#include "qemu/bitmap.h"
+#include "qemu/error-report.h"
 #include "qemu/module.h"
+#include "qemu/units.h"
 #include "qom/object_interfaces.h"
 #include "system/hostmem.h"
+#include "system/reset.h"
 #include "system/system.h"
 #include "trace.h"
 
@@ -34,6 +40,9 @@ struct HermitMemory {
     HermitEvents events;
     bool discard_required;      /* holds ram_block_discard_require() */
     Error *cpr_blocker;
+    ResettableState reset;
+    bool resettable;            /* reset with the machine; machine_done is set */
+    Notifier machine_done;
 };
 
 /* "hermit-memory 'ID'", or without the id while there is none */
@@ -227,6 +236,66 @@ static int hermit_create(HermitMemory *h, const char *id, Error **errp)
     return fd;
 }
 
+/*
+ * What is lost is zeros from now on: a machine that is reset expects nothing of
+ * its memory.  Without this it would stumble over one lost page after another.
+ */
+static void hermit_heal(HermitMemory *h)
+{
+    const uint64_t page = qemu_real_host_page_size();
+    const uint64_t window = 64 * KiB;   /* pages looked at at once */
+    RAMBlock *rb = MEMORY_BACKEND(h)->mr.ram_block;
+    g_autofree unsigned long *lost = bitmap_new(window);
+    g_autofree char *who = hermit_describe(h);
+    uint64_t npages = MEMORY_BACKEND(h)->size / page;
+    uint64_t first, n, start, end, healed = 0;
+    struct hermit_stats st;
+
+    if (!hermit_device_get_stats(h->region.fd, &st, NULL) || !st.lost) {
+        return;
+    }
+    for (first = 0; first < npages; first += n) {
+        n = MIN(window, npages - first);
+        if (!hermit_device_find_lost(h->region.fd, first, n, lost)) {
+            break;
+        }
+        for (start = find_first_bit(lost, n); start < n;
+             start = find_next_bit(lost, n, end)) {
+            end = find_next_zero_bit(lost, n, start);
+            /* It says itself what is wrong */
+            if (!ram_block_discard_range(rb, (first + start) * page,
+                                         (end - start) * page)) {
+                healed += end - start;
+            }
+        }
+    }
+    warn_report("%s: %" PRIu64 " lost pages are zeros after the reset", who,
+                healed);
+}
+
+/*
+ * Before anybody's hold phase, in which ROMs are copied to memory.  A machine
+ * that wakes up wants its memory as it was.
+ */
+static void hermit_reset_enter(Object *obj, ResetType type)
+{
+    if (type != RESET_TYPE_WAKEUP) {
+        hermit_heal(HERMIT_MEMORY(obj));
+    }
+}
+
+static ResettableState *hermit_get_reset_state(Object *obj)
+{
+    return &HERMIT_MEMORY(obj)->reset;
+}
+
+static void hermit_machine_done(Notifier *notifier, void *data)
+{
+    HermitMemory *h = container_of(notifier, HermitMemory, machine_done);
+
+    hermit_disks_check(object_get_canonical_path_component(OBJECT(h)));
+}
+
 static bool hermit_alloc(HostMemoryBackend *backend, Error **errp)
 {
     HermitMemory *h = HERMIT_MEMORY(backend);
@@ -256,7 +325,15 @@ static bool hermit_alloc(HostMemoryBackend *backend, Error **errp)
     }
     backend->mr.ram_block->page_opaque = h;
     backend->mr.ram_block->page_ops = &hermit_page_ops;
-    hermit_events_start(&h->events, h->region.fd, id, backend->size);
+    if (!hermit_events_start(&h->events, h->region.fd, id, backend->size,
+                             errp)) {
+        hermit_prepend_name(h, errp);
+        return false;
+    }
+    qemu_register_resettable(OBJECT(h));
+    h->resettable = true;
+    h->machine_done.notify = hermit_machine_done;
+    qemu_add_machine_init_done_notifier(&h->machine_done);
     return true;
 }
 
@@ -524,6 +601,27 @@ static void hermit_get_policy_bool(Object *obj, Visitor *v, const char *name,
 QEMU_BUILD_BUG_ON((int)HERMIT_WAIT_MODE_SPIN != HERMIT_POLICY_WAIT_SPIN);
 QEMU_BUILD_BUG_ON((int)HERMIT_WAIT_MODE_PARK != HERMIT_POLICY_WAIT_PARK);
 
+/*
+ * An enum's value, which has to be one that we know of: 0 and an error for what
+ * a newer module has
+ */
+static int hermit_policy_enum(HermitMemory *h, uint32_t bit,
+                              const QEnumLookup *lookup, const char *name,
+                              Error **errp)
+{
+    uint32_t value = hermit_policy_value(h, bit, errp);
+
+    if (value >= lookup->size) {
+        g_autofree char *who = hermit_describe(h);
+
+        error_setg(errp, "%s: hermit.ko has %s at %" PRIu32 ", which this "
+                   "QEMU does not know: use matching versions", who, name,
+                   value);
+        return 0;
+    }
+    return value;
+}
+
 static void hermit_set_wait(Object *obj, int value, Error **errp)
 {
     hermit_change_policy(HERMIT_MEMORY(obj), HERMIT_POLICY_WAIT, value, errp);
@@ -531,7 +629,8 @@ static void hermit_set_wait(Object *obj, int value, Error **errp)
 
 static int hermit_get_wait(Object *obj, Error **errp)
 {
-    return hermit_policy_value(HERMIT_MEMORY(obj), HERMIT_POLICY_WAIT, errp);
+    return hermit_policy_enum(HERMIT_MEMORY(obj), HERMIT_POLICY_WAIT,
+                              &HermitWaitMode_lookup, "wait", errp);
 }
 
 QEMU_BUILD_BUG_ON((int)ON_OFF_AUTO_AUTO != HERMIT_POLICY_ASYNC_PF_AUTO);
@@ -546,8 +645,8 @@ static void hermit_set_async_pf(Object *obj, int value, Error **errp)
 
 static int hermit_get_async_pf(Object *obj, Error **errp)
 {
-    return hermit_policy_value(HERMIT_MEMORY(obj), HERMIT_POLICY_ASYNC_PF,
-                               errp);
+    return hermit_policy_enum(HERMIT_MEMORY(obj), HERMIT_POLICY_ASYNC_PF,
+                              &OnOffAuto_lookup, "async-pf", errp);
 }
 
 static void hermit_add_switch(ObjectClass *oc, const char *name, bool is_bool,
@@ -578,6 +677,10 @@ static void hermit_instance_finalize(Object *obj)
     HermitMemory *h = HERMIT_MEMORY(obj);
 
     migrate_del_blocker(&h->cpr_blocker);
+    if (h->resettable) {
+        qemu_unregister_resettable(obj);
+        qemu_remove_machine_init_done_notifier(&h->machine_done);
+    }
     hermit_events_stop(&h->events);
     hermit_region_end(&h->region);
     if (h->discard_required) {
@@ -588,7 +691,10 @@ static void hermit_instance_finalize(Object *obj)
 static void hermit_class_init(ObjectClass *oc, void *data)
 {
     HostMemoryBackendClass *bc = MEMORY_BACKEND_CLASS(oc);
+    ResettableClass *rc = RESETTABLE_CLASS(oc);
 
+    rc->get_state = hermit_get_reset_state;
+    rc->phases.enter = hermit_reset_enter;
     bc->alloc = hermit_alloc;
     bc->accepts = hermit_accepts;
     bc->never_pinned = true;
@@ -666,6 +772,10 @@ static const TypeInfo hermit_info = {
     .instance_init = hermit_instance_init,
     .instance_finalize = hermit_instance_finalize,
     .class_init = hermit_class_init,
+    .interfaces = (InterfaceInfo[]) {
+        { TYPE_RESETTABLE_INTERFACE },
+        { }
+    }
 };
 
 static void hermit_register_types(void)
