@@ -311,6 +311,66 @@ int hermit_handshake(struct hermit_channel *channel,
 	return ret;
 }
 
+/* What fills a page as it is sent, and is answered one by one. */
+#define PATH_REQUESTS	((u32)(HERMIT_WIRE_PAGE / sizeof(struct hermit_wire_hdr)))
+
+/*
+ * One READ of a page, which brings a page here, and PINGs: together as long as a
+ * page, and sent as one. Servers of any age answer, and store nothing.
+ */
+static int pass_page(struct handshake *h, void *page, unsigned int nr)
+{
+	struct hermit_wire_hdr *requests = page;
+	u32 length, left = nr;
+	const char *why;
+	int ret;
+
+	hermit_wire_fill(&requests[0], HERMIT_MSG_READ, 0, 0,
+			 HERMIT_WIRE_PAGE, 0);
+	for (; left > 1; left--)
+		hermit_wire_fill(&requests[left - 1], HERMIT_MSG_PING,
+				 left - 1, 0, 0, 0);
+	ret = h->ch->send(h->ch, requests, nr * sizeof(*requests));
+
+	for (left = nr; !ret && left; left--) {
+		ret = receive(h, &h->hdr, sizeof(h->hdr));
+		if (ret)
+			break;
+		if (hermit_wire_check_reply(&h->hdr, &why))
+			return say_protocol(h, why);
+		length = le32_to_cpu(h->hdr.length);
+		/* An error is an answer: the page's own reads will see it. */
+		if (length)
+			ret = receive(h, page, length);
+	}
+	if (ret == -EAGAIN)
+		return say(h, -EMSGSIZE,
+			   "it answers, but no page comes through: does every hop on the way pass packets as large as both ends send (MTU)?");
+	return ret ? say_io(h, ret) : 0;
+}
+
+int hermit_handshake_path(struct hermit_channel *channel,
+			  const struct hermit_session *session,
+			  long timeout, char *why)
+{
+	struct handshake *h = kzalloc(sizeof(*h), GFP_NOIO);
+	void *page = kzalloc(HERMIT_WIRE_PAGE, GFP_NOIO);
+	int ret = -ENOMEM;
+
+	if (h && page) {
+		h->ch = channel;
+		h->why = why;
+		h->deadline = jiffies + timeout;
+		ret = pass_page(h, page,
+				min(PATH_REQUESTS, session->max_inflight));
+	} else {
+		strscpy(why, "out of memory", HERMIT_ERROR_LEN);
+	}
+	kfree(page);
+	kfree(h);
+	return ret;
+}
+
 bool hermit_refused_for_good(int err)
 {
 	switch (err) {

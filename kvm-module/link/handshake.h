@@ -65,6 +65,17 @@ int hermit_handshake(struct hermit_channel *channel,
 		     long timeout, struct hermit_session *session,
 		     char *why);
 
+/*
+ * After hermit_handshake(): have a page's worth of bytes come and go, in pieces
+ * as large as the path pretends to pass. A path may pass the handshake and no
+ * page, as one does whose narrowest hop is not told of. Changes nothing of the
+ * region. 0, or an errno with @why; -EMSGSIZE if nothing came within @timeout
+ * jiffies.
+ */
+int hermit_handshake_path(struct hermit_channel *channel,
+			  const struct hermit_session *session,
+			  long timeout, char *why);
+
 struct hermit_wire_refuse;
 
 /* The sentence and the errno for @refuse; its text is made printable. */

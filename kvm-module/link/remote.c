@@ -16,6 +16,9 @@
 #define BACKOFF_MIN_MS		50
 #define BACKOFF_MAX_MS		1000
 #define DEADLINE_MIN_MS		20
+#define BARREN_EPOCHS		3
+/* A link that nobody needs a page of is well if it lasts so long. */
+#define BARREN_NS		(10ULL * NSEC_PER_SEC)
 
 /* --- ios that wait ---------------------------------------------------------- */
 
@@ -108,9 +111,13 @@ static void disconnect(struct hermit_remote *r)
 	report(r, HERMIT_SERVER_RECONNECTING);
 }
 
-static void not_back(struct hermit_remote *r, bool refused)
+static void not_back(struct hermit_remote *r, int err)
 {
-	if (!refused) {
+	if (!hermit_refused_for_good(err)) {
+		if (err == -EMSGSIZE && !r->narrow)
+			pr_warn("%s: server %s: %s\n", r->id.name, r->server,
+				r->why);
+		r->narrow |= err == -EMSGSIZE;
 		report(r, HERMIT_SERVER_RECONNECTING);
 		back_off(r);
 		return;
@@ -134,14 +141,17 @@ static void reconnect(struct hermit_remote *r)
 	ret = r->ops->open(r, &session);
 	memalloc_noreclaim_restore(noreclaim);
 	if (ret) {
-		not_back(r, hermit_refused_for_good(ret));
+		not_back(r, ret);
 		return;
 	}
+	r->narrow = false;
 
 	if (session.incarnation != r->incarnation)
 		lose_contents(r, session.incarnation);
 	start(r, &session);
 	WRITE_ONCE(r->reconnects, r->reconnects + 1);
+	if (r->barren >= BARREN_EPOCHS)
+		return;
 	pr_info_ratelimited("%s: server %s is back after %llu ms\n",
 			    r->id.name, r->server,
 			    div_u64(r->since - down_since, NSEC_PER_MSEC));
@@ -163,11 +173,18 @@ static void check(struct hermit_remote *r)
 	struct hermit_remote_check check = {};
 
 	r->ops->check(r, hermit_remote_deadline_ns(r), &check);
+	if (check.moved || ktime_get_ns() - r->since > BARREN_NS)
+		r->barren = 0;
 	if (!check.broken) {
-		report(r, check.full ? HERMIT_SERVER_FULL : HERMIT_SERVER_UP);
+		if (r->barren < BARREN_EPOCHS)
+			report(r, check.full ? HERMIT_SERVER_FULL :
+					       HERMIT_SERVER_UP);
 		return;
 	}
-	if (!READ_ONCE(r->closing))
+	if (!check.moved && ++r->barren == BARREN_EPOCHS)
+		pr_warn("%s: server %s: no page came through %u connections, the last one: %s; the next ones are not told of until one does\n",
+			r->id.name, r->server, BARREN_EPOCHS, check.broken);
+	else if (!READ_ONCE(r->closing) && r->barren < BARREN_EPOCHS)
 		pr_warn_ratelimited("%s: server %s: %s (%d); connecting anew\n",
 				    r->id.name, r->server, check.broken,
 				    check.error);

@@ -25,6 +25,10 @@
  * is completed with -ENODATA, and so is all that comes until the user's
  * contents_lost() returned.
  *
+ * A server that takes connections may still not do what they are for. Once that
+ * is so of BARREN_EPOCHS in a row, it is said once, and the link counts as
+ * reconnecting until a page has moved, or nothing went wrong for a while.
+ *
  * Who excludes whom: all operations are called by connect() before the link is
  * known, then by the work item alone (its workqueue is ordered), then by close()
  * after it has disabled the work item; but interrupt(), which is called by
@@ -45,6 +49,7 @@ struct hermit_remote_check {
 	const char *broken;		/* why it is of no more use, or NULL */
 	int error;			/* a number that belongs to it, or 0 */
 	bool full;			/* -ENOSPC within the last second */
+	bool moved;			/* a page came or went since start() */
 };
 
 /* Process context; all but refuse may sleep. */
@@ -100,6 +105,8 @@ struct hermit_remote {
 	struct delayed_work work;
 	bool up;			/* connections are started */
 	bool closing;
+	bool narrow;			/* no page comes through, as was said */
+	unsigned int barren;		/* epochs in a row that moved no page */
 	unsigned int backoff_ms;
 	u64 since;			/* time of the last change of up */
 	char why[HERMIT_ERROR_LEN];	/* the last failure */

@@ -35,6 +35,7 @@ enum flag {
 	JOIN = 4,
 	SHAKE = 8,		/* the handshake is in the input, else granted */
 	CLOSES = 16,		/* at its end; else it falls silent */
+	PATH = 32,		/* and a page that proves the path */
 };
 
 enum step {
@@ -360,6 +361,12 @@ static bool shake(void)
 					   run.flags & KEYED ? strlen(FUZZ_KEY) : 0));
 	ret = hermit_handshake(&channel, &id, epoch, 5 * HZ, &run.session, why);
 	hermit_identity_destroy(&id);
+	if (!ret && run.flags & PATH) {
+		ret = hermit_handshake_path(&channel, &run.session, 5 * HZ, why);
+		if (!ret)
+			return true;
+		shim_require(ret != -EMSGSIZE || strstr(why, "MTU"));
+	}
 	if (!ret) {
 		shim_require(run.session.epoch && run.session.incarnation);
 		shim_require(run.session.max_connections && run.session.max_inflight);
@@ -528,6 +535,18 @@ static size_t seed_handshake(u8 *data, u8 flags, bool refused)
 
 	data[0] = flags | SHAKE;
 	size = add(data, size, HERMIT_MSG_CHALLENGE, &challenge, sizeof(challenge));
+	if (flags & PATH) {
+		struct hermit_wire_hdr hdr;
+		static const u8 zeros[PAGE_SIZE];
+		unsigned int i;
+
+		size = add(data, size, HERMIT_MSG_WELCOME, &welcome, sizeof(welcome));
+		size = add(data, size, HERMIT_MSG_READ | HERMIT_MSG_REPLY, zeros, sizeof(zeros));
+		hermit_wire_fill(&hdr, HERMIT_MSG_PING | HERMIT_MSG_REPLY, 1, 0, 0, 0);
+		for (i = 1; i < 16; i++, size += sizeof(hdr))
+			memcpy(data + size, &hdr, sizeof(hdr));
+		return size;
+	}
 	return refused ? add(data, size, HERMIT_MSG_REFUSE, &refuse, sizeof(refuse)) :
 			 add(data, size, HERMIT_MSG_WELCOME, &welcome, sizeof(welcome));
 }
@@ -566,6 +585,10 @@ size_t fuzz_seed(unsigned int i, uint8_t *data)
 	case 2:
 	case 3:
 		size = seed_handshake(data, i - nr == 2 ? KEYED | PROVE : JOIN, false);
+		memcpy(data + size, scripts[0], sizeof(scripts[0]));
+		return size + sizeof(scripts[0]);
+	case 4:
+		size = seed_handshake(data, PATH, false);
 		memcpy(data + size, scripts[0], sizeof(scripts[0]));
 		return size + sizeof(scripts[0]);
 	default:

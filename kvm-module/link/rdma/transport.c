@@ -335,6 +335,8 @@ static void rdma_check(struct hermit_remote *remote, u64 deadline_ns,
 	struct hermit_rdma_link *link = to_rdma(remote);
 	int error = 0;
 
+	/* Not counted: connections agree on an MTU of their own. */
+	check->moved = true;
 	check_data(link, deadline_ns, check);
 	if (!check->broken && !READ_ONCE(link->ctl.cm.lost)) {
 		error = talk(link);

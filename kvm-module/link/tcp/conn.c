@@ -91,6 +91,7 @@ struct hermit_tcp_conn {
 	bool was_full;
 	unsigned long full_at;		/* the last -ENOSPC */
 	u64 heard;			/* the last answer */
+	u64 moved;			/* pages, of earlier epochs */
 	u64 used;			/* bytes, says the server */
 	wait_queue_head_t end_wait;
 };
@@ -477,6 +478,7 @@ void hermit_tcp_conn_start(struct hermit_tcp_conn *conn, struct socket *sock,
 	conn->error = 0;
 	conn->was_full = false;
 	conn->heard = ktime_get_ns();
+	conn->moved = conn->slots.reads + conn->slots.writes;
 	conn->used = session->used;
 	spin_unlock_bh(&conn->slots.lock);
 
@@ -530,8 +532,11 @@ void hermit_tcp_conn_check(struct hermit_tcp_conn *conn, u64 deadline_ns,
 	u64 now, oldest, since;
 
 	spin_lock_bh(&conn->slots.lock);
-	check->broken = conn->broken;
-	check->error = conn->error;
+	if (!check->broken) {
+		check->broken = conn->broken;
+		check->error = conn->error;
+	}
+	check->moved |= conn->slots.reads + conn->slots.writes != conn->moved;
 	if (conn->was_full && time_after(jiffies, conn->full_at + FULL_TIME))
 		conn->was_full = false;
 	check->full |= conn->was_full;

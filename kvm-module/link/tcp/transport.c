@@ -168,6 +168,10 @@ static int shake_hands(struct hermit_tcp_link *link, struct socket *sock,
 	hermit_tcp_sock_set_timeout(sock, HANDSHAKE_TIMEOUT);
 	ret = hermit_handshake(&ch.base, &link->remote.id, epoch,
 			       HANDSHAKE_TIMEOUT, session, link->remote.why);
+	if (!ret)
+		ret = hermit_handshake_path(&ch.base, session,
+					    HANDSHAKE_TIMEOUT,
+					    link->remote.why);
 	hermit_tcp_sock_set_timeout(sock, MAX_SCHEDULE_TIMEOUT);
 	return ret;
 }
@@ -303,7 +307,7 @@ static void tcp_check(struct hermit_remote *remote, u64 deadline_ns,
 	struct hermit_tcp_link *link = to_tcp(remote);
 	unsigned int i;
 
-	for (i = 0; !check->broken && i < link->nr_conns; i++)
+	for (i = 0; i < link->nr_conns; i++)
 		hermit_tcp_conn_check(link->conns[i], deadline_ns, check);
 }
 

@@ -2,7 +2,8 @@
 # l1: mem=2G timeout=400
 # The tcp transport against servers that misbehave: in the handshake, which must
 # end with a sentence, and with requests, which must end the connection and
-# damage nothing. One answers writes before it has their pages.
+# damage nothing. One answers writes before it has their pages, and one has all
+# but pages, which is told of once and not each time.
 . /src/tests/vm/tcp.sh
 
 load_tcp_test
@@ -54,6 +55,21 @@ ctl load 2 2000
 ctl wait
 right
 stat_is reconnects 0 || fail "early: reconnected $(stat reconnects) times"
+ctl end
+stop_hostile
+
+# shorter than the time between two PINGs, which it answers
+echo 500 > $PARAMS/tcp_deadline_ms
+start_hostile barren
+ctl connect $ADDR 1 64 || fail "barren: $(stat error)"
+ctl load 2 400
+wait_for 120 stat_above reconnects 7
+[ "$(stat told_reconnecting)" = 3 ] || fail "barren: $(stat reconnects) reconnects, told of $(stat told_reconnecting)"
+[ "$(dmesg | grep -c 'no page came through 3 connections')" = 1 ] || fail "barren: $(dmesg | grep 'no page came')"
+echo 2000 > $PARAMS/tcp_deadline_ms
+ctl wait
+right
+wait_for 30 stat_is state $UP
 ctl end
 stop_hostile
 unload_tcp_test
