@@ -166,6 +166,9 @@ config_check (HermitConfig *config, char **listen, const char *capacity,
     }
   if (!config->capacity)
     return invalid (error, "--capacity: 0 is no memory to lend");
+  if (config->preallocate && config->overcommit)
+    return invalid (error, "--preallocate promises what --overcommit does "
+                           "not: choose one");
   if (!hermit_size_parse (min_free ? min_free : MIN_FREE_DEFAULT,
                           &config->min_free, error))
     {
@@ -203,6 +206,10 @@ hermit_config_new (int *argc, char ***argv, GError **error)
       "Admit only clients that have this key", "FILE" },
     { "overcommit", 0, 0, G_OPTION_ARG_NONE, &config->overcommit,
       "Promise more than the capacity; give what is there", NULL },
+    { "preallocate", 0, 0, G_OPTION_ARG_NONE, &config->preallocate,
+      "Take all of the capacity from the host at the start", NULL },
+    { "lock", 0, 0, G_OPTION_ARG_NONE, &config->lock,
+      "Never let it be swapped out", NULL },
     { "min-free", 0, 0, G_OPTION_ARG_STRING, &min_free,
       "Leave the host this much memory (default " MIN_FREE_DEFAULT ")",
       "SIZE" },

@@ -18,6 +18,8 @@ typedef struct
   guint64 capacity;
   guint64 min_free;
   gboolean overcommit;
+  gboolean preallocate;
+  gboolean lock;
   char *key_file;         /* or NULL */
   char *control;          /* or NULL */
   HermitAddress *metrics; /* or NULL */

@@ -18,6 +18,7 @@
 #include "listener.h"
 #include "log.h"
 #include "rdma_listener.h"
+#include "room.h"
 #include "server.h"
 #include "session.h"
 #include "store.h"
@@ -133,11 +134,16 @@ serve (const HermitConfig *config, GError **error)
         return FALSE;
     }
   server.key = key;
+  hermit_room_init ();
+  if (!hermit_room_check (config->capacity, error))
+    return FALSE;
   server.store = hermit_store_new (
       &(HermitStoreConfig){
           .capacity = config->capacity,
           .overcommit = config->overcommit,
           .min_free = config->min_free,
+          .preallocate = config->preallocate,
+          .lock = config->lock,
       },
       error);
   if (!server.store)

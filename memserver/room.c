@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "room.h"
 
+#include <gio/gio.h>
 #include <string.h>
 #include <sys/sysinfo.h>
 
@@ -207,37 +208,63 @@ hermit_room_left (guint64 min_free)
   return left;
 }
 
-guint64
-hermit_room_host (void)
-{
-  struct sysinfo info = { .mem_unit = 1 };
-
-  sysinfo (&info);
-  return meminfo ("MemTotal:", (guint64)info.totalram * info.mem_unit);
-}
-
-guint64
-hermit_room_groups (char **where)
+/* The least limit of all groups, and the file that has it; free it. */
+static guint64
+groups_limit (char **where)
 {
   guint64 least = G_MAXUINT64;
 
-  *where = NULL;
   for (guint i = 0; i < G_N_ELEMENTS (groups); i++)
     {
       g_autofree char *folder = g_strdup (groups[i].group);
 
-      if (folder)
-        do
-          {
-            guint64 limit = group_number (folder, groups[i].limit);
+      if (!folder)
+        continue;
+      do
+        {
+          guint64 limit = group_number (folder, groups[i].limit);
 
-            if (limit >= least)
-              continue;
-            least = limit;
-            g_free (*where);
-            *where = g_build_filename (folder, groups[i].limit, NULL);
-          }
-        while (group_up (&groups[i], folder));
+          if (limit >= least)
+            continue;
+          least = limit;
+          g_free (*where);
+          *where = g_build_filename (folder, groups[i].limit, NULL);
+        }
+      while (group_up (&groups[i], folder));
     }
   return least;
+}
+
+gboolean
+hermit_room_check (guint64 capacity, GError **error)
+{
+  struct sysinfo info = { .mem_unit = 1 };
+  g_autofree char *want
+      = g_format_size_full (capacity, G_FORMAT_SIZE_IEC_UNITS);
+  g_autofree char *where = NULL;
+  g_autofree char *have = NULL;
+  guint64 host, limit;
+
+  sysinfo (&info);
+  host = meminfo ("MemTotal:", (guint64)info.totalram * info.mem_unit);
+  if (capacity > host)
+    {
+      have = g_format_size_full (host, G_FORMAT_SIZE_IEC_UNITS);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+                   "--capacity: %s is more than the host has (%s): lend what "
+                   "it can spare",
+                   want, have);
+      return FALSE;
+    }
+  limit = groups_limit (&where);
+  if (limit < G_MAXUINT64 && capacity > limit - MIN (limit, GROUP_MARGIN))
+    {
+      have = g_format_size_full (limit, G_FORMAT_SIZE_IEC_UNITS);
+      g_warning ("the control group's limit is %s (%s), too little for a "
+                 "capacity of %s: clients will be refused memory that was "
+                 "promised to them; raise the limit to the capacity and %u "
+                 "MiB more, or lend less",
+                 have, where, want, (guint)(GROUP_MARGIN >> 20));
+    }
+  return TRUE;
 }

@@ -8,7 +8,7 @@
  */
 #include <glib.h>
 
-/* Find out in which control groups this process is. Once, before the others. */
+/* Find out in which control groups this process is. Before all others. */
 void hermit_room_init (void);
 
 /*
@@ -17,12 +17,10 @@ void hermit_room_init (void);
  */
 guint64 hermit_room_left (guint64 min_free);
 
-/* The host's memory. */
-guint64 hermit_room_host (void);
 /*
- * The least limit of the control groups, with the file that has it in *@where;
- * G_MAXUINT64 and NULL if there is none. Free *@where.
+ * Whether @capacity can be lent at all: FALSE with @error if the host does not
+ * have that much memory; a warning if a control group does not allow it.
  */
-guint64 hermit_room_groups (char **where);
+gboolean hermit_room_check (guint64 capacity, GError **error);
 
 #endif /* HERMIT_ROOM_H */

@@ -39,7 +39,7 @@ struct HermitSlots
 };
 
 HermitSlots *
-hermit_slots_new (guint32 count, GError **error)
+hermit_slots_new (guint32 count, gboolean locked, GError **error)
 {
   HermitSlots *slots = g_new0 (HermitSlots, 1);
   gsize length = (gsize)count * SIZE;
@@ -62,6 +62,16 @@ hermit_slots_new (guint32 count, GError **error)
         g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno),
                      "cannot map %zu bytes for the memory to lend: %s", length,
                      g_strerror (errno));
+      hermit_slots_free (slots);
+      return NULL;
+    }
+  if (locked && mlock2 (slots->base, length, MLOCK_ONFAULT))
+    {
+      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno),
+                   "--lock: cannot lock %zu bytes of memory: %s; raise the "
+                   "limit of locked memory above it (ulimit -l, "
+                   "LimitMEMLOCK=)",
+                   length, g_strerror (errno));
       hermit_slots_free (slots);
       return NULL;
     }

@@ -34,7 +34,9 @@ typedef struct
   guint32 going;
 } HermitSlotsUsage;
 
-HermitSlots *hermit_slots_new (guint32 count, GError **error);
+/* With @locked what has memory stays there and is not swapped out. */
+HermitSlots *hermit_slots_new (guint32 count, gboolean locked,
+                               GError **error);
 void hermit_slots_free (HermitSlots *slots);
 HermitLedger *hermit_slots_ledger (HermitSlots *slots);
 HermitSlotsUsage hermit_slots_usage (HermitSlots *slots);

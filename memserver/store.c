@@ -45,6 +45,7 @@ struct HermitStore
   guint64 capacity;
   guint64 min_free;
   gboolean overcommit;
+  gboolean preallocate;
   HermitSlots *slots;
   _Atomic guint64 taken;
   _Atomic gint64 credit; /* to be taken without looking */
@@ -183,7 +184,8 @@ static guint32
 extent_take_slot (HermitRegion *region, guint32 extent, const char **why)
 {
   HermitStore *store = region->store;
-  gboolean whole = extent_pages (region, extent) == EXTENT_PAGES;
+  gboolean whole
+      = extent_pages (region, extent) == EXTENT_PAGES || store->preallocate;
   guint32 slot = 0;
 
   if (whole && (!store->overcommit || store_take (store, HERMIT_SLOT_SIZE)))
@@ -377,12 +379,23 @@ region_leave (HermitRegion *region)
   g_mutex_unlock (&store->regions_lock);
 }
 
+/* What a region takes of the capacity at its start. */
+static guint64
+region_takes (HermitStore *store, guint64 size)
+{
+  if (store->overcommit)
+    return 0;
+  /* Of memory that is there in slots it takes whole ones. */
+  if (store->preallocate)
+    return (size + HERMIT_SLOT_SIZE - 1) / HERMIT_SLOT_SIZE * HERMIT_SLOT_SIZE;
+  return size;
+}
+
 HermitRegion *
 hermit_region_new (HermitStore *store, guint64 size, const char *label,
                    GError **error)
 {
   HermitRegion *region = NULL;
-  guint64 taken = store->overcommit ? 0 : size;
   g_autofree char *want = g_format_size_full (size, G_FORMAT_SIZE_IEC_UNITS);
 
   if (size > REGION_SIZE_MAX)
@@ -391,7 +404,7 @@ hermit_region_new (HermitStore *store, guint64 size, const char *label,
                    "%s is more than a region may have", want);
       return NULL;
     }
-  if (!store_take (store, taken))
+  if (!store_take (store, region_takes (store, size)))
     {
       g_autofree char *left
           = g_format_size_full (store->capacity - atomic_load (&store->taken),
@@ -432,7 +445,9 @@ hermit_region_free (HermitRegion *region)
 
   if (region->number)
     region_leave (region);
-  store_give_back (store, store->overcommit ? backed : region->size);
+  store_give_back (store, store->overcommit
+                              ? backed
+                              : region_takes (store, region->size));
   hermit_keeper_wake (store->keeper);
 
   for (guint i = 0; i < LOCKS; i++)
@@ -693,6 +708,8 @@ store_ready_wanted (gpointer data)
   HermitStore *store = data;
   guint regions;
 
+  if (store->preallocate)
+    return G_MAXUINT32;
   g_mutex_lock (&store->regions_lock);
   regions = store->regions->len;
   g_mutex_unlock (&store->regions_lock);
@@ -817,6 +834,26 @@ static const HermitKeeperOps store_keeper_ops = {
   .trim = store_trim,
 };
 
+static gboolean
+store_preallocate (HermitStore *store, GError **error)
+{
+  for (guint64 at = 0; at + HERMIT_SLOT_SIZE <= store->capacity;
+       at += HERMIT_SLOT_SIZE)
+    if (!store_has_room (store, HERMIT_SLOT_SIZE)
+        || !hermit_slots_fill (store->slots))
+      {
+        g_autofree char *have
+            = g_format_size_full (at, G_FORMAT_SIZE_IEC_UNITS);
+
+        g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+                     "--preallocate: the host, or the control group, has no "
+                     "more than %s to spare (--min-free): lend less",
+                     have);
+        return FALSE;
+      }
+  return TRUE;
+}
+
 HermitStore *
 hermit_store_new (const HermitStoreConfig *config, GError **error)
 {
@@ -825,24 +862,33 @@ hermit_store_new (const HermitStoreConfig *config, GError **error)
 
   hermit_guard_init ();
   hermit_room_init ();
-  slots = CLAMP (slots * SLOTS_FACTOR, SLOTS_MIN, MAX (SLOTS_MAX, slots));
+  /* The limit of locked memory counts what could be there. */
+  if (!config->lock)
+    slots = CLAMP (slots * SLOTS_FACTOR, SLOTS_MIN, MAX (SLOTS_MAX, slots));
+  store->capacity = config->capacity;
+  store->overcommit = config->overcommit;
+  store->preallocate = config->preallocate;
+  store->min_free = config->min_free;
   if (slots < G_MAXUINT32)
-    store->slots = hermit_slots_new ((guint32)slots, error);
+    store->slots
+        = hermit_slots_new ((guint32)slots, config->lock, error);
   else
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
                  "the capacity is more than a server can have");
   if (!store->slots)
-    {
-      g_free (store);
-      return NULL;
-    }
-  store->capacity = config->capacity;
-  store->overcommit = config->overcommit;
-  store->min_free = config->min_free;
+    goto free;
+  if (store->preallocate && !store_preallocate (store, error))
+    goto unmap;
   store->regions = g_ptr_array_new ();
   g_mutex_init (&store->regions_lock);
   store->keeper = hermit_keeper_new (store->slots, &store_keeper_ops, store);
   return store;
+
+unmap:
+  hermit_slots_free (store->slots);
+free:
+  g_free (store);
+  return NULL;
 }
 
 void

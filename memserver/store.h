@@ -50,9 +50,13 @@ typedef struct
    * control group of this process too little.
    */
   guint64 min_free;
+  /* All of the capacity has memory from the start; not with overcommit. */
+  gboolean preallocate;
+  /* It is never swapped out. */
+  gboolean lock;
 } HermitStoreConfig;
 
-/* NULL if the memory cannot be mapped. */
+/* NULL if the memory cannot be had. */
 HermitStore *hermit_store_new (const HermitStoreConfig *config,
                                GError **error);
 /* After the last region. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The program: its options, its end, and the operator's side doors. */
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -373,6 +374,97 @@ test_metrics (void)
   server_stop (server);
 }
 
+/* In one write, as the files of control groups want it. */
+static gboolean
+write_file (const char *path, const char *text)
+{
+  int fd = open (path, O_WRONLY | O_CLOEXEC);
+  gboolean ok = fd >= 0 && write (fd, text, strlen (text)) > 0;
+
+  if (fd >= 0)
+    close (fd);
+  return ok;
+}
+
+/* A group of version 1 or 2 below the test's own; NULL if none can be made. */
+static char *
+group_new (guint64 limit)
+{
+  static const char *const hierarchies[][3] = {
+    { "0::", "/sys/fs/cgroup", "memory.max" },
+    { ":memory:", "/sys/fs/cgroup/memory", "memory.limit_in_bytes" },
+  };
+  g_autofree char *text = g_strdup_printf ("%" G_GUINT64_FORMAT, limit);
+  g_autofree char *self = NULL;
+
+  g_file_get_contents ("/proc/self/cgroup", &self, NULL, NULL);
+  for (guint i = 0; self && i < G_N_ELEMENTS (hierarchies); i++)
+    {
+      const char *at = strstr (self, hierarchies[i][0]);
+      g_autofree char *path = NULL;
+      g_autofree char *name = NULL;
+      g_autofree char *group = NULL;
+      g_autofree char *file = NULL;
+
+      if (!at)
+        continue;
+      at += strlen (hierarchies[i][0]);
+      path = g_strndup (at, strcspn (at, "\n"));
+      name = g_strdup_printf ("hermit-test-%d", getpid ());
+      group = g_build_filename (hierarchies[i][1], path, name, NULL);
+      file = g_build_filename (group, hierarchies[i][2], NULL);
+      if (g_mkdir (group, 0755))
+        continue;
+      if (g_file_test (file, G_FILE_TEST_EXISTS) && write_file (file, text))
+        return g_steal_pointer (&group);
+      g_rmdir (group);
+    }
+  return NULL;
+}
+
+/*
+ * A limit of the control group below the capacity: it is warned of, and writes
+ * are refused before the group would kill the server.
+ */
+static void
+test_group (void)
+{
+  g_autofree char *group = group_new (256 * MIB);
+  g_autofree char *procs = NULL;
+  g_autofree char *back = NULL;
+  guint8 page[PAGE] = { 1 };
+  guint64 at = 0;
+  Server *server;
+  Client client;
+  int fd;
+
+  procs = group ? g_build_filename (group, "cgroup.procs", NULL) : NULL;
+  if (!group || !write_file (procs, "0"))
+    {
+      if (group)
+        g_rmdir (group);
+      g_test_skip ("no control group can be made here");
+      return;
+    }
+  server = server_start ("--capacity=1G", NULL);
+  /* The test itself leaves again. */
+  back = g_build_filename (group, "..", "cgroup.procs", NULL);
+  g_assert_true (write_file (back, "0"));
+  server_wait_log (server, "warning: the control group's limit|256.0");
+
+  client = client_new (server, 1, 1, 512 * MIB);
+  fd = client_open (&client);
+  while (at < client.size && do_write (fd, at, page) == HERMIT_WIRE_OK)
+    at += 16 * PAGE;
+  g_assert_cmpint (at, <, client.size);
+  server_wait_log (server, "writes are refused|control group");
+  g_assert_cmpint (do_write (fd, 0, page), ==, HERMIT_WIRE_OK);
+  g_assert_cmpint (do_ping (fd), ==, at / 16);
+  close (fd);
+  server_stop (server);
+  g_assert_cmpint (g_rmdir (group), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -386,5 +478,6 @@ main (int argc, char **argv)
   g_test_add_func ("/process/sigterm-stuck", test_sigterm_stuck);
   g_test_add_func ("/process/control", test_control);
   g_test_add_func ("/process/metrics", test_metrics);
+  g_test_add_func ("/process/group", test_group);
   return g_test_run ();
 }

@@ -11,6 +11,7 @@
 
 #include "client.h"
 #include "request.h"
+#include "room.h"
 #include "store.h"
 
 #define EXTENT HERMIT_EXTENT_SIZE
@@ -477,6 +478,48 @@ test_sigbus (void)
   hermit_store_free (store);
 }
 
+/* All of it is there from the start, to the last slot, and stays. */
+static void
+test_preallocate (void)
+{
+  HermitStore *store = hermit_store_new (
+      &(HermitStoreConfig){ .capacity = 8 * EXTENT, .preallocate = TRUE },
+      NULL);
+  HermitRegion *a, *b;
+
+  g_assert_cmpint (memory_of_kernel (), ==, 8 * EXTENT);
+  a = region_new (store, 5 * EXTENT - PAGE);
+  b = region_new (store, 3 * EXTENT);
+  expect_no_region (store, PAGE);
+  g_atomic_int_set (&fallocate_error, ENOSPC);
+  for (guint64 i = 0; i < 5; i++)
+    write_page (a, i * EXTENT, 1);
+  for (guint64 i = 0; i < 3; i++)
+    write_page (b, i * EXTENT, 1);
+  g_atomic_int_set (&fallocate_error, 0);
+  hermit_region_free (a);
+  hermit_region_free (b);
+  expect_usage (store, 0, 0);
+  g_assert_cmpint (memory_of_kernel (), ==, 8 * EXTENT);
+  hermit_store_free (store);
+}
+
+static void
+test_no_room (void)
+{
+  g_autoptr (GError) preallocate = NULL;
+  g_autoptr (GError) capacity = NULL;
+
+  g_assert_null (hermit_store_new (
+      &(HermitStoreConfig){ .capacity = 8 * EXTENT,
+                            .preallocate = TRUE,
+                            .min_free = 1ULL << 60 },
+      &preallocate));
+  g_assert_error (preallocate, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
+  g_assert_false (hermit_room_check (64ULL << 40, &capacity));
+  g_assert_error (capacity, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
+}
+
 #define THREADS 4
 #define ROUNDS 20000
 
@@ -835,6 +878,8 @@ main (int argc, char **argv)
   g_test_add_func ("/store/lend", test_lend);
   g_test_add_func ("/store/huge", test_huge);
   g_test_add_func ("/store/min-free", test_min_free);
+  g_test_add_func ("/store/preallocate", test_preallocate);
+  g_test_add_func ("/store/no-room", test_no_room);
   g_test_add_func ("/store/sigbus", test_sigbus);
   g_test_add_func ("/store/threads", test_threads);
   g_test_add_func ("/store/mapping", test_mapping);
