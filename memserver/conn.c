@@ -11,6 +11,7 @@
 #include "door.h"
 #include "io.h"
 #include "log.h"
+#include "spin.h"
 
 /* The whole handshake, where the door does not do it. */
 #define HANDSHAKE_US (5 * G_USEC_PER_SEC)
@@ -48,6 +49,8 @@ typedef struct
   gsize in_length;
   guint8 *out; /* answers to send */
   gsize out_length;
+  HermitSpin spin;
+  guint requests; /* that came together, the last time */
 } HermitConn;
 
 struct HermitConns
@@ -422,6 +425,7 @@ conn_answer (HermitConn *conn, HermitRegion *region, guint64 size,
                                                  conn->in + at + sizeof (hdr),
                                                  conn->out + conn->out_length);
       at += length;
+      conn->requests++;
       if (conn->out_length + HERMIT_REPLY_MAX > BUFFER_SIZE
           || (++unseen >= ANSWERS_UNSEEN && conn_is_late (since, &unseen)))
         {
@@ -436,6 +440,29 @@ conn_answer (HermitConn *conn, HermitRegion *region, guint64 size,
   return conn_flush (conn);
 }
 
+/* What comes next, as recv() does; asleep until then, or looking for it. */
+static ssize_t
+conn_next (HermitConn *conn)
+{
+  gint64 since = g_get_monotonic_time (), now = since;
+  gint64 until = since;
+  ssize_t n;
+
+  if (hermit_spin_pays (&conn->spin, conn->requests))
+    until += HERMIT_SPIN_US;
+  conn->requests = 0;
+  /* A frame is much smaller than the buffer: there is always room. */
+  do
+    {
+      n = recv (conn->fd, conn->in + conn->in_length,
+                BUFFER_SIZE - conn->in_length, now < until ? MSG_DONTWAIT : 0);
+      now = g_get_monotonic_time ();
+    }
+  while (n < 0 && (errno == EAGAIN || errno == EINTR));
+  hermit_spin_learn (&conn->spin, now - since);
+  return n;
+}
+
 static void
 conn_serve (HermitConn *conn, guint64 caps)
 {
@@ -446,12 +473,8 @@ conn_serve (HermitConn *conn, guint64 caps)
   conn->out = g_malloc (BUFFER_SIZE);
   while (g_atomic_int_get (&conn->stop) == HERMIT_STOP_NONE)
     {
-      /* A frame is much smaller than the buffer: there is always room. */
-      ssize_t n = recv (conn->fd, conn->in + conn->in_length,
-                        BUFFER_SIZE - conn->in_length, 0);
+      ssize_t n = conn_next (conn);
 
-      if (n < 0 && errno == EINTR)
-        continue;
       if (n < 0)
         g_message ("%s, %s: connection lost: %s",
                    hermit_session_label (conn->session), conn->peer.name,
