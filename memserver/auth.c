@@ -139,6 +139,46 @@ hermit_key_mac (const HermitKey *key, char letter,
   g_hmac_unref (hmac);
 }
 
+static void
+compute_tag (const HermitKey *key, const struct hermit_wire_hello *hello,
+             guint8 tag[HERMIT_WIRE_MAC_LEN])
+{
+  struct hermit_wire_hello bare = *hello;
+  const struct hermit_wire_challenge none = { 0 };
+
+  memset (bare.nonce + sizeof (bare.nonce) - HERMIT_WIRE_TAG_LEN, 0,
+          HERMIT_WIRE_TAG_LEN);
+  hermit_key_mac (key, 'K', &bare, &none, tag);
+}
+
+void
+hermit_key_tag (const HermitKey *key, struct hermit_wire_hello *hello)
+{
+  guint8 tag[HERMIT_WIRE_MAC_LEN];
+
+  compute_tag (key, hello, tag);
+  memcpy (hello->nonce + sizeof (hello->nonce) - HERMIT_WIRE_TAG_LEN, tag,
+          HERMIT_WIRE_TAG_LEN);
+}
+
+gboolean
+hermit_key_tagged (const HermitKey *key, const struct hermit_wire_hello *hello)
+{
+  guint8 tag[HERMIT_WIRE_MAC_LEN];
+
+  compute_tag (key, hello, tag);
+  return memcmp (hello->nonce + sizeof (hello->nonce) - HERMIT_WIRE_TAG_LEN,
+                 tag, HERMIT_WIRE_TAG_LEN)
+         == 0;
+}
+
+gboolean
+hermit_key_equal (const HermitKey *a, const HermitKey *b)
+{
+  return a && b && a->length == b->length
+         && memcmp (a->bytes, b->bytes, a->length) == 0;
+}
+
 gboolean
 hermit_mac_equal (const guint8 a[HERMIT_WIRE_MAC_LEN],
                   const guint8 b[HERMIT_WIRE_MAC_LEN])

@@ -29,6 +29,17 @@ void hermit_key_mac (const HermitKey *key, char letter,
                      const struct hermit_wire_challenge *challenge,
                      guint8 mac[HERMIT_WIRE_MAC_LEN]);
 
+/*
+ * The tag that says which key a client has: put it into @hello, whose other
+ * fields are complete; and whether it is there.
+ */
+void hermit_key_tag (const HermitKey *key, struct hermit_wire_hello *hello);
+gboolean hermit_key_tagged (const HermitKey *key,
+                            const struct hermit_wire_hello *hello);
+
+/* FALSE if one is NULL. */
+gboolean hermit_key_equal (const HermitKey *a, const HermitKey *b);
+
 /* In a time that does not depend on the contents. */
 gboolean hermit_mac_equal (const guint8 a[HERMIT_WIRE_MAC_LEN],
                            const guint8 b[HERMIT_WIRE_MAC_LEN]);

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "control.h"
+#include "log.h"
+
 /* Below this much available memory the host is about to kill processes. */
 #define MIN_FREE_DEFAULT "64M"
 
@@ -53,6 +56,28 @@ hermit_size_parse (const char *text, guint64 *size, GError **error)
 bad:
   return invalid (error,
                   "'%s' is not a size: a number, perhaps with K, M, G or T",
+                  text);
+}
+
+gboolean
+hermit_duration_parse (const char *text, guint64 *seconds, GError **error)
+{
+  static const struct
+  {
+    char suffix;
+    guint64 seconds;
+  } units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+  gsize length = strlen (text);
+  g_autofree char *number = g_strndup (text, length ? length - 1 : 0);
+
+  for (guint i = 0; length && i < G_N_ELEMENTS (units); i++)
+    if (text[length - 1] == units[i].suffix
+        && g_ascii_string_to_unsigned (number, 10, 0, 1000000, seconds, NULL))
+      {
+        *seconds *= units[i].seconds;
+        return TRUE;
+      }
+  return invalid (error, "'%s' is not a time: a number with s, m, h or d",
                   text);
 }
 
@@ -112,6 +137,17 @@ hermit_address_unix (const char *path, HermitAddress *address, GError **error)
   return TRUE;
 }
 
+gboolean
+hermit_address_is_loopback (const HermitAddress *address)
+{
+  const struct sockaddr_in *in = (const struct sockaddr_in *)&address->addr;
+  const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)in;
+
+  if (address->addr.ss_family == AF_INET6)
+    return IN6_IS_ADDR_LOOPBACK (&in6->sin6_addr);
+  return ntohl (in->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
 char *
 hermit_address_text (const HermitAddress *address)
 {
@@ -151,11 +187,37 @@ config_listen (HermitConfig *config, char **texts, GError **error)
   return TRUE;
 }
 
+/* Whom does it serve that it does not know? */
+static gboolean
+config_check_secure (const HermitConfig *config, GError **error)
+{
+  const GArray *lists[] = { config->listen, config->listen_rdma };
+
+  if (config->key_file || config->keys || config->insecure)
+    return TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS (lists); i++)
+    for (guint j = 0; j < lists[i]->len; j++)
+      {
+        const HermitAddress *address
+            = &g_array_index (lists[i], HermitAddress, j);
+        g_autofree char *text = hermit_address_text (address);
+
+        if (!hermit_address_is_loopback (address))
+          return invalid (error,
+                          "--listen: everybody who can reach %s could use this "
+                          "server: give it a key with --key-file or --keys, or "
+                          "say --insecure",
+                          text);
+      }
+  return TRUE;
+}
+
 static gboolean
 config_check (HermitConfig *config, char **listen, const char *capacity,
               const char *min_free, const char *metrics, GError **error)
 {
-  if (!config_listen (config, listen, error))
+  if (!config_listen (config, listen, error)
+      || !config_check_secure (config, error))
     return FALSE;
   if (!capacity)
     return invalid (error, "--capacity is missing: how much memory to lend");
@@ -196,6 +258,7 @@ hermit_config_new (int *argc, char ***argv, GError **error)
   g_autofree char *capacity = NULL;
   g_autofree char *min_free = NULL;
   g_autofree char *metrics = NULL;
+  g_autofree char *log = NULL;
   const GOptionEntry entries[] = {
     { "listen", 'l', 0, G_OPTION_ARG_STRING_ARRAY, &listen,
       "Serve clients there; may be repeated. Port 0 takes a free one",
@@ -204,6 +267,10 @@ hermit_config_new (int *argc, char ***argv, GError **error)
       "Memory to lend, in all", "SIZE" },
     { "key-file", 'k', 0, G_OPTION_ARG_FILENAME, &config->key_file,
       "Admit only clients that have this key", "FILE" },
+    { "keys", 0, 0, G_OPTION_ARG_FILENAME, &config->keys,
+      "The same for many keys, each with a name and limits", "DIR" },
+    { "insecure", 0, 0, G_OPTION_ARG_NONE, &config->insecure,
+      "Without a key, listen on more than loopback all the same", NULL },
     { "overcommit", 0, 0, G_OPTION_ARG_NONE, &config->overcommit,
       "Promise more than the capacity; give what is there", NULL },
     { "preallocate", 0, 0, G_OPTION_ARG_NONE, &config->preallocate,
@@ -218,6 +285,10 @@ hermit_config_new (int *argc, char ***argv, GError **error)
       "PATH" },
     { "metrics", 0, 0, G_OPTION_ARG_STRING, &metrics,
       "Serve metrics for Prometheus there, over HTTP", "ADDR:PORT" },
+    { "log-level", 0, 0, G_OPTION_ARG_STRING, &log,
+      "The least important messages to log: error, warning, message (the "
+      "default) or debug",
+      "LEVEL" },
     { "version", 'V', 0, G_OPTION_ARG_NONE, &config->version,
       "Print the version and exit", NULL },
     { NULL, 0, 0, 0, NULL, NULL, NULL },
@@ -231,11 +302,20 @@ hermit_config_new (int *argc, char ***argv, GError **error)
   g_option_context_set_description (
       context,
       "Sizes are bytes, or have a suffix: K, M, G or T.\n"
-      "Commands, for a running server: list, stats, forget UUID [force].\n");
+      "Commands, for a running server: " HERMIT_CONTROL_COMMANDS ".\n");
+  /* What follows the command is the command's. */
+  g_option_context_set_strict_posix (context, TRUE);
   if (!g_option_context_parse (context, argc, argv, error))
     return NULL;
   if (config->version)
     return g_steal_pointer (&config);
+  if (!hermit_log_level_parse (log ? log : "message", &config->log))
+    {
+      invalid (error, "--log-level: '%s' is not error, warning, message or "
+                      "debug",
+               log);
+      return NULL;
+    }
 
   if (*argc > 1)
     {
@@ -263,6 +343,7 @@ hermit_config_free (HermitConfig *config)
   g_array_unref (config->listen);
   g_array_unref (config->listen_rdma);
   g_free (config->key_file);
+  g_free (config->keys);
   g_free (config->control);
   g_free (config->metrics);
   g_free (config->command);

@@ -21,6 +21,9 @@ typedef struct
   gboolean preallocate;
   gboolean lock;
   char *key_file;         /* or NULL */
+  char *keys;             /* a directory of them, or NULL */
+  gboolean insecure;      /* serve anybody, wherever they come from */
+  GLogLevelFlags log;     /* the least important that is written */
   char *control;          /* or NULL */
   HermitAddress *metrics; /* or NULL */
   char *command;          /* for the server behind control; or NULL */
@@ -32,6 +35,10 @@ HermitConfig *hermit_config_new (int *argc, char ***argv, GError **error);
 void hermit_config_free (HermitConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HermitConfig, hermit_config_free)
 
+/* A number, and one of s m h d; in seconds. */
+gboolean hermit_duration_parse (const char *text, guint64 *seconds,
+                                GError **error);
+
 /* A number, and one of K M G T for powers of 1024. */
 gboolean hermit_size_parse (const char *text, guint64 *size, GError **error);
 
@@ -40,6 +47,7 @@ gboolean hermit_address_parse (const char *text, HermitAddress *address,
                                GError **error);
 gboolean hermit_address_unix (const char *path, HermitAddress *address,
                               GError **error);
+gboolean hermit_address_is_loopback (const HermitAddress *address);
 char *hermit_address_text (const HermitAddress *address);
 
 #endif /* HERMIT_CONFIG_H */

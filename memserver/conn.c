@@ -257,7 +257,7 @@ conn_prove (HermitConn *conn, HermitHandshake *handshake)
   const char *peer = conn->peer.name;
   guint8 bytes[HERMIT_HANDSHAKE_FRAME];
 
-  hermit_handshake_init (handshake, conn->server->key);
+  hermit_handshake_init (handshake, conn->server->identities, &conn->peer);
   while (handshake->state == HERMIT_HANDSHAKE_GOING)
     {
       ssize_t n = conn_io_receive (conn, bytes,
@@ -298,8 +298,9 @@ conn_attach (HermitConn *conn, const HermitHandshake *proved)
   if (g_atomic_int_get (&conn->stop) != HERMIT_STOP_NONE)
     return conn_refuse_draining (conn);
   code = hermit_sessions_attach (conn->server->sessions, &conn->member,
-                                 conn->peer.name, &proved->hello,
-                                 &conn->session, &welcome, &text);
+                                 conn->peer.name, proved->identity,
+                                 &proved->hello, &conn->session, &welcome,
+                                 &text);
   if (code)
     {
       g_autofree char *uuid = hermit_uuid_text (proved->hello.uuid);
@@ -487,9 +488,9 @@ conn_serve (HermitConn *conn, guint64 caps)
     }
 }
 
-/* From the proof on, to the end; frees it. */
+/* From the proof on, to the end; frees it, and clears @proved. */
 static void
-conn_live (HermitConn *conn, const HermitHandshake *proved)
+conn_live (HermitConn *conn, HermitHandshake *proved)
 {
   if (conn_attach (conn, proved))
     {
@@ -502,6 +503,7 @@ conn_live (HermitConn *conn, const HermitHandshake *proved)
     conn->ops->leave (conn->io);
   if (conn->session)
     hermit_session_detach (conn->session, &conn->member);
+  hermit_handshake_clear (proved);
   conn_free (conn);
 }
 
@@ -522,7 +524,7 @@ static gpointer
 conn_main_stranger (gpointer data)
 {
   HermitConn *conn = data;
-  HermitHandshake handshake;
+  HermitHandshake handshake = { 0 };
   gboolean ok = conn_open (conn) && conn_prove (conn, &handshake);
 
   if (conn->ops)
@@ -533,6 +535,7 @@ conn_main_stranger (gpointer data)
     {
       if (conn->ops)
         conn->ops->leave (conn->io);
+      hermit_handshake_clear (&handshake);
       conn_free (conn);
     }
   return NULL;
@@ -578,17 +581,19 @@ conn_thread (HermitConn *conn, GThreadFunc start, gpointer data)
 
 void
 hermit_conn_start (HermitServer *server, int fd, const HermitPeer *peer,
-                   const HermitHandshake *proved)
+                   HermitHandshake *proved)
 {
   Proved *start = g_new (Proved, 1);
 
   start->conn = conn_new (server, fd, NULL, NULL, peer);
   start->proved = *proved;
+  proved->identity = NULL;
   if (conn_thread (start->conn, conn_main, start))
     return;
   /* The door, which called, may be locked: close, do not linger. */
   conn_stop (start->conn, HERMIT_STOP_FENCE);
   conn_free (start->conn);
+  hermit_handshake_clear (&start->proved);
   g_free (start);
 }
 

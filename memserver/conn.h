@@ -27,11 +27,11 @@ HermitConns *hermit_conns_new (void);
 void hermit_conns_free (HermitConns *conns);
 
 /*
- * Serve @fd, now owned by the callee, in a new thread; its client is @proved.
- * Called by the door.
+ * Serve @fd, now owned by the callee, in a new thread; its client is @proved,
+ * which is cleared. Called by the door.
  */
 void hermit_conn_start (HermitServer *server, int fd, const HermitPeer *peer,
-                        const HermitHandshake *proved);
+                        HermitHandshake *proved);
 
 /*
  * The handshake as well, without a door, in the caller's thread; returns at the

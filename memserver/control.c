@@ -29,6 +29,14 @@ typedef struct
   gboolean http;
 } Call;
 
+/* What one identity has. */
+typedef struct
+{
+  const char *name;
+  guint64 bytes;
+  guint regions, connections;
+} Used;
+
 static void
 list_session (const HermitSessionInfo *info, gpointer data)
 {
@@ -37,9 +45,83 @@ list_session (const HermitSessionInfo *info, gpointer data)
                           " stored %" G_GUINT64_FORMAT
                           " backed %" G_GUINT64_FORMAT
                           " connections %u epoch %" G_GUINT64_FORMAT
-                          " name %s\n",
+                          " owner %s peer %s age %" G_GUINT64_FORMAT
+                          " idle %" G_GUINT64_FORMAT " name %s\n",
                           info->uuid, info->size, info->stored, info->backed,
-                          info->connections, info->epoch, info->name);
+                          info->connections, info->epoch, info->owner,
+                          info->peer, info->age, info->idle, info->name);
+}
+
+static void
+count_used (const HermitSessionInfo *info, gpointer data)
+{
+  Used *used = data;
+
+  if (strcmp (info->owner, used->name))
+    return;
+  used->regions++;
+  used->bytes += info->size;
+  used->connections += info->connections;
+}
+
+/* " what N", and " of M" if there is a limit. */
+static void
+append_limited (GString *text, const char *what, guint64 n, guint64 limit,
+                guint64 none)
+{
+  g_string_append_printf (text, " %s %" G_GUINT64_FORMAT, what, n);
+  if (limit != none)
+    g_string_append_printf (text, " of %" G_GUINT64_FORMAT, limit);
+}
+
+static char *
+answer_identities (HermitServer *server)
+{
+  g_autoptr (GPtrArray) all = hermit_identities_all (server->identities);
+  GString *text = g_string_new (NULL);
+
+  for (guint i = 0; i < all->len; i++)
+    {
+      const HermitIdentity *identity = all->pdata[i];
+      Used used = { .name = identity->name };
+
+      hermit_sessions_visit (server->sessions, count_used, &used);
+      g_string_append_printf (text, "%s keys %u", identity->name,
+                              !!identity->keys[0] + !!identity->keys[1]);
+      append_limited (text, "bytes", used.bytes, identity->bytes, G_MAXUINT64);
+      append_limited (text, "regions", used.regions, identity->regions,
+                      G_MAXUINT);
+      append_limited (text, "connections", used.connections,
+                      identity->connections, G_MAXUINT);
+      g_string_append_c (text, '\n');
+    }
+  return g_string_free (text, FALSE);
+}
+
+static char *
+answer_reload (HermitServer *server)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (hermit_identities_reload (server->identities, &error))
+    return g_strdup ("ok\n");
+  return g_strdup_printf ("error: %s; the keys stay as they were\n",
+                          error->message);
+}
+
+static char *
+answer_forget_older (HermitServer *server, const char *time)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *size = NULL;
+  guint64 seconds, bytes;
+  guint n;
+
+  if (!hermit_duration_parse (time, &seconds, &error))
+    return g_strdup_printf ("error: %s\n", error->message);
+  n = hermit_sessions_forget_older (server->sessions, seconds, &bytes);
+  size = g_format_size_full (bytes, G_FORMAT_SIZE_IEC_UNITS);
+  return g_strdup_printf ("%u regions forgotten, %s freed\n", n, size);
 }
 
 static char *
@@ -49,8 +131,11 @@ answer_forget (HermitServer *server, char **words)
   gboolean force = words[1] && words[2] && !strcmp (words[2], "force");
   guint8 uuid[16];
 
+  if (words[1] && !strcmp (words[1], "--older") && words[2] && !words[3])
+    return answer_forget_older (server, words[2]);
   if (!words[1] || (words[2] && (!force || words[3])))
-    return g_strdup ("error: usage: forget UUID [force]\n");
+    return g_strdup ("error: usage: forget UUID [force], or forget --older "
+                     "TIME\n");
   if (!hermit_uuid_parse (words[1], uuid))
     return g_strdup_printf ("error: '%s' is not a UUID\n", words[1]);
   if (!hermit_sessions_forget (server->sessions, uuid, force, &error))
@@ -72,10 +157,14 @@ answer_command (HermitServer *server, const char *command)
     }
   if (!g_strcmp0 (words[0], "stats") && !words[1])
     return hermit_metrics_text (server);
+  if (!g_strcmp0 (words[0], "identities") && !words[1])
+    return answer_identities (server);
+  if (!g_strcmp0 (words[0], "reload") && !words[1])
+    return answer_reload (server);
   if (!g_strcmp0 (words[0], "forget"))
     return answer_forget (server, words);
-  return g_strdup_printf ("error: '%s' is not one of: list, stats, "
-                          "forget UUID [force]\n",
+  return g_strdup_printf ("error: '%s' is not one of: "
+                          HERMIT_CONTROL_COMMANDS "\n",
                           command);
 }
 

@@ -9,6 +9,9 @@
 #include "peer.h"
 #include "server.h"
 
+#define HERMIT_CONTROL_COMMANDS                                               \
+  "list, stats, identities, reload, forget UUID [force], forget --older TIME"
+
 typedef struct HermitControl HermitControl;
 
 HermitControl *hermit_control_new (HermitServer *server);

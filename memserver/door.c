@@ -77,6 +77,15 @@ door_wake (HermitDoor *door)
     return; /* it is full of wake-ups already */
 }
 
+static void
+place_free (gpointer data)
+{
+  Place *place = data;
+
+  hermit_handshake_clear (&place->handshake);
+  g_free (place);
+}
+
 /* Its descriptor, if it has one, is the caller's now. */
 static int
 place_take (HermitDoor *door, Place *place)
@@ -123,15 +132,25 @@ place_drop (HermitDoor *door, Place *place, HermitDrop drop, const char *why)
 typedef struct
 {
   guint count;
-  Place *oldest;
+  Place *first; /* to go */
 } Crowd;
+
+/* Those who have been told all there is go first. */
+static gboolean
+goes_before (const Place *a, const Place *b)
+{
+  gboolean a_lingers = a->kind == PLACE_LINGERS;
+  gboolean b_lingers = b->kind == PLACE_LINGERS;
+
+  return a_lingers != b_lingers ? a_lingers : a->id < b->id;
+}
 
 static void
 crowd_add (Crowd *crowd, Place *place)
 {
   crowd->count++;
-  if (!crowd->oldest || place->id < crowd->oldest->id)
-    crowd->oldest = place;
+  if (!crowd->first || goes_before (place, crowd->first))
+    crowd->first = place;
 }
 
 /*
@@ -171,10 +190,10 @@ door_make_room (HermitDoor *door, const HermitPeer *peer, gboolean threads,
   if (going >= places)
     return FALSE;
   if (host.count >= share)
-    place_drop (door, host.oldest, HERMIT_DROP_CROWDED,
+    place_drop (door, host.first, HERMIT_DROP_CROWDED,
                 "others from the same host need its place");
   else if (half.count >= places / 2)
-    place_drop (door, half.oldest, HERMIT_DROP_CROWDED,
+    place_drop (door, half.first, HERMIT_DROP_CROWDED,
                 "others need its place");
   return TRUE;
 }
@@ -260,8 +279,10 @@ place_prove (HermitDoor *door, Place *place)
 {
   HermitPeer peer = place->peer;
   HermitHandshake proved = place->handshake;
-  int fd = place_take (door, place);
+  int fd;
 
+  place->handshake.identity = NULL; /* it goes with the other */
+  fd = place_take (door, place);
   hermit_conn_start (door->server, fd, &peer, &proved);
 }
 
@@ -393,7 +414,8 @@ hermit_door_new (HermitServer *server, guint places)
   door->max_places = places;
   g_mutex_init (&door->lock);
   door->places
-      = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
+      = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL,
+                                        place_free);
   door->known = g_hash_table_new_full (hermit_peer_host_hash,
                                        hermit_peer_host_equal, g_free, g_free);
   door->epoll = epoll_create1 (EPOLL_CLOEXEC);
@@ -414,7 +436,8 @@ hermit_door_admit (HermitDoor *door, int fd, const HermitPeer *peer)
   place = door_place_fd (door, fd, peer, PLACE_SHAKES, HANDSHAKE_US);
   if (place)
     {
-      hermit_handshake_init (&place->handshake, door->server->key);
+      hermit_handshake_init (&place->handshake, door->server->identities,
+                             peer);
       if (door->closed)
         place_refuse_draining (door, place);
     }

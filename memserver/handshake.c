@@ -30,11 +30,19 @@ hermit_frame_refuse (HermitFrame *frame, guint32 code, const char *why)
 }
 
 void
-hermit_handshake_init (HermitHandshake *handshake, const HermitKey *key)
+hermit_handshake_init (HermitHandshake *handshake,
+                       HermitIdentities *identities, const HermitPeer *peer)
 {
   memset (handshake, 0, sizeof (*handshake));
-  handshake->key = key;
+  handshake->identities = identities;
+  handshake->peer = *peer;
   handshake->due = HERMIT_MSG_HELLO;
+}
+
+void
+hermit_handshake_clear (HermitHandshake *handshake)
+{
+  g_clear_pointer (&handshake->identity, hermit_identity_unref);
 }
 
 const char *
@@ -78,8 +86,8 @@ static HermitHandshakeState
 take_hello (HermitHandshake *handshake, const void *payload)
 {
   struct hermit_wire_hello *hello = &handshake->hello;
-  const HermitKey *key = handshake->key;
-  struct hermit_wire_challenge challenge = { .keyed = cpu_to_le16 (!!key) };
+  struct hermit_wire_challenge challenge = { 0 };
+  const HermitKey *key;
   const char *why;
   guint16 version;
   guint32 code;
@@ -88,7 +96,12 @@ take_hello (HermitHandshake *handshake, const void *payload)
   code = hermit_wire_check_hello (hello, &version, &why);
   if (code)
     return refuse (handshake, code, why);
+  handshake->identity = hermit_identities_find (
+      handshake->identities, hello, &handshake->peer, &key, &why);
+  if (!handshake->identity)
+    return refuse (handshake, HERMIT_REFUSE_KEY, why);
   handshake->caps = le64_to_cpu (hello->caps) & OUR_CAPS;
+  challenge.keyed = cpu_to_le16 (key != NULL);
   challenge.version = cpu_to_le16 (version);
   challenge.caps = cpu_to_le64 (handshake->caps);
   hermit_random (challenge.nonce, sizeof (challenge.nonce));
@@ -111,7 +124,7 @@ take_auth (HermitHandshake *handshake, const void *payload)
   memcpy (&auth, payload, sizeof (auth));
   if (!hermit_mac_equal (auth.mac, handshake->expected))
     return refuse (handshake, HERMIT_REFUSE_KEY,
-                   handshake->key
+                   handshake->identity->keys[0]
                        ? "the client does not have the server's key"
                        : "the client has a key and the server has none");
   return HERMIT_HANDSHAKE_PROVED;

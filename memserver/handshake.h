@@ -12,7 +12,8 @@
  */
 #include <glib.h>
 
-#include "auth.h"
+#include "identity.h"
+#include "peer.h"
 #include "wire/wire.h"
 
 typedef enum
@@ -40,18 +41,23 @@ typedef struct
   HermitFrame out;
   struct hermit_wire_hello hello; /* proved */
   guint64 caps;                   /* proved: those of both */
+  HermitIdentity *identity;       /* proved: whose it is; to steal, or NULL */
   guint32 refusal;                /* refused: the code */
   char why[256];                  /* refused: the sentence, whole */
 
   /* Its own. */
-  const HermitKey *key;
+  HermitIdentities *identities;
+  HermitPeer peer;
   guint8 due; /* the type of the frame that is */
   HermitFrame in;
   guint8 expected[HERMIT_WIRE_MAC_LEN];
 } HermitHandshake;
 
-/* @key outlives it; NULL: clients need none. */
-void hermit_handshake_init (HermitHandshake *handshake, const HermitKey *key);
+/* @identities outlive it. */
+void hermit_handshake_init (HermitHandshake *handshake,
+                            HermitIdentities *identities,
+                            const HermitPeer *peer);
+void hermit_handshake_clear (HermitHandshake *handshake);
 
 /*
  * What it wants to be fed next, at most: what follows AUTH is not its to take.

@@ -39,11 +39,16 @@ log_write (GLogLevelFlags level, const GLogField *fields, gsize n_fields,
 }
 
 void
-hermit_log_init (const char *program, GLogLevelFlags level)
+hermit_log_init (const char *program)
 {
   log_program = program;
-  log_least = level;
   g_log_set_writer_func (log_write, NULL, NULL);
+}
+
+void
+hermit_log_set_level (GLogLevelFlags level)
+{
+  log_least = level;
 }
 
 gboolean

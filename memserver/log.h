@@ -7,8 +7,10 @@
  */
 #include <glib.h>
 
-/* Send all messages there. @level: the least important that is written. */
-void hermit_log_init (const char *program, GLogLevelFlags level);
+/* Send all messages there, but for those below "message". Once. */
+void hermit_log_init (const char *program);
+/* The least important that is written. */
+void hermit_log_set_level (GLogLevelFlags level);
 
 /* "error", "warning", "message" (GLib's "info" is ours too), "debug". */
 gboolean hermit_log_level_parse (const char *text, GLogLevelFlags *level);

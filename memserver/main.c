@@ -32,6 +32,18 @@ on_accept (int fd, const HermitPeer *peer, gpointer data)
 }
 
 static gboolean
+on_reload (gpointer data)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (hermit_identities_reload (data, &error))
+    g_message ("the keys were read again");
+  else
+    g_warning ("%s; the keys stay as they were", error->message);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
 on_signal (gpointer data)
 {
   g_main_loop_quit (data);
@@ -116,24 +128,20 @@ door_places (void)
 static gboolean
 serve (const HermitConfig *config, GError **error)
 {
-  g_autoptr (HermitKey) key = NULL;
+  g_autoptr (HermitIdentities) identities = hermit_identities_new (
+      config->key_file, config->keys, error);
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   g_autoptr (GPtrArray) listeners
       = g_ptr_array_new_with_free_func ((GDestroyNotify)hermit_listener_free);
   g_autoptr (GPtrArray) rdma = g_ptr_array_new_with_free_func (
       (GDestroyNotify)hermit_rdma_listener_free);
   g_autofree char *capacity = NULL;
-  HermitServer server = { .key = NULL };
+  HermitServer server = { .identities = identities };
   HermitControl *control;
   gboolean ok;
 
-  if (config->key_file)
-    {
-      key = hermit_key_load (config->key_file, error);
-      if (!key)
-        return FALSE;
-    }
-  server.key = key;
+  if (!identities)
+    return FALSE;
   hermit_room_init ();
   if (!hermit_room_check (config->capacity, error))
     return FALSE;
@@ -155,10 +163,13 @@ serve (const HermitConfig *config, GError **error)
 
   g_unix_signal_add (SIGTERM, on_signal, loop);
   g_unix_signal_add (SIGINT, on_signal, loop);
+  g_unix_signal_add (SIGHUP, on_reload, identities);
   capacity = g_format_size_full (config->capacity, G_FORMAT_SIZE_IEC_UNITS);
   g_message ("lending %s%s, %s", capacity,
              config->overcommit ? ", overcommitted" : "",
-             key ? "to clients with the key" : "to anybody: there is no key");
+             hermit_identities_keyed (identities)
+                 ? "to clients with a key"
+                 : "to anybody: there is no key");
   ok = listen_all (config, &server, control, listeners, rdma, error);
   if (ok)
     {
@@ -191,6 +202,7 @@ run (int argc, char **argv, GError **error)
       puts (PROGRAM " " HERMIT_VERSION);
       return TRUE;
     }
+  hermit_log_set_level (config->log);
   if (!config->command)
     return serve (config, error);
   answer = hermit_control_ask (config->control, config->command, error);
@@ -207,7 +219,7 @@ main (int argc, char **argv)
 
   setlocale (LC_ALL, "");
   g_set_prgname (PROGRAM);
-  hermit_log_init (PROGRAM, G_LOG_LEVEL_MESSAGE);
+  hermit_log_init (PROGRAM);
   umask (0077);
 #ifndef __SANITIZE_ADDRESS__ /* whose leak check has to look at the process */
   /* Guests' pages and keys go into no core file, and no debugger's hands. */

@@ -19,7 +19,7 @@
 #include <glib.h>
 #include <stdatomic.h>
 
-#include "auth.h"
+#include "identity.h"
 #include "wire/wire.h"
 
 struct HermitStore;
@@ -33,7 +33,7 @@ typedef struct
   struct HermitSessions *sessions;
   struct HermitConns *conns;
   struct HermitDoor *door; /* NULL: whoever serves a socket does it alone */
-  HermitKey *key; /* NULL: clients need none */
+  HermitIdentities *identities;
   /* by enum hermit_wire_refusal */
   _Atomic guint64 refusals[HERMIT_REFUSE_PROTOCOL + 1];
 } HermitServer;

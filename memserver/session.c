@@ -32,6 +32,10 @@ struct HermitSession
   char *uuid_text;
   char *name;
   char *label; /* for messages */
+  HermitIdentity *identity; /* its owner, as it was at the last OPEN */
+  char *peer;               /* of the last connection */
+  gint64 created;
+  gint64 left; /* when the last connection did */
   guint64 size;
   guint64 incarnation;
   guint64 epoch;        /* 0: its members are fenced, and nobody joins */
@@ -107,6 +111,8 @@ session_free (HermitSession *session)
   g_free (session->uuid_text);
   g_free (session->name);
   g_free (session->label);
+  g_free (session->peer);
+  hermit_identity_unref (session->identity);
   g_free (session);
 }
 
@@ -131,8 +137,8 @@ hermit_sessions_free (HermitSessions *sessions)
 }
 
 static HermitSession *
-session_new (HermitSessions *sessions, const struct hermit_wire_hello *hello,
-             GError **error)
+session_new (HermitSessions *sessions, HermitIdentity *identity,
+             const struct hermit_wire_hello *hello, GError **error)
 {
   HermitSession *session = g_new0 (HermitSession, 1);
 
@@ -145,6 +151,8 @@ session_new (HermitSessions *sessions, const struct hermit_wire_hello *hello,
                                     session->name);
   session->size = le64_to_cpu (hello->region_size);
   session->members = g_ptr_array_new ();
+  session->identity = hermit_identity_ref (identity);
+  session->created = session->left = g_get_monotonic_time ();
   while (!session->incarnation)
     hermit_random (&session->incarnation, sizeof (session->incarnation));
   session->region = hermit_region_new (sessions->store, session->size,
@@ -213,16 +221,67 @@ session_end (HermitSession *session, HermitMember *spare, const char *by)
   return TRUE;
 }
 
+static gboolean
+session_is_of (const HermitSession *session, const HermitIdentity *identity)
+{
+  return !strcmp (session->identity->name, identity->name);
+}
+
+typedef struct
+{
+  guint64 bytes;
+  guint regions, connections;
+} Used;
+
+/* What all sessions of @identity have. */
+static Used
+sessions_used (HermitSessions *sessions, const HermitIdentity *identity)
+{
+  Used used = { 0 };
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, sessions->table);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      HermitSession *s = value;
+
+      if (!session_is_of (s, identity))
+        continue;
+      used.bytes += s->size;
+      used.regions++;
+      used.connections += s->members->len;
+    }
+  return used;
+}
+
 /* The first OPEN of a region. */
 static guint32
 sessions_create (HermitSessions *sessions, const char *peer,
+                 HermitIdentity *identity,
                  const struct hermit_wire_hello *hello,
                  HermitSession **session, char **why)
 {
+  Used used = sessions_used (sessions, identity);
   g_autoptr (GError) error = NULL;
   g_autofree char *size = NULL;
-  HermitSession *s = session_new (sessions, hello, &error);
+  HermitSession *s;
 
+  if (used.regions >= identity->regions)
+    {
+      *why = g_strdup_printf ("%s may have %u regions and has them",
+                              identity->name, identity->regions);
+      return HERMIT_REFUSE_CAPACITY;
+    }
+  if (used.bytes > identity->bytes
+      || le64_to_cpu (hello->region_size) > identity->bytes - used.bytes)
+    {
+      *why = g_strdup_printf ("%s may have %" G_GUINT64_FORMAT
+                              " bytes and has %" G_GUINT64_FORMAT,
+                              identity->name, identity->bytes, used.bytes);
+      return HERMIT_REFUSE_CAPACITY;
+    }
+  s = session_new (sessions, identity, hello, &error);
   if (!s)
     {
       *why = g_strdup (error->message);
@@ -238,9 +297,16 @@ sessions_create (HermitSessions *sessions, const char *peer,
 
 /* May the client of @hello have anything to do with @session? */
 static guint32
-session_check (HermitSession *session, const struct hermit_wire_hello *hello,
-               char **why)
+session_check (HermitSession *session, const HermitIdentity *identity,
+               const struct hermit_wire_hello *hello, char **why)
 {
+  if (!session_is_of (session, identity))
+    {
+      *why = g_strdup_printf ("region %s was made with another key than that "
+                              "of %s",
+                              session->uuid_text, identity->name);
+      return HERMIT_REFUSE_KEY;
+    }
   if (memcmp (session->client_id, hello->client_id,
               sizeof (session->client_id))
       != 0)
@@ -260,6 +326,24 @@ session_check (HermitSession *session, const struct hermit_wire_hello *hello,
       return HERMIT_REFUSE_SIZE;
     }
   return 0;
+}
+
+/* May @identity have one more connection? An OPEN ends those of @session. */
+static guint32
+sessions_check_connections (HermitSessions *sessions,
+                            const HermitIdentity *identity,
+                            const HermitSession *session, gboolean open,
+                            char **why)
+{
+  guint used = sessions_used (sessions, identity).connections;
+
+  if (session && open)
+    used -= session->members->len;
+  if (used < identity->connections)
+    return 0;
+  *why = g_strdup_printf ("%s may have %u connections and has them",
+                          identity->name, identity->connections);
+  return HERMIT_REFUSE_BUSY;
 }
 
 /* HELLO without OPEN: one more connection of the epoch it names. */
@@ -288,7 +372,7 @@ session_join (HermitSession *session, const struct hermit_wire_hello *hello,
  */
 static gboolean
 session_open (HermitSession *session, HermitMember *member, const char *peer,
-              guint64 *waits_for, guint32 *code, char **why)
+              HermitIdentity *identity, guint64 *waits_for, guint32 *code, char **why)
 {
   *code = 0;
   if (*waits_for != session->incarnation)
@@ -306,6 +390,9 @@ session_open (HermitSession *session, HermitMember *member, const char *peer,
   if (session->members->len)
     return FALSE;
   session->epoch = ++session->sessions->last_epoch;
+  /* Its limits may have changed meanwhile. */
+  hermit_identity_unref (session->identity);
+  session->identity = hermit_identity_ref (identity);
   g_message ("%s: attached again by %s, epoch %" G_GUINT64_FORMAT,
              session->label, peer, session->epoch);
   return TRUE;
@@ -313,7 +400,8 @@ session_open (HermitSession *session, HermitMember *member, const char *peer,
 
 static guint32
 sessions_attach (HermitSessions *sessions, HermitMember *member,
-                 const char *peer, const struct hermit_wire_hello *hello,
+                 const char *peer, HermitIdentity *identity,
+                 const struct hermit_wire_hello *hello,
                  HermitSession **session, char **why)
 {
   gboolean open = le32_to_cpu (hello->flags) & HERMIT_HELLO_OPEN;
@@ -329,14 +417,18 @@ sessions_attach (HermitSessions *sessions, HermitMember *member,
       s = g_hash_table_lookup (sessions->table, hello->uuid);
       if (!s || !s->changing)
         {
-          code = s ? session_check (s, hello, why) : 0;
+          code = s ? session_check (s, identity, hello, why) : 0;
+          if (!code)
+            code = sessions_check_connections (sessions, identity, s, open,
+                                               why);
           if (code)
             break;
           if (!open)
             code = session_join (s, hello, why);
           else if (!s)
-            code = sessions_create (sessions, peer, hello, &s, why);
-          else if (!session_open (s, member, peer, &waits_for, &code, why))
+            code = sessions_create (sessions, peer, identity, hello, &s, why);
+          else if (!session_open (s, member, peer, identity, &waits_for,
+                                  &code, why))
             goto wait;
           break;
         }
@@ -360,7 +452,7 @@ sessions_attach (HermitSessions *sessions, HermitMember *member,
 
 guint32
 hermit_sessions_attach (HermitSessions *sessions, HermitMember *member,
-                        const char *peer,
+                        const char *peer, HermitIdentity *identity,
                         const struct hermit_wire_hello *hello,
                         HermitSession **session,
                         struct hermit_wire_welcome *welcome, char **why)
@@ -368,12 +460,15 @@ hermit_sessions_attach (HermitSessions *sessions, HermitMember *member,
   guint32 code;
 
   g_mutex_lock (&sessions->lock);
-  code = sessions_attach (sessions, member, peer, hello, session, why);
+  code = sessions_attach (sessions, member, peer, identity, hello, session,
+                          why);
   if (!code)
     {
       HermitSession *s = *session;
 
       g_ptr_array_add (s->members, member);
+      g_free (s->peer);
+      s->peer = g_strdup (peer);
       *welcome = (struct hermit_wire_welcome){
         .incarnation = cpu_to_le64 (s->incarnation),
         .epoch = cpu_to_le64 (s->epoch),
@@ -394,6 +489,7 @@ hermit_session_detach (HermitSession *session, HermitMember *member)
 
   g_mutex_lock (&sessions->lock);
   g_ptr_array_remove_fast (session->members, member);
+  session->left = g_get_monotonic_time ();
   g_cond_broadcast (&sessions->changed);
   if (!session->region)
     /* It ended, and the connection that ended it was the last. */
@@ -450,6 +546,51 @@ hermit_sessions_forget (HermitSessions *sessions, const guint8 uuid[16],
   return ok;
 }
 
+/* One session that nobody has used since @before; NULL: there is none. */
+static HermitSession *
+sessions_older (HermitSessions *sessions, gint64 before)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, sessions->table);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      HermitSession *s = value;
+
+      if (!s->changing && !s->members->len && s->left <= before)
+        return s;
+    }
+  return NULL;
+}
+
+guint
+hermit_sessions_forget_older (HermitSessions *sessions, guint64 older,
+                              guint64 *bytes)
+{
+  gint64 before
+      = g_get_monotonic_time ()
+        - (gint64)MIN (older, G_MAXINT32) * G_USEC_PER_SEC;
+  HermitSession *session;
+  guint n = 0;
+
+  *bytes = 0;
+  g_mutex_lock (&sessions->lock);
+  /* One after the other: ending it drops the lock. */
+  while ((session = sessions_older (sessions, before)))
+    {
+      guint64 stored = hermit_region_stored (session->region);
+
+      if (!session_end (session, NULL, "the operator, for its age"))
+        break;
+      session_free (session);
+      *bytes += stored;
+      n++;
+    }
+  g_mutex_unlock (&sessions->lock);
+  return n;
+}
+
 HermitRegion *
 hermit_session_region (HermitSession *session)
 {
@@ -472,6 +613,7 @@ void
 hermit_sessions_visit (HermitSessions *sessions, HermitSessionVisit visit,
                        gpointer data)
 {
+  gint64 now = g_get_monotonic_time ();
   GHashTableIter iter;
   gpointer value;
 
@@ -487,6 +629,12 @@ hermit_sessions_visit (HermitSessions *sessions, HermitSessionVisit visit,
         .epoch = s->epoch,
         .incarnation = s->incarnation,
         .connections = s->members->len,
+        .owner = s->identity->name,
+        .peer = s->peer,
+        .age = (guint64)(now - s->created) / G_USEC_PER_SEC,
+        .idle = s->members->len
+                    ? 0
+                    : (guint64)(now - s->left) / G_USEC_PER_SEC,
         .counters = &s->counters,
       };
 

@@ -16,6 +16,7 @@
  */
 #include <glib.h>
 
+#include "identity.h"
 #include "request.h"
 #include "store.h"
 #include "wire/wire.h"
@@ -46,9 +47,11 @@ void hermit_sessions_free (HermitSessions *sessions);
  * Attach @member, of a client that has proved itself, as @hello asks: to a new
  * epoch (fencing the older ones; waits, 4 s at most) or to the one it names.
  * Returns 0 with *@session and @welcome, or the code to refuse with and *@why.
+ * A region belongs to the identity that opened it first, which may have as much
+ * as its limits say.
  */
 guint32 hermit_sessions_attach (HermitSessions *sessions, HermitMember *member,
-                                const char *peer,
+                                const char *peer, HermitIdentity *identity,
                                 const struct hermit_wire_hello *hello,
                                 HermitSession **session,
                                 struct hermit_wire_welcome *welcome,
@@ -75,6 +78,13 @@ gboolean hermit_sessions_forget (HermitSessions *sessions,
                                  const guint8 uuid[16], gboolean force,
                                  GError **error);
 
+/*
+ * The same for every session that has had no connection for @older seconds;
+ * how many there were, and *@bytes that they stored.
+ */
+guint hermit_sessions_forget_older (HermitSessions *sessions, guint64 older,
+                                    guint64 *bytes);
+
 /* For an attached connection, until it detaches or ends the session. */
 HermitRegion *hermit_session_region (HermitSession *session);
 HermitCounters *hermit_session_counters (HermitSession *session);
@@ -90,6 +100,10 @@ typedef struct
   guint64 epoch;
   guint64 incarnation;
   guint connections;
+  const char *owner; /* the identity's name */
+  const char *peer;  /* where its last connection came from */
+  guint64 age;       /* seconds since it was created */
+  guint64 idle;      /* since its last connection left; 0: it has one */
   const HermitCounters *counters;
 } HermitSessionInfo;
 

@@ -206,6 +206,26 @@ static int expect(struct handshake *h, u8 type, void *payload, u32 len)
 	return type == HERMIT_MSG_REFUSE ? hermit_refused(&h->refuse, h->why) : 0;
 }
 
+/* Say which key we have, of the many that a server may have. */
+static int tag_hello(struct handshake *h, struct crypto_shash *hmac)
+{
+	u8 *tag = h->hello.nonce + sizeof(h->hello.nonce) - HERMIT_WIRE_TAG_LEN;
+	u8 mac[HERMIT_WIRE_MAC_LEN];
+	int ret;
+
+	if (!hmac)
+		return 0;
+	memset(tag, 0, HERMIT_WIRE_TAG_LEN);
+	/* No challenge came yet: it is zeros. */
+	ret = compute_mac(hmac, 'K', &h->hello, &h->challenge, mac);
+	if (ret)
+		snprintf(h->why, HERMIT_ERROR_LEN,
+			 "cannot compute the HMAC (error %d)", -ret);
+	else
+		memcpy(tag, mac, HERMIT_WIRE_TAG_LEN);
+	return ret;
+}
+
 /* Check that the server knows our key, and make the proof that we know it. */
 static int prove(struct handshake *h, struct crypto_shash *hmac)
 {
@@ -251,6 +271,9 @@ static int shake(struct handshake *h, const struct hermit_identity *id,
 	get_random_bytes(hello->nonce, sizeof(hello->nonce));
 	strscpy_pad(hello->name, id->name);
 
+	ret = tag_hello(h, id->hmac);
+	if (ret)
+		return ret;
 	ret = send(h, HERMIT_MSG_HELLO, hello, sizeof(*hello));
 	if (ret)
 		return ret;

@@ -21,6 +21,12 @@
  * payload, then the whole CHALLENGE payload with its mac field zero. Client
  * and server must both have a key, or neither: else REFUSE(KEY).
  *
+ * Which key: a server may have many. The last 8 bytes of HELLO's nonce are a tag
+ * that says which one the client has: the first 8 of the HMAC over "K", HELLO
+ * with those 8 bytes zero, and a CHALLENGE of zeros. A client without a key, or
+ * from before the tag, has random bytes there; a server from before it, or with
+ * one key, takes it for random.
+ *
  * Sessions. A session is one client (client_id, random per region instance)
  * using one region (uuid). HELLO with HERMIT_HELLO_OPEN begins a new *epoch*:
  * the server first shuts every connection of the region's older epochs and
@@ -53,6 +59,7 @@
 #define HERMIT_WIRE_PAGE	4096
 #define HERMIT_WIRE_MAC_LEN	32
 #define HERMIT_WIRE_NONCE_LEN	32
+#define HERMIT_WIRE_TAG_LEN	8	/* the end of HELLO's nonce */
 #define HERMIT_WIRE_PORT	7471
 #define HERMIT_WIRE_DISCARD_MAX	(1u << 30)	/* bytes in one DISCARD */
 

@@ -10,6 +10,18 @@
 
 #define FUZZ_KEY "a key that is long enough"
 
+static inline char *
+fuzz_key_file (void)
+{
+  char *path = NULL;
+  int fd = g_file_open_tmp ("fuzz-key-XXXXXX", &path, NULL);
+
+  g_assert_cmpint (write (fd, FUZZ_KEY, strlen (FUZZ_KEY)), ==,
+                   strlen (FUZZ_KEY));
+  close (fd);
+  return path;
+}
+
 static inline const HermitKey *
 fuzz_key (void)
 {
@@ -17,12 +29,8 @@ fuzz_key (void)
 
   if (!key)
     {
-      g_autofree char *path = NULL;
-      int fd = g_file_open_tmp ("fuzz-key-XXXXXX", &path, NULL);
+      g_autofree char *path = fuzz_key_file ();
 
-      g_assert_cmpint (write (fd, FUZZ_KEY, strlen (FUZZ_KEY)), ==,
-                       strlen (FUZZ_KEY));
-      close (fd);
       key = hermit_key_load (path, NULL);
       unlink (path);
       g_assert_nonnull (key);

@@ -748,6 +748,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   if (!server.store)
     {
       g_log_set_writer_func (say_nothing, NULL, NULL);
+      server.identities = hermit_identities_new (NULL, NULL, NULL);
       server.store = hermit_store_new (
           &(HermitStoreConfig){ .capacity = CAPACITY, .overcommit = TRUE },
           NULL);

@@ -42,6 +42,7 @@ static void
 init (void)
 {
   g_log_set_writer_func (say_nothing, NULL, NULL);
+  server.identities = hermit_identities_new (NULL, NULL, NULL);
   server.store = hermit_store_new (
       &(HermitStoreConfig){ .capacity = CAPACITY, .overcommit = TRUE }, NULL);
   server.sessions = hermit_sessions_new (server.store);

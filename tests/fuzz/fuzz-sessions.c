@@ -75,6 +75,7 @@ typedef struct
 } Pending;
 
 static HermitServer server;
+static HermitIdentities *identities[2]; /* without a key, and with one */
 static const HermitPeer peer = { .name = "peer" };
 
 /* One run. */
@@ -341,6 +342,8 @@ shake (int fd, const struct hermit_wire_hello *hello, gboolean wrong,
   struct hermit_wire_refuse refuse;
   struct hermit_wire_hdr hdr;
   const char *why;
+  const HermitKey *key
+      = hermit_identities_keyed (server.identities) ? fuzz_key () : NULL;
   guint8 mac[HERMIT_WIRE_MAC_LEN];
   guint8 byte;
 
@@ -350,12 +353,12 @@ shake (int fd, const struct hermit_wire_hello *hello, gboolean wrong,
     {
       require (!hermit_wire_check_handshake (&hdr, HERMIT_MSG_CHALLENGE, &why));
       require (receive_all (fd, challenge, sizeof (*challenge)));
-      require (!challenge->keyed == !server.key);
-      if (server.key)
+      require (!challenge->keyed == !key);
+      if (key)
         {
-          hermit_key_mac (server.key, 'S', hello, challenge, mac);
+          hermit_key_mac (key, 'S', hello, challenge, mac);
           require (hermit_mac_equal (mac, challenge->mac));
-          hermit_key_mac (server.key, 'C', hello, challenge, auth.mac);
+          hermit_key_mac (key, 'C', hello, challenge, auth.mac);
         }
       if (wrong)
         auth.mac[hello->nonce[0] % sizeof (auth.mac)] ^= 1;
@@ -588,6 +591,11 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   if (!server.store)
     {
       g_log_set_writer_func (say_nothing, NULL, NULL);
+      g_autofree char *path = fuzz_key_file ();
+
+      identities[0] = hermit_identities_new (NULL, NULL, NULL);
+      identities[1] = hermit_identities_new (path, NULL, NULL);
+      unlink (path);
       server.store = hermit_store_new (
           &(HermitStoreConfig){ .capacity = CAPACITY, .overcommit = TRUE },
           NULL);
@@ -601,7 +609,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   for (guint c = 0; c < CONNS; c++)
     run.conns[c].fd = -1;
   model_gone ();
-  server.key = next () & KEYED ? (HermitKey *)fuzz_key () : NULL;
+  server.identities = identities[next () & KEYED ? 1 : 0];
   for (guint i = 0; i < STEPS_MAX && run.at < run.end; i++)
     step ();
 

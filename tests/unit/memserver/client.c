@@ -233,6 +233,8 @@ client_hello (const Client *client, gboolean open)
   memcpy (hello.uuid, client->uuid, sizeof (hello.uuid));
   memcpy (hello.client_id, client->id, sizeof (hello.client_id));
   hermit_random (hello.nonce, sizeof (hello.nonce));
+  if (client->key)
+    hermit_key_tag (client->key, &hello);
   return hello;
 }
 

@@ -26,6 +26,7 @@ static const Client client = { .uuid = { 1 }, .id = { 2 }, .size = SIZE };
 static void
 setup (void)
 {
+  server.identities = hermit_identities_new (NULL, NULL, NULL);
   server.store
       = hermit_store_new (&(HermitStoreConfig){ .capacity = 16 * MIB }, NULL);
   server.sessions = hermit_sessions_new (server.store);
@@ -43,6 +44,7 @@ teardown (void)
   hermit_sessions_free (server.sessions);
   hermit_conns_free (server.conns);
   hermit_store_free (server.store);
+  hermit_identities_free (server.identities);
 }
 
 static void

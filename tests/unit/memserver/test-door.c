@@ -26,7 +26,9 @@ static void
 setup (void)
 {
   memset (&server, 0, sizeof (server));
-  server.store = hermit_store_new (16 * MIB, FALSE, 0);
+  server.identities = hermit_identities_new (NULL, NULL, NULL);
+  server.store
+      = hermit_store_new (&(HermitStoreConfig){ .capacity = 16 * MIB }, NULL);
   server.sessions = hermit_sessions_new (server.store);
   server.conns = hermit_conns_new ();
   server.door = hermit_door_new (&server, PLACES);
@@ -41,6 +43,7 @@ teardown (void)
   hermit_sessions_free (server.sessions);
   hermit_conns_free (server.conns);
   hermit_store_free (server.store);
+  hermit_identities_free (server.identities);
 }
 
 static HermitPeer
@@ -141,6 +144,8 @@ test_known (void)
   setup ();
   shake_hands (knock (1));
   g_assert_cmpint (hermit_door_usage (server.door).known, ==, 1);
+  while (hermit_door_usage (server.door).taken)
+    g_usleep (1000);
   for (guint i = 0; i < G_N_ELEMENTS (slow); i++)
     slow[i] = knock (1);
   for (guint i = 0; i < G_N_ELEMENTS (fds); i++)

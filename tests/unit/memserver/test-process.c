@@ -133,12 +133,20 @@ test_options (void)
     { { "--listen=udp:127.0.0.1:0", "--capacity=1G" },
       "*--listen: 'udp:127.0.0.1:0' is not tcp:ADDR:PORT*" },
     { { "--listen=tcp:here", "--capacity=1G" }, "*--listen: 'here'*" },
-    { { "--listen=tcp:192.0.2.1:1", "--capacity=1G" },
+    { { "--listen=tcp:192.0.2.1:1", "--capacity=1G", "--insecure" },
       "*cannot listen on 192.0.2.1:1: *" },
     { { LISTEN, "--capacity=1G", "--metrics=nowhere" },
       "*--metrics: 'nowhere'*" },
     { { LISTEN, "--capacity=1G", "--key-file=/nonexistent/key" },
       "*--key-file: /nonexistent/key: No such file*" },
+    { { LISTEN, "--capacity=1G", "--keys=/nonexistent" },
+      "*--keys: *nonexistent*" },
+    { { "--listen=tcp:*:0", "--capacity=1G" },
+      "*everybody who can reach 0.0.0.0:0*--insecure*" },
+    { { LISTEN, "--listen=tcp:[::]:0", "--capacity=1G" },
+      "*everybody who can reach [::]:0*--insecure*" },
+    { { LISTEN, "--capacity=1G", "--log-level=loud" },
+      "*--log-level: 'loud' is not*" },
     { { LISTEN, "--capacity=1G", "--control=/nonexistent/dir/socket" },
       "*cannot listen on /nonexistent/dir/socket: No such file*" },
     { { LISTEN, "--capacity=1G", "--frobnicate" }, "*--frobnicate*" },
@@ -170,7 +178,8 @@ test_help (void)
   static const char *const options[]
       = { "--listen",     "--capacity", "--key-file",
           "--overcommit", "--min-free", "--control",
-          "--metrics",    "--version",  "forget UUID" };
+          "--metrics",    "--version",  "forget UUID",
+          "--keys",       "--insecure", "--log-level" };
   g_autofree char *text = run (TRUE, FALSE, help);
   g_autofree char *number = run (TRUE, FALSE, version);
 
@@ -293,7 +302,8 @@ test_control (void)
   text = run (TRUE, FALSE, list);
   g_assert_true (g_pattern_match_simple (
       "01000000-0000-0000-0000-0000000000ee size 8388608 stored 4096 "
-      "backed 65536 connections 1 epoch * name test\n",
+      "backed 65536 connections 1 epoch * owner anybody peer 127.0.0.1:* "
+      "age * idle 0 name test\n",
       text));
   do_ping (fd);
 

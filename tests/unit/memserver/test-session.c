@@ -17,7 +17,10 @@ typedef struct
   gint attached;       /* by a thread; atomic */
   HermitSession *session;
   guint64 epoch;
+  HermitIdentity *who; /* NULL: anybody */
 } Member;
+
+static HermitIdentity *anybody;
 
 static HermitStore *store;
 static HermitSessions *sessions;
@@ -44,7 +47,8 @@ attach (Member *m, gboolean open, guint64 epoch)
   guint32 code;
 
   m->member.fence = on_fence;
-  code = hermit_sessions_attach (sessions, &m->member, "peer", &hello,
+  code = hermit_sessions_attach (sessions, &m->member, "peer", m->who ? m->who : anybody,
+                                 &hello,
                                  &m->session, &welcome, &why);
   g_assert_cmpint (code != 0, ==, why != NULL);
   if (!code)
@@ -68,6 +72,10 @@ wait_fenced (Member *m)
 static void
 setup (void)
 {
+  g_autoptr (HermitIdentities) all = hermit_identities_new (NULL, NULL, NULL);
+  g_autoptr (GPtrArray) list = hermit_identities_all (all);
+
+  anybody = hermit_identity_ref (list->pdata[0]);
   store
       = hermit_store_new (&(HermitStoreConfig){ .capacity = 16 * MIB }, NULL);
   sessions = hermit_sessions_new (store);
@@ -87,6 +95,7 @@ teardown (void)
   hermit_sessions_free (sessions);
   g_assert_cmpint (hermit_store_usage (store).taken, ==, 0);
   hermit_store_free (store);
+  hermit_identity_unref (anybody);
 }
 
 static gpointer
