@@ -6,6 +6,7 @@
 #include <linux/module.h>
 
 #include "control.h"
+#include "engine/pressure.h"
 #include "engine/request.h"
 #include "link/transport.h"
 #include "machine_check.h"
@@ -17,9 +18,12 @@ static int __init hermit_init(void)
 	ret = hermit_req_init();
 	if (ret)
 		return ret;
-	ret = hermit_transport_register(&hermit_transport_local);
+	ret = hermit_pressure_init();
 	if (ret)
 		goto exit_req;
+	ret = hermit_transport_register(&hermit_transport_local);
+	if (ret)
+		goto exit_pressure;
 	ret = hermit_transport_register(&hermit_transport_tcp);
 	if (ret)
 		goto unregister_local;
@@ -33,6 +37,8 @@ unregister_tcp:
 	hermit_transport_unregister(&hermit_transport_tcp);
 unregister_local:
 	hermit_transport_unregister(&hermit_transport_local);
+exit_pressure:
+	hermit_pressure_exit();
 exit_req:
 	hermit_req_exit();
 	return ret;
@@ -44,6 +50,7 @@ static void __exit hermit_exit(void)
 	hermit_control_exit();
 	hermit_transport_unregister(&hermit_transport_tcp);
 	hermit_transport_unregister(&hermit_transport_local);
+	hermit_pressure_exit();
 	hermit_req_exit();
 }
 

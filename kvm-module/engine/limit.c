@@ -20,6 +20,11 @@
  * kernel reclaims and throttles then, and a group that is still above it at the
  * next tick has nothing else to give.
  *
+ * Once it has refused, a part of the group is left to the others in it: what QEMU
+ * itself needs is not refused but ends in the OOM killer. While less than that is
+ * free the cap goes up in small steps that are far between, to learn whether the
+ * group would give more.
+ *
  * limit_now has one writer, limit_apply().
  */
 #include <linux/jiffies.h>
@@ -30,8 +35,13 @@
 #include "engine/threads.h"
 
 #define NO_CAP		LONG_MAX
-/* The least step up, so that a small VM gets on as well. */
-#define RISE_MIN	64L
+/* The least step up, so that a small VM gets on as well; down, for what is no page. */
+#define STEP_MIN	64L
+/* What a group keeps for others that has refused once. */
+#define GROUP_SHIFT	6
+#define GROUP_MIN	256L
+#define GROUP_MAX	8192L
+#define PROBE		(10 * HZ)
 /* Above memory.high: what one tick takes at most, as a part of the limit. */
 #define HIGH_SHIFT	4
 
@@ -94,20 +104,37 @@ void hermit_limit_squeeze(struct hermit_region *r, long pages, unsigned long hol
 	limit_tell(r, was);
 }
 
+static long group_reserve(struct hermit_region *r)
+{
+	return clamp(READ_ONCE(r->limit) >> GROUP_SHIFT, GROUP_MIN, GROUP_MAX);
+}
+
+void hermit_limit_refused(struct hermit_region *r)
+{
+	struct hermit_group g = hermit_group_look(r->memcg);
+
+	hermit_limit_squeeze(r, max(STEP_MIN, group_reserve(r) - g.room), HZ);
+}
+
 void hermit_limit_tick(struct hermit_region *r)
 {
-	long over = hermit_group_over_high(r->memcg), limit = READ_ONCE(r->limit);
-	long was;
+	struct hermit_group g = hermit_group_look(r->memcg);
+	long limit = READ_ONCE(r->limit), was, step;
 
-	if (over > 0 && r->was_over)
-		hermit_limit_squeeze(r, min(over, limit >> HIGH_SHIFT), HZ);
-	r->was_over = over > 0;
+	if (g.over_high > 0 && r->was_over)
+		hermit_limit_squeeze(r, min(g.over_high, limit >> HIGH_SHIFT), HZ);
+	r->was_over = g.over_high > 0;
 	if (READ_ONCE(r->limit_cap) == NO_CAP)
 		return;
 	spin_lock(&r->limit_lock);
-	if (r->limit_cap != NO_CAP && time_after(jiffies, r->limit_hold))
-		r->limit_cap = max(r->limit_cap, r->floor) +
-			       max(limit >> 6, RISE_MIN);
+	if (r->limit_cap != NO_CAP && time_after(jiffies, r->limit_hold)) {
+		step = max(limit >> 6, STEP_MIN);
+		if (g.room < group_reserve(r) + step) {
+			step = STEP_MIN;
+			r->limit_hold = jiffies + PROBE;
+		}
+		r->limit_cap = max(r->limit_cap, r->floor) + step;
+	}
 	was = limit_apply(r);
 	spin_unlock(&r->limit_lock);
 	limit_tell(r, was);

@@ -33,6 +33,8 @@
 			 __GFP_NOWARN | __GFP_ZERO)
 #define PAGE_GFP_FAULT	(PAGE_GFP_THREAD & ~__GFP_DIRECT_RECLAIM)
 
+static atomic_long_t given;	/* see hermit_pool_given() */
+
 int hermit_pool_init(struct hermit_region *r)
 {
 	spin_lock_init(&r->pool.lock);
@@ -55,6 +57,24 @@ static void room_wake(struct hermit_region *r)
 		wake_up_all(&r->room_wq);
 }
 
+/*
+ * The host shows pages of VMs as it shows those of a memfd: "shared", and part of
+ * its cache, on their nodes.
+ */
+static void page_account(struct page **pages, long n, int sign)
+{
+	long i, run;
+
+	for (i = 0; i < n; i += run) {
+		struct pglist_data *node = page_pgdat(pages[i]);
+
+		for (run = 1; i + run < n && page_pgdat(pages[i + run]) == node; run++)
+			;
+		mod_node_page_state(node, NR_FILE_PAGES, sign * run);
+		mod_node_page_state(node, NR_SHMEM, sign * run);
+	}
+}
+
 static void page_release(struct hermit_region *r, struct page *page)
 {
 	if (unlikely(PageHWPoison(page)))
@@ -68,8 +88,11 @@ static void page_release(struct hermit_region *r, struct page *page)
 	set_page_private(page, 0);
 	if (PageDirty(page))
 		ClearPageDirty(page);
+	page_account(&page, 1, -1);
 	put_page(page);
 	atomic_long_dec(&r->used);
+	if (READ_ONCE(r->limit_now) < READ_ONCE(r->limit))
+		atomic_long_inc(&given);
 	room_wake(r);
 }
 
@@ -181,6 +204,7 @@ static long pool_alloc(struct hermit_region *r, struct page **batch, long n,
 		set_page_private(batch[i], 1);
 	}
 	set_active_memcg(old);
+	page_account(batch, i, 1);
 	if (i < n)
 		pool_uncharge(r, n - i);
 	return i;
@@ -300,22 +324,45 @@ bool hermit_pool_fill(struct hermit_region *r)
 	return n == charged;
 }
 
+static bool pool_give_one(struct hermit_region *r)
+{
+	struct page *page;
+
+	spin_lock_bh(&r->pool.lock);
+	page = pool_pop(r);
+	spin_unlock_bh(&r->pool.lock);
+	if (!page)
+		return false;
+	page_release(r, page);
+	return true;
+}
+
 bool hermit_pool_shrink(struct hermit_region *r)
 {
 	bool any = false;
-	struct page *page;
 
-	while (hermit_pool_over(r)) {
-		spin_lock_bh(&r->pool.lock);
-		page = pool_pop(r);
-		spin_unlock_bh(&r->pool.lock);
-		if (!page)
-			break;
-		page_release(r, page);
+	while (hermit_pool_over(r) && pool_give_one(r)) {
 		any = true;
 		cond_resched();
 	}
 	return any;
+}
+
+long hermit_pool_give(struct hermit_region *r, long n)
+{
+	long i;
+
+	for (i = 0; i < n && pool_give_one(r); i++)
+		;
+	return i;
+}
+
+long hermit_pool_given(void)
+{
+	long n = atomic_long_read(&given);
+
+	atomic_long_sub(n, &given);
+	return n;
 }
 
 /* For statistics: the per-CPU part is read without a lock. */

@@ -56,6 +56,13 @@ bool hermit_pool_fill(struct hermit_region *r);
  * any. Sleeps.
  */
 bool hermit_pool_shrink(struct hermit_region *r);
+/* For the host: up to @n ready pages to the system; how many. Any task context. */
+long hermit_pool_give(struct hermit_region *r, long n);
+/*
+ * Pages that went to the system since the last call, of all regions whose limit
+ * was lowered for the host's sake. One caller at a time.
+ */
+long hermit_pool_given(void);
 /* More pages than the limit: something was lowered. Any context. */
 static inline bool hermit_pool_over(struct hermit_region *r)
 {

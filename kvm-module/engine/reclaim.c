@@ -30,9 +30,6 @@
 #include "engine/word.h"
 #include "kvm/mmu.h"
 
-/* Pages to give back when memory is refused: for who needs other than pages. */
-#define SQUEEZE		(2 * HERMIT_BATCH)
-
 struct reclaim_batch {
 	struct hermit_selection s;
 	int clean, zero;
@@ -256,7 +253,7 @@ static bool reclaimer_fn(void *data)
 	if (READ_ONCE(r->starved)) {
 		WRITE_ONCE(r->starved, false);
 		if (!hermit_pool_fill(r))
-			hermit_limit_squeeze(r, SQUEEZE, HZ);
+			hermit_limit_refused(r);
 	}
 	if (hermit_pool_shrink(r))
 		return true;

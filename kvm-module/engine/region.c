@@ -339,6 +339,18 @@ u32 hermit_region_list(struct hermit_list_entry *e, u32 room)
 	return nr;
 }
 
+void hermit_region_each(void (*fn)(struct hermit_region *r, void *arg), void *arg)
+{
+	struct hermit_region *r;
+
+	if (!mutex_trylock(&regions_lock))
+		return;
+	list_for_each_entry(r, &regions, node)
+		if (!READ_ONCE(r->dead))
+			fn(r, arg);
+	mutex_unlock(&regions_lock);
+}
+
 static void region_wake_all(struct hermit_region *r)
 {
 	unsigned int i;

@@ -182,6 +182,11 @@ void hermit_region_end(struct hermit_region *r);
 struct hermit_region *hermit_region_find(const u8 *uuid);
 /* The region whose memory has this mapping, with a reference; or NULL. */
 struct hermit_region *hermit_region_of(const struct address_space *mapping);
+/*
+ * fn(each region that lives, arg), or none if the list is in use. @fn does not
+ * sleep for memory: who asks may be short of it.
+ */
+void hermit_region_each(void (*fn)(struct hermit_region *r, void *arg), void *arg);
 /* Fill in up to @room entries; returns how many regions there are. */
 u32 hermit_region_list(struct hermit_list_entry *e, u32 room);
 

@@ -71,10 +71,15 @@ static void set_limit(long limit)
 	hermit_limit_set(world.r, limit);
 }
 
-/* Of the cgroup, there is memory.high. */
-long hermit_group_over_high(struct mem_cgroup *memcg)
+/* The VM's cgroup. */
+struct hermit_group hermit_group_look(struct mem_cgroup *memcg)
 {
-	return world.high ? shim_pages_used() - world.high : 0;
+	int used = shim_pages_used();
+
+	if (world.high)
+		return (struct hermit_group){ world.high - used, used - world.high };
+	return (struct hermit_group){
+		shim_most_pages ? shim_most_pages - used : LONG_MAX, 0 };
 }
 
 /* All CPUs' pools full, and what three vCPUs and two threads may hold. */
@@ -431,6 +436,8 @@ static void walk(u64 seed, const struct known *k)
 	hermit_req_exit();
 	if (shim_pages_used())
 		fiber_fail("%d pages left behind", shim_pages_used());
+	if (shim_node_pages)
+		fiber_fail("the host counts %ld pages too many", shim_node_pages / 2);
 }
 
 static double seconds(void)

@@ -6,6 +6,7 @@
 
 unsigned int shim_fail_once_in;
 int shim_most_pages;
+long shim_node_pages;
 
 void *memchr_inv(const void *p, int c, size_t n)
 {

@@ -476,6 +476,12 @@ struct page {
 #define SHIM_PAGES		1024
 #define SHIM_PFN		0x100000
 extern struct page shim_pages[SHIM_PAGES];
+/* One node; each page counts twice there, as a memfd's does. */
+extern long shim_node_pages;
+#define page_pgdat(p)		((struct pglist_data *)shim_pages)
+#define NR_FILE_PAGES		0
+#define NR_SHMEM		1
+#define mod_node_page_state(node, item, n) ((void)(node), shim_node_pages += (n))
 #define page_to_pfn(p)		((u64)((p) - shim_pages) + SHIM_PFN)
 #define pfn_to_page(n)		(&shim_pages[shim_pfn(n)])
 u64 shim_pfn(u64 pfn);
