@@ -49,8 +49,10 @@ BUGS = {
     'pool-not-zeroed': (E + 'fault.c',
         'if (!hermit_page_is_zeroed(page))\n\t\tclear_highpage(page);', ''),
     'charge-blind': (E + 'pool.c',
-        'got = min(n, READ_ONCE(r->limit) - used);',
-        'got = READ_ONCE(r->limit) > used ? n : 0;'),
+        'got = min(n, READ_ONCE(r->limit_now) - used);',
+        'got = READ_ONCE(r->limit_now) > used ? n : 0;'),
+    'limit-not-told': (E + 'limit.c',
+        'if (now > was)\n\t\twake_up_all(&r->room_wq);\n\telse if', 'if'),
     'softirq-deadlock': (E + 'pool.c',
         'spin_lock_bh(&r->pool.lock);\n\t\twhile (n < HERMIT_PCP_REFILL && '
         '(batch[n] = pool_pop(r)))\n\t\t\tn++;\n\t\tspin_unlock_bh(&r->pool.lock);',
