@@ -73,8 +73,6 @@ static void reclaim_write_done(struct hermit_io *io)
 		SetPageDirty(page);
 		hermit_count(r, HERMIT_C_WRITE_ERRORS, 1);
 		WRITE_ONCE(r->write_backoff, jiffies + HZ / 20);
-	} else {
-		WRITE_ONCE(r->progress, ktime_get_coarse_ns());
 	}
 	if (WARN_ON_ONCE(hermit_word_apply(hermit_word(r, req->idx),
 					   failed ? HERMIT_EV_WRITE_FAIL :

@@ -116,7 +116,7 @@ struct hermit_region {
 	mempool_t *req_pool;
 	atomic_t requests;		/* all ios that are not done */
 	atomic_t waiters;
-	u64 progress;			/* coarse ns: last time any wait made sense */
+	u64 progress;			/* coarse ns: last time any wait brought something */
 	u64 stall_since;		/* coarse ns */
 	u64 gave_up;			/* coarse ns: the last waiter left, in vain; or 0 */
 	struct hermit_latency latency;	/* of guests' faults; races lose a sample */

@@ -87,6 +87,13 @@ void hermit_waiters_leave(struct hermit_region *r, bool served)
 	atomic_dec(&r->waiters);
 }
 
+bool hermit_waiters_any(struct hermit_region *r)
+{
+	/* Between two naps it takes much less. */
+	return atomic_read(&r->waiters) ||
+	       ktime_get_coarse_ns() - READ_ONCE(r->gave_up) < NSEC_PER_SEC / 5;
+}
+
 int hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state, long timeout)
 {
 	struct hermit_region *r = w->region;
@@ -151,7 +158,11 @@ int hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state, long timeou
 		__set_current_state(TASK_RUNNING);
 	if (waiters)
 		atomic_dec(waiters);
-	hermit_waiters_leave(r, over && wait_served(w));
+	over = over && wait_served(w);
+	/* Reads tell of themselves when they come. */
+	if (over && w->kind != HERMIT_WAIT_REQ)
+		WRITE_ONCE(r->progress, ktime_get_coarse_ns());
+	hermit_waiters_leave(r, over);
 	w->ended = local_clock();
 	if (w->kind == HERMIT_WAIT_REQ && !ret)
 		hermit_latency_parked(&r->latency,

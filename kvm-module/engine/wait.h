@@ -49,6 +49,8 @@ void hermit_waiter_drop(struct hermit_waiter *w);
 /* Somebody begins, or ends, to wait; @served: for the better. Any context. */
 void hermit_waiters_enter(struct hermit_region *r);
 void hermit_waiters_leave(struct hermit_region *r, bool served);
+/* Does anybody wait, or did so in vain a moment ago and will again? Any context. */
+bool hermit_waiters_any(struct hermit_region *r);
 
 static inline void hermit_waiter_forget(struct hermit_waiter *w)
 {

@@ -9,6 +9,7 @@
 #include "engine/event.h"
 #include "engine/limit.h"
 #include "engine/region.h"
+#include "engine/wait.h"
 #include "engine/watchdog.h"
 #include "kvm/mmu.h"
 
@@ -47,7 +48,7 @@ void hermit_watchdog(struct work_struct *work)
 	long used = atomic_long_read(&r->used), limit = READ_ONCE(r->limit);
 
 	since = max(READ_ONCE(r->stall_since), READ_ONCE(r->progress));
-	waited = atomic_read(&r->waiters) && now > since ? now - since : 0;
+	waited = hermit_waiters_any(r) && now > since ? now - since : 0;
 	tell_guest(r, waited > TELL_AFTER_NS);
 	if (waited > r->fault_timeout) {
 		if (!r->stalled) {

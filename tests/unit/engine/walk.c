@@ -208,6 +208,7 @@ static void stall_is_told(bool dry)
 	struct hermit_region *r;
 	int accesses = 1000;
 	u64 faulted, before = world.faulted;
+	unsigned int i, begun = 0;
 	bool told;
 
 	if (!create())
@@ -231,6 +232,10 @@ static void stall_is_told(bool dry)
 	faulted = world.faulted - faulted;
 	if (faulted > 20000)
 		fiber_fail("%llu faults in 30 s, none of which could get on", faulted);
+	for (i = 0; i < r->events.head; i++)
+		begun += r->events.ring[i].type == HERMIT_EVENT_STALL_BEGIN;
+	if (begun > 1)
+		fiber_fail("one stall was told of %u times", begun);
 	told = r->stalled;
 	world.faults.read_fails = shim_fail_once_in = 0;
 	while (left)
