@@ -65,6 +65,7 @@ typedef unsigned int vm_fault_t;
 #define IS_ERR(p)		((unsigned long)(p) >= (unsigned long)-4095)
 #define ERR_PTR(e)		((void *)(long)(e))
 #define PTR_ERR(p)		((long)(p))
+#define ERR_CAST(p)		((void *)(p))
 #define NSEC_PER_SEC		1000000000L
 #define NSEC_PER_MSEC		1000000L
 #define MSEC_PER_SEC		1000L
