@@ -490,8 +490,8 @@ static void storm(void)
 
 	knob("nth", 0);
 	knob("one_in", 20);
-	/* longer, if that shows nothing yet */
-	while ((now = time(NULL)) < until || ((good < 3 || bad < 3) && now < until + 60)) {
+	/* longer, if that shows nothing yet: on a slow host a life takes its time */
+	while ((now = time(NULL)) < until || ((good < 3 || bad < 3) && now < until + 180)) {
 		if (make(&r, "storm", 1)) {
 			bad++;
 			continue;
