@@ -18,6 +18,7 @@
 
 #include "engine/limit.h"
 #include "engine/pool.h"
+#include "engine/pressure.h"
 #include "engine/request.h"
 #include "engine/stats.h"
 #include "engine/threads.h"
@@ -355,6 +356,59 @@ static void server_away(void *arg)
 	hermit_region_put(r);
 }
 
+/*
+ * The host has none: the OOM killer asks until it is told of nothing more, which
+ * has to come, and it was told of pages that it has. The VM lives on its floor, and
+ * later it may have all that it had.
+ */
+static void host_dry(void *arg)
+{
+	unsigned long freed, told = 0;
+	struct shrink_control sc = {};
+	struct hermit_region *r;
+	int accesses = 2000, asked = 0, before;
+	long had, floor = low_limit();
+
+	if (!create())
+		fiber_fail("no region");
+	r = world.r;
+	r->floor = floor;
+	guest_bind();
+	vcpus_left = left = 1;
+	fiber_start("vcpu", vcpu, &accesses, false, 0);
+	while (left && r->used.counter < floor + 10)
+		fiber_sleep(fiber_now() + 100000);
+	sc.nr_to_scan = shim_shrinker->count_objects(shim_shrinker, &sc);
+	before = shim_pages_used();
+	freed = shim_shrinker->scan_objects(shim_shrinker, &sc);
+	if (freed != SHRINK_STOP && freed > sc.nr_to_scan)
+		fiber_fail("the shrinker gave %lu pages, asked for %lu of %d", freed,
+			   sc.nr_to_scan, before);
+	had = r->used.counter;
+	do {
+		freed = 0;
+		shim_oom->notifier_call(shim_oom, 0, &freed);
+		told += freed;
+		if (++asked > 100)
+			fiber_fail("asked %d times, and %lu pages were told of", asked, told);
+		fiber_sleep(fiber_now() + NSEC_PER_MSEC);
+	} while (freed || r->used.counter > floor);
+	if (r->limit_now != min(floor, r->limit))
+		fiber_fail("the limit is %ld, the floor %ld", r->limit_now, floor);
+	/* What came and went meanwhile counts as well; but not for ever. */
+	if ((long)told < had - floor)
+		fiber_fail("%lu pages told of, %ld were given", told, had - floor);
+	while (left)
+		fiber_sleep(fiber_now() + 100000);
+	fiber_sleep(fiber_now() + 60 * NSEC_PER_SEC);
+	if (r->limit_now != r->limit)
+		fiber_fail("a minute later the limit is %ld of %ld", r->limit_now,
+			   r->limit);
+	guest_unbind();
+	hermit_region_end(r);
+	hermit_region_put(r);
+}
+
 /* As hermitctl list, stat and set: whoever finds a region finds all of it. */
 static void finder(void *arg)
 {
@@ -405,6 +459,7 @@ static const struct known {
 	{ "above-memory-high-goes-on", above_high, { } },
 	{ "few-pages-go-on", few_pages, { } },
 	{ "found-is-whole", births, { .no_memory = 12 } },
+	{ "host-without-memory", host_dry, { } },
 	{ "nothing-leaves-in-advance", server_away, { } },
 	{ "turns-held-by-others", turns_held, { } },
 	{ "no-nap-beside-room", walk_main, { }, .no_nap = true },
@@ -434,10 +489,11 @@ static void walk(u64 seed, const struct known *k)
 		world.faults = k->faults;
 	world.no_nap = k && k->no_nap;
 	shim_fail_once_in = world.faults.no_memory;
-	if (hermit_req_init())
-		fiber_fail("hermit_req_init()");
+	if (hermit_req_init() || hermit_pressure_init())
+		fiber_fail("hermit_req_init(), or hermit_pressure_init()");
 	fiber_start("walk", k ? k->fn : walk_main, NULL, false, 0);
 	fiber_run(MOST_POINTS);
+	hermit_pressure_exit();
 	hermit_req_exit();
 	if (shim_pages_used())
 		fiber_fail("%d pages left behind", shim_pages_used());

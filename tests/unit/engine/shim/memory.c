@@ -7,6 +7,8 @@
 unsigned int shim_fail_once_in;
 int shim_most_pages;
 long shim_node_pages;
+struct shrinker *shim_shrinker;
+struct notifier_block *shim_oom;
 
 void *memchr_inv(const void *p, int c, size_t n)
 {

@@ -336,6 +336,11 @@ static inline long schedule_timeout_interruptible(long t)
 	__set_current_state(TASK_INTERRUPTIBLE);
 	return schedule_timeout(t);
 }
+static inline long schedule_timeout_uninterruptible(long t)
+{
+	__set_current_state(TASK_UNINTERRUPTIBLE);
+	return schedule_timeout(t);
+}
 void shim_wake_task(struct fiber *f);
 
 struct wait_queue_entry {
@@ -508,6 +513,23 @@ void unlock_page(struct page *p);
 #define kmap_local_page(p)	((p)->data)
 #define kunmap_local(v)		((void)(v))
 #define clear_highpage(p)	memset((p)->data, 0, PAGE_SIZE)
+/* What the mm asks when it is short: the one shrinker, and the one OOM notifier. */
+struct shrink_control { unsigned long nr_to_scan; };
+struct shrinker {
+	unsigned long (*count_objects)(struct shrinker *s, struct shrink_control *sc);
+	unsigned long (*scan_objects)(struct shrinker *s, struct shrink_control *sc);
+};
+#define SHRINK_STOP		(~0UL)
+#define shrinker_alloc(flags, name) ((struct shrinker *)kzalloc(sizeof(struct shrinker), GFP_KERNEL))
+#define shrinker_register(s)	(shim_shrinker = (s))
+#define shrinker_free(s)	kfree(s)
+#define mm_account_reclaimed_pages(n) ((void)(n))
+struct notifier_block { int (*notifier_call)(struct notifier_block *nb, unsigned long action, void *data); };
+#define NOTIFY_OK		1
+#define register_oom_notifier(nb) (shim_oom = (nb), 0)
+#define unregister_oom_notifier(nb) (shim_oom = NULL)
+extern struct shrinker *shim_shrinker;
+extern struct notifier_block *shim_oom;
 /* The user of the shim takes the pages out of its host page tables. */
 void unmap_mapping_pages(struct address_space *m, pgoff_t start, pgoff_t n, bool cows);
 void iput(struct inode *inode);
