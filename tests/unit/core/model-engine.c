@@ -505,6 +505,8 @@ static void decide(int page, bool dirty, bool keep)
 
 	if (!dirty && (w & C))
 		ev = HERMIT_EV_EVICT_DROP;
+	else if (one_in(64))	/* its frame has a memory error */
+		ev = HERMIT_EV_EVICT_LOSE;
 	else if (frame_is_zero(f))
 		ev = HERMIT_EV_EVICT_ZERO;
 	else
