@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The stand-in for /dev/hermit, to be preloaded into a QEMU. A hole in the
- * memory is an absent page; fetches count what was read by pread() of its fd.
+ * memory is an absent page; fetches count pages that were
+ * read by pread() of its fd, and prefetches the calls.
  */
 #include <dlfcn.h>
 #include <stdarg.h>
@@ -31,9 +32,14 @@ ssize_t pread64(int fd, void *buf, size_t n, off_t offset)
 {
 	ssize_t (*real)(int, void *, size_t, off_t) = next("pread64");
 
-	for (unsigned int i = 0; i < fake_hermit->nr; i++)
-		if (fake_hermit->regions[i].created && fake_hermit->regions[i].memory == fd)
-			__sync_fetch_and_add(&fake_hermit->regions[i].reads, 1);
+	for (unsigned int i = 0; i < fake_hermit->nr; i++) {
+		struct fake_region *r = &fake_hermit->regions[i];
+
+		if (!r->created || r->memory != fd)
+			continue;
+		__sync_fetch_and_add(&r->reads, 1);
+		__sync_fetch_and_add(&r->pages, n / 4096);
+	}
 	return real(fd, buf, n, offset);
 }
 

@@ -129,7 +129,8 @@ static int fake_stats(struct fake_region *r, struct hermit_stats *to)
 		if (fstat(r->memory, &s))
 			return -1;
 		st.local = st.resident = s.st_blocks * 512 / PAGE;
-		st.fetches = r->reads;
+		st.fetches = r->pages;
+		st.prefetches = r->reads;
 	}
 	st.size = mine;
 	memcpy(to, &st, least(least(n, mine), sizeof(st)));

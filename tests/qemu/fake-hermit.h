@@ -21,7 +21,7 @@ struct fake_region {
 	unsigned int nr_vcpus;
 	bool created;			/* by HERMIT_CREATE: has memory */
 	int memory;
-	unsigned int reads;		/* by pread() of it */
+	unsigned int reads, pages;	/* calls of pread() of it, and pages read */
 };
 
 struct fake_hermit {
