@@ -109,8 +109,7 @@ static ssize_t read_remote(struct reader *rd, u64 idx, u64 w, size_t offset,
 
 	req = read_take(rd, idx, w, &before);
 	if (IS_ERR(req))
-		return PTR_ERR(req) == -EFAULT ? -EAGAIN :
-			hermit_peek_room(r, PTR_ERR(req)) ?: -EAGAIN;
+		return hermit_peek_room(r, PTR_ERR(req)) ?: -EAGAIN;
 	status = hermit_peek_wait(req);
 	if (status == -EINTR)
 		ret = status;

@@ -35,7 +35,7 @@ struct hermit_req *hermit_peek_begin(struct hermit_region *r, u64 idx,
 	req = hermit_req_alloc(r);
 	if (!req) {
 		hermit_page_put(r, page);
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(-EAGAIN);
 	}
 	req->idx = idx;
 	req->io.op = HERMIT_IO_READ;

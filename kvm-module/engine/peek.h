@@ -12,8 +12,8 @@ struct hermit_req;
  * the request, with a reference for the caller, who looks at
  * (*req)->io.page after hermit_peek_wait() and gives both back by
  * hermit_req_put(), at any time. @demand: somebody waits for it. ERR_PTR:
- * -ENOSPC or -ENOMEM, as hermit_page_get(), -EFAULT the region has ended. Task
- * context; does not wait.
+ * -ENOSPC or -ENOMEM, as hermit_page_get(); -EAGAIN no request; -EFAULT the region
+ * has ended. Task context; does not wait.
  */
 struct hermit_req *hermit_peek_begin(struct hermit_region *r, u64 idx,
 				     bool demand);

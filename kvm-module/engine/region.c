@@ -285,15 +285,17 @@ free:
 	return ERR_PTR(ret);
 }
 
-/* A reference to the structure, which keeps no page alive; or NULL. */
-struct hermit_region *hermit_region_find(const u8 *uuid)
+/* By one or the other. A reference to the structure, which keeps no page alive. */
+static struct hermit_region *region_find(const u8 *uuid,
+					 const struct address_space *mapping)
 {
 	struct hermit_region *r, *found = NULL;
 
 	mutex_lock(&regions_lock);
 	list_for_each_entry(r, &regions, node) {
-		if (memcmp(r->uuid, uuid, sizeof(r->uuid)) ||
-		    READ_ONCE(r->dead))
+		if (READ_ONCE(r->dead) ||
+		    (uuid ? memcmp(r->uuid, uuid, sizeof(r->uuid)) != 0 :
+			    READ_ONCE(r->mapping) != mapping))
 			continue;
 		hermit_region_get(r);
 		found = r;
@@ -303,20 +305,14 @@ struct hermit_region *hermit_region_find(const u8 *uuid)
 	return found;
 }
 
+struct hermit_region *hermit_region_find(const u8 *uuid)
+{
+	return region_find(uuid, NULL);
+}
+
 struct hermit_region *hermit_region_of(const struct address_space *mapping)
 {
-	struct hermit_region *r, *found = NULL;
-
-	mutex_lock(&regions_lock);
-	list_for_each_entry(r, &regions, node) {
-		if (!mapping || READ_ONCE(r->mapping) != mapping)
-			continue;
-		hermit_region_get(r);
-		found = r;
-		break;
-	}
-	mutex_unlock(&regions_lock);
-	return found;
+	return mapping ? region_find(NULL, mapping) : NULL;
 }
 
 u32 hermit_region_list(struct hermit_list_entry *e, u32 room)
