@@ -56,6 +56,9 @@ static void one_size(const struct call *k, struct region *r, uint32_t size, bool
 		expect(!ret || ret == EINVAL || ret == ERANGE || ret == EPROTO ||
 		       ret == EPROTONOSUPPORT || ret == ENOENT,
 		       "%s of %u bytes, cut short: %s", k->name, size, strerror(ret));
+	/* no room for the number of the memory fd: no memory fd */
+	if (k->cmd == HERMIT_CREATE && size < offsetof(struct hermit_create, memory_fd) + 4)
+		expect(ret && highest_fd() == top, "CREATE of %u bytes left an fd that nobody is told of", size);
 	for (i = 0; i < ARENA - room; i++)
 		if (arena[i] != 0xa5)
 			break;
@@ -79,6 +82,11 @@ void hammer_sizes(void)
 			one_size(k, &r, size, false);
 		one_size(k, &r, k->size, false);
 		one_size(k, &r, k->size + PAGE, false);
+		if (k->cmd == HERMIT_CREATE) {
+			one_size(k, &r, offsetof(struct hermit_create, memory_fd), false);
+			one_size(k, &r, offsetof(struct hermit_create, memory_fd) + 3, false);
+			one_size(k, &r, offsetof(struct hermit_create, reserved), false);
+		}
 		for (uint32_t size = k->size + 1; size < k->size + 9; size++)
 			one_size(k, &r, size, true);
 		/* gigabytes that are not there */
