@@ -306,6 +306,21 @@ static void submit(u8 op, bool demand, u32 length)
 
 /* --- the handshake --------------------------------------------------------- */
 
+/* All at once, no more than a page or than may be asked, and nothing is changed. */
+static void path_sent(const struct hermit_wire_hdr *hdr, size_t len)
+{
+	const char *why;
+	size_t i;
+
+	shim_require(run.nr_sends == 5 && run.flags & PATH);
+	shim_require(len && len <= PAGE_SIZE && len % sizeof(*hdr) == 0);
+	shim_require(len / sizeof(*hdr) <= run.session.max_inflight);
+	for (i = 0; i < len / sizeof(*hdr); i++) {
+		shim_require(!hermit_wire_check_request(&hdr[i], REGION_SIZE, &why));
+		shim_require(hdr[i].type == (i ? HERMIT_MSG_PING : HERMIT_MSG_READ));
+	}
+}
+
 static int channel_send(struct hermit_channel *ch, const void *buf, size_t len)
 {
 	/* A header, a payload, a header, ... */
@@ -319,9 +334,12 @@ static int channel_send(struct hermit_channel *ch, const void *buf, size_t len)
 		shim_require(len == sizeof(run.hello) && run.sent.type == HERMIT_MSG_HELLO);
 		memcpy(&run.hello, buf, len);
 		break;
-	default:
+	case 3:
 		shim_require(len == sizeof(run.auth) && run.sent.type == HERMIT_MSG_AUTH);
 		memcpy(&run.auth, buf, len);
+		break;
+	default:
+		path_sent(buf, len);
 	}
 	return 0;
 }
