@@ -41,7 +41,7 @@ struct HermitMemory {
     bool discard_required;      /* holds ram_block_discard_require() */
     Error *cpr_blocker;
     ResettableState reset;
-    bool resettable;            /* reset with the machine; machine_done is set */
+    bool resettable;            /* with the machine; machine_done is set, too */
     Notifier machine_done;
 };
 
