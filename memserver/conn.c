@@ -51,6 +51,8 @@ typedef struct
   gsize out_length;
   HermitSpin spin;
   guint requests; /* that came together, the last time */
+  gint64 received;            /* when what is being answered was */
+  guint answered[HERMIT_OPS]; /* requests whose answers are in out */
 } HermitConn;
 
 struct HermitConns
@@ -313,6 +315,8 @@ conn_attach (HermitConn *conn, const HermitHandshake *proved)
     }
   if (conn->server->door)
     hermit_door_know (conn->server->door, &conn->peer);
+  hermit_histogram_add (&conn->server->handshakes,
+                        g_get_monotonic_time () - proved->begun, 1);
   if (conn->ops)
     conn->ops->attached (conn->io);
   hermit_frame_fill (&frame, HERMIT_MSG_WELCOME, &welcome, sizeof (welcome));
@@ -324,10 +328,25 @@ conn_attach (HermitConn *conn, const HermitHandshake *proved)
 static gboolean
 conn_flush (HermitConn *conn)
 {
+  HermitServer *server = conn->server;
   gsize length = conn->out_length;
+  gint64 took;
 
   conn->out_length = 0;
-  return hermit_io_send (conn->fd, conn->out, length);
+  if (!length)
+    return TRUE;
+  if (!hermit_io_send (conn->fd, conn->out, length))
+    return FALSE;
+  atomic_fetch_add_explicit (&server->sent, length, memory_order_relaxed);
+  took = g_get_monotonic_time () - conn->received;
+  for (guint op = 0; op < HERMIT_OPS; op++)
+    if (conn->answered[op])
+      {
+        hermit_histogram_add (&server->requests[op], took,
+                              conn->answered[op]);
+        conn->answered[op] = 0;
+      }
+  return TRUE;
 }
 
 static void
@@ -394,6 +413,7 @@ conn_answer (HermitConn *conn, HermitRegion *region, guint64 size,
   guint unseen = 0;
   gsize at = 0;
 
+  conn->received = since;
   while (conn->in_length - at >= sizeof (struct hermit_wire_hdr))
     {
       struct hermit_wire_hdr hdr;
@@ -425,6 +445,7 @@ conn_answer (HermitConn *conn, HermitRegion *region, guint64 size,
       conn->out_length += hermit_request_answer (region, counters, &hdr,
                                                  conn->in + at + sizeof (hdr),
                                                  conn->out + conn->out_length);
+      conn->answered[hdr.type - HERMIT_MSG_READ]++;
       at += length;
       conn->requests++;
       if (conn->out_length + HERMIT_REPLY_MAX > BUFFER_SIZE
@@ -483,6 +504,8 @@ conn_serve (HermitConn *conn, guint64 caps)
       if (n <= 0)
         break;
       conn->in_length += n;
+      atomic_fetch_add_explicit (&conn->server->received, n,
+                                 memory_order_relaxed);
       if (!conn_answer (conn, region, size, caps))
         break;
     }

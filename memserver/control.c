@@ -20,14 +20,9 @@
 struct HermitControl
 {
   HermitServer *server;
-  GThreadPool *pool;
+  GThreadPool *pool; /* of descriptors, which are not 0 */
+  gint closing;      /* atomic: no more questions */
 };
-
-typedef struct
-{
-  int fd;
-  gboolean http;
-} Call;
 
 /* What one identity has. */
 typedef struct
@@ -168,29 +163,9 @@ answer_command (HermitServer *server, const char *command)
                           command);
 }
 
+/* One line; NULL if it does not come, and *@too_long if it has no end. */
 static char *
-answer_http (HermitServer *server, const char *request)
-{
-  g_autofree char *text = NULL;
-  const char *status = "200 OK";
-
-  if (g_str_has_prefix (request, "GET /metrics ")
-      || g_str_has_prefix (request, "GET / "))
-    text = hermit_metrics_text (server);
-  else
-    {
-      status = "404 Not Found";
-      text = g_strdup ("GET /metrics\n");
-    }
-  return g_strdup_printf ("HTTP/1.1 %s\r\n"
-                          "Content-Type: text/plain; version=0.0.4\r\n"
-                          "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
-                          status, strlen (text), text);
-}
-
-/* Up to @until, which is cut off; NULL if it does not come. */
-static char *
-receive_text (int fd, const char *until)
+receive_line (int fd, gboolean *too_long)
 {
   gint64 deadline = g_get_monotonic_time () + PATIENCE_S * G_USEC_PER_SEC;
   char text[QUESTION_MAX + 1];
@@ -206,29 +181,49 @@ receive_text (int fd, const char *until)
         return NULL;
       length += n;
       text[length] = '\0';
-      end = strstr (text, until);
+      end = strchr (text, '\n');
     }
-  return end ? g_strndup (text, end - text) : NULL;
+  *too_long = !end;
+  return g_strndup (text, end ? end - text : 0);
+}
+
+/* What it still sends would reset the connection, and take the answer away. */
+static void
+swallow (int fd)
+{
+  gint64 deadline = g_get_monotonic_time () + PATIENCE_S * G_USEC_PER_SEC;
+  char junk[QUESTION_MAX];
+
+  shutdown (fd, SHUT_WR);
+  while (hermit_io_receive (fd, junk, sizeof (junk), deadline) > 0
+         && g_get_monotonic_time () < deadline)
+    ;
 }
 
 static void
 control_answer (gpointer task, gpointer data)
 {
-  g_autofree Call *call = task;
+  int fd = GPOINTER_TO_INT (task);
   HermitControl *control = data;
   struct timeval patience = { .tv_sec = PATIENCE_S };
   g_autofree char *question = NULL;
   g_autofree char *answer = NULL;
+  gboolean too_long = FALSE;
 
-  setsockopt (call->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof (patience));
-  question = receive_text (call->fd, call->http ? "\r\n\r\n" : "\n");
+  setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof (patience));
+  if (!g_atomic_int_get (&control->closing))
+    question = receive_line (fd, &too_long);
   if (question)
     {
-      answer = call->http ? answer_http (control->server, question)
-                          : answer_command (control->server, question);
-      hermit_io_send (call->fd, answer, strlen (answer));
+      answer = too_long ? g_strdup_printf ("error: a question has %d bytes at "
+                                           "most\n",
+                                           QUESTION_MAX)
+                        : answer_command (control->server, question);
+      hermit_io_send (fd, answer, strlen (answer));
     }
-  close (call->fd);
+  if (too_long)
+    swallow (fd);
+  close (fd);
 }
 
 HermitControl *
@@ -245,32 +240,18 @@ hermit_control_new (HermitServer *server)
 void
 hermit_control_free (HermitControl *control)
 {
+  g_atomic_int_set (&control->closing, 1);
   g_thread_pool_free (control->pool, FALSE, TRUE);
   g_free (control);
-}
-
-static void
-control_push (HermitControl *control, int fd, gboolean http)
-{
-  Call *call = g_new (Call, 1);
-
-  call->fd = fd;
-  call->http = http;
-  g_thread_pool_push (control->pool, call, NULL);
 }
 
 void
 hermit_control_accept (int fd, const HermitPeer *peer G_GNUC_UNUSED,
                        gpointer data)
 {
-  control_push (data, fd, FALSE);
-}
+  HermitControl *control = data;
 
-void
-hermit_control_accept_http (int fd, const HermitPeer *peer G_GNUC_UNUSED,
-                            gpointer data)
-{
-  control_push (data, fd, TRUE);
+  g_thread_pool_push (control->pool, GINT_TO_POINTER (fd), NULL);
 }
 
 char *

@@ -2,9 +2,9 @@
 #ifndef HERMIT_CONTROL_H
 #define HERMIT_CONTROL_H
 /*
- * The operator's side doors: a Unix socket that takes one command per
- * connection, and HTTP for the metrics. Both answer in a few threads of their
- * own, since an answer may have to wait for a fence or for a slow peer.
+ * The operator's side door: a Unix socket that takes one command per
+ * connection, answered in a few threads of its own, since an answer may have to
+ * wait for a fence or for a slow peer.
  */
 #include "peer.h"
 #include "server.h"
@@ -15,13 +15,11 @@
 typedef struct HermitControl HermitControl;
 
 HermitControl *hermit_control_new (HermitServer *server);
-/* Waits for the answers in hand. */
+/* Waits for the answers in hand, and gives none to those who wait. */
 void hermit_control_free (HermitControl *control);
 
-/* HermitAccept functions; their data is the HermitControl. */
+/* A HermitAccept function; its data is the HermitControl. */
 void hermit_control_accept (int fd, const HermitPeer *peer, gpointer data);
-void hermit_control_accept_http (int fd, const HermitPeer *peer,
-                                 gpointer data);
 
 /*
  * The other end: send @command to the server at @path and return its answer.

@@ -36,6 +36,7 @@ hermit_handshake_init (HermitHandshake *handshake,
   memset (handshake, 0, sizeof (*handshake));
   handshake->identities = identities;
   handshake->peer = *peer;
+  handshake->begun = g_get_monotonic_time ();
   handshake->due = HERMIT_MSG_HELLO;
 }
 

@@ -46,6 +46,7 @@ typedef struct
   char why[256];                  /* refused: the sentence, whole */
 
   /* Its own. */
+  gint64 begun; /* monotonic */
   HermitIdentities *identities;
   HermitPeer peer;
   guint8 due; /* the type of the frame that is */

@@ -15,6 +15,7 @@
 #include "conn.h"
 #include "control.h"
 #include "door.h"
+#include "http.h"
 #include "listener.h"
 #include "log.h"
 #include "rdma_listener.h"
@@ -54,7 +55,7 @@ on_signal (gpointer data)
 static gboolean
 listen_all (const HermitConfig *config, HermitServer *server,
             HermitControl *control, GPtrArray *listeners, GPtrArray *rdma,
-            GError **error)
+            HermitHttp **http, GError **error)
 {
   for (guint i = 0; i < config->listen->len; i++)
     {
@@ -92,16 +93,10 @@ listen_all (const HermitConfig *config, HermitServer *server,
     }
   if (config->metrics)
     {
-      HermitListener *listener
-          = hermit_listener_tcp_new (config->metrics,
-                                     hermit_control_accept_http, control,
-                                     error);
-
-      if (!listener)
+      *http = hermit_http_new (server, config->metrics, error);
+      if (!*http)
         return FALSE;
-      g_ptr_array_add (listeners, listener);
-      printf ("metrics on http://%s/metrics\n",
-              hermit_listener_name (listener));
+      printf ("metrics on http://%s/metrics\n", hermit_http_name (*http));
     }
   fflush (stdout);
   return TRUE;
@@ -136,8 +131,12 @@ serve (const HermitConfig *config, GError **error)
   g_autoptr (GPtrArray) rdma = g_ptr_array_new_with_free_func (
       (GDestroyNotify)hermit_rdma_listener_free);
   g_autofree char *capacity = NULL;
-  HermitServer server = { .identities = identities };
+  HermitServer server = {
+    .identities = identities,
+    .started = (guint64)g_get_real_time () / G_USEC_PER_SEC,
+  };
   HermitControl *control;
+  HermitHttp *http = NULL;
   gboolean ok;
 
   if (!identities)
@@ -170,18 +169,20 @@ serve (const HermitConfig *config, GError **error)
              hermit_identities_keyed (identities)
                  ? "to clients with a key"
                  : "to anybody: there is no key");
-  ok = listen_all (config, &server, control, listeners, rdma, error);
+  ok = listen_all (config, &server, control, listeners, rdma, &http, error);
   if (ok)
     {
       g_main_loop_run (loop);
       g_message ("shutting down");
     }
 
+  server.draining = TRUE;
   g_ptr_array_set_size (listeners, 0);
   g_ptr_array_set_size (rdma, 0);
   hermit_control_free (control);
   hermit_door_close (server.door);
   hermit_conns_drain (server.conns);
+  hermit_http_free (http);
   hermit_door_free (server.door);
   hermit_sessions_free (server.sessions);
   hermit_conns_free (server.conns);

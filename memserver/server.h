@@ -5,7 +5,7 @@
  * What the parts of the server share. Made by main, never changed afterwards;
  * each part does its own locking.
  *
- *   main loop:  signals, accept, control socket, metrics
+ *   main loop:  signals, accept; threads for control and metrics
  *       |  a socket                                    | asks
  *       v                                              |
  *   door: one thread for all that are not proved       |
@@ -19,6 +19,7 @@
 #include <glib.h>
 #include <stdatomic.h>
 
+#include "histogram.h"
 #include "identity.h"
 #include "wire/wire.h"
 
@@ -27,6 +28,9 @@ struct HermitSessions;
 struct HermitConns;
 struct HermitDoor;
 
+/* READ, WRITE, DISCARD, PING */
+#define HERMIT_OPS (HERMIT_MSG_PING - HERMIT_MSG_READ + 1)
+
 typedef struct
 {
   struct HermitStore *store;
@@ -34,8 +38,13 @@ typedef struct
   struct HermitConns *conns;
   struct HermitDoor *door; /* NULL: whoever serves a socket does it alone */
   HermitIdentities *identities;
+  guint64 started;       /* seconds since 1970 */
+  _Atomic gboolean draining;
   /* by enum hermit_wire_refusal */
   _Atomic guint64 refusals[HERMIT_REFUSE_PROTOCOL + 1];
+  HermitHistogram handshakes;
+  HermitHistogram requests[HERMIT_OPS]; /* from READ on, as wire.h has them */
+  _Atomic guint64 received, sent;       /* bytes, over sockets */
 } HermitServer;
 
 #endif /* HERMIT_SERVER_H */

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The side doors: what is asked at the control socket and over HTTP. The first
- * byte of the input says which, and whether there are regions; the rest is the
- * question, then the asker shuts its side. Two regions are there, one with a
- * connection and a name that is not nice.
+ * The side door: what is asked at the control socket. The first byte of the
+ * input says whether there are regions; the rest is the question, then the asker
+ * shuts its side. Two regions are there, one with a connection and a name that is
+ * not nice.
  *
- * An answer to the control socket is whole lines, and every line of a list is
- * one region's; HTTP has the length it says. Only a well-formed `forget`
- * frees a region.
+ * An answer is whole lines, and every line of a list is one region's. Only a
+ * well-formed `forget` frees a region.
  */
 #include <glib.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "door.h"
 #include "fuzz.h"
 #include "session.h"
 
@@ -23,8 +23,7 @@
 
 enum
 {
-  HTTP = 1,
-  EMPTY = 2,
+  EMPTY = 2, /* there are no regions */
 };
 
 static HermitServer server;
@@ -115,6 +114,7 @@ init (void)
       &(HermitStoreConfig){ .capacity = REGIONS * HERMIT_EXTENT_SIZE }, NULL);
   server.sessions = hermit_sessions_new (server.store);
   anybody = hermit_identities_all (server.identities)->pdata[0];
+  server.door = hermit_door_new (&server, HERMIT_DOOR_PLACES);
   control = hermit_control_new (&server);
 }
 
@@ -129,26 +129,14 @@ count_lines (const char *text)
 }
 
 static void
-check_answer (const GString *answer, gboolean http, guint regions)
+check_answer (const GString *answer, guint regions)
 {
   const char *at = answer->str;
-  guint64 length;
 
   /* No answer: the question had no end. */
   if (!answer->len)
     return;
   require (strlen (at) == answer->len);
-  if (http)
-    {
-      require (g_str_has_prefix (at, "HTTP/1.1 200 OK\r\n")
-               || g_str_has_prefix (at, "HTTP/1.1 404 Not Found\r\n"));
-      at = strstr (at, "Content-Length: ");
-      require (at != NULL);
-      length = g_ascii_strtoull (at + strlen ("Content-Length: "), NULL, 10);
-      at = strstr (at, "\r\n\r\n");
-      require (at && strlen (at + 4) == length);
-      return;
-    }
   require (answer->str[answer->len - 1] == '\n');
   if (g_str_has_prefix (at, "error: "))
     /* One line, whatever the question was. */
@@ -189,10 +177,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
       hermit_session_detach (gone.session, &gone.member);
     }
   require (socketpair (AF_UNIX, SOCK_STREAM, 0, fd) == 0);
-  if (flags & HTTP)
-    hermit_control_accept_http (fd[1], &peer, control);
-  else
-    hermit_control_accept (fd[1], &peer, control);
+  hermit_control_accept (fd[1], &peer, control);
   /* What it does not want, it need not take. */
   if (size > 1)
     require (send (fd[0], data + 1, MIN (size - 1, 16384), MSG_NOSIGNAL) != 0);
@@ -200,7 +185,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   while ((n = recv (fd[0], part, sizeof (part), 0)) > 0)
     g_string_append_len (answer, part, n);
   close (fd[0]);
-  check_answer (answer, flags & HTTP, regions);
+  check_answer (answer, regions);
 
   hermit_sessions_visit (server.sessions, count_session, &left);
   require (left == regions
@@ -242,10 +227,6 @@ fuzz_seed (unsigned int i, uint8_t *data)
     { 0, "forget  \t\n" },
     { EMPTY, "list\n" },
     { EMPTY, "stats \n" },
-    { HTTP, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" },
-    { HTTP, "GET / HTTP/1.0\r\n\r\n" },
-    { HTTP | EMPTY, "POST /metrics HTTP/1.1\r\n\r\n" },
-    { HTTP, "GET /metrics HTTP/1.1\r\n" },
   };
   size_t size;
 
