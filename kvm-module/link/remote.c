@@ -6,6 +6,7 @@
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/nsproxy.h>
+#include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -97,6 +98,16 @@ static void back_off(struct hermit_remote *r)
 {
 	r->backoff_ms = clamp(2 * r->backoff_ms, BACKOFF_MIN_MS,
 			      BACKOFF_MAX_MS);
+}
+
+/*
+ * A switch that is back brings all regions of many hosts to one server at one
+ * moment: each waits between half of its back-off and the whole.
+ */
+static unsigned long next_try(const struct hermit_remote *r)
+{
+	return msecs_to_jiffies(r->backoff_ms -
+				get_random_u32_below(r->backoff_ms / 2 + 1));
 }
 
 static void disconnect(struct hermit_remote *r)
@@ -207,8 +218,7 @@ static void remote_work(struct work_struct *work)
 				   msecs_to_jiffies(deadline_ms(r) / 4));
 	else
 		/* What they asked for when they were stopped is no news. */
-		mod_delayed_work(r->wq, &r->work,
-				 msecs_to_jiffies(r->backoff_ms));
+		mod_delayed_work(r->wq, &r->work, next_try(r));
 }
 
 /* --- connect and close ------------------------------------------------------ */
