@@ -59,12 +59,16 @@ systemctl()
 	# what it says of others, and that it is not the init system here, is no matter
 	systemd-analyze verify --man=no $file > /out/verify 2>&1 || true
 	! grep "$unit" /out/verify || fail "$unit: $(cat /out/verify)"
+	systemd-analyze security --offline=true --threshold=20 $file > /out/security 2>&1 || fail "$unit is exposed: $(tail -n 1 /out/security)"
 	( export RUNTIME_DIRECTORY=/run/$unit CREDENTIALS_DIRECTORY=/run/credentials/$unit.service
 	  mkdir -p $RUNTIME_DIRECTORY $CREDENTIALS_DIRECTORY
 	  line=$(cat /etc/systemd/system/$unit.service.d/*.conf 2>/dev/null | sed -n 's/^LoadCredential=//p')
 	  [ -z "$line" ] || install -m 400 "${line#*:}" "$CREDENTIALS_DIRECTORY/${line%%:*}"
 	  set -a
-	  [ ! -e /etc/default/$unit ] || . /etc/default/$unit
+	  # where the unit says, not where the guide does
+	  env=$(sed -n 's/^EnvironmentFile=//p' $file)
+	  case $env in -*) env=${env#-}; [ -e "$env" ] || env=/dev/null ;; esac
+	  [ -z "$env" ] || . "$env"
 	  # the port is taken by the one in the foreground
 	  options=${HERMIT_MEMSERVER_OPTIONS:-}
 	  HERMIT_MEMSERVER_OPTIONS=${options/7471/7470}
