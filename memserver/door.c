@@ -153,14 +153,25 @@ crowd_add (Crowd *crowd, Place *place)
     crowd->first = place;
 }
 
+/* Whoever only lingers displaces nobody who has still to be heard. */
+static gboolean
+door_drop (HermitDoor *door, Place *place, PlaceKind kind, const char *why)
+{
+  if (kind == PLACE_LINGERS && place->kind != PLACE_LINGERS)
+    return FALSE;
+  place_drop (door, place, HERMIT_DROP_CROWDED, why);
+  return TRUE;
+}
+
 /*
  * Make room for a connection from @peer, see door.h. FALSE if there is none:
- * only with threads, which take their time to go.
+ * only to linger, or for threads, which take their time to go.
  */
 static gboolean
-door_make_room (HermitDoor *door, const HermitPeer *peer, gboolean threads,
+door_make_room (HermitDoor *door, const HermitPeer *peer, PlaceKind kind,
                 gboolean known)
 {
+  gboolean threads = kind == PLACE_THREAD;
   guint places = threads ? HERMIT_DOOR_THREADS : door->max_places;
   guint share
       = places / (known ? HERMIT_DOOR_KNOWN_SHARE : HERMIT_DOOR_STRANGER_SHARE);
@@ -190,11 +201,10 @@ door_make_room (HermitDoor *door, const HermitPeer *peer, gboolean threads,
   if (going >= places)
     return FALSE;
   if (host.count >= share)
-    place_drop (door, host.first, HERMIT_DROP_CROWDED,
-                "others from the same host need its place");
-  else if (half.count >= places / 2)
-    place_drop (door, half.first, HERMIT_DROP_CROWDED,
-                "others need its place");
+    return door_drop (door, host.first, kind,
+                      "others from the same host need its place");
+  if (half.count >= places / 2)
+    return door_drop (door, half.first, kind, "others need its place");
   return TRUE;
 }
 
@@ -204,7 +214,7 @@ door_place (HermitDoor *door, const HermitPeer *peer, PlaceKind kind)
   gboolean known = g_hash_table_contains (door->known, peer->host);
   Place *place;
 
-  if (!door_make_room (door, peer, kind == PLACE_THREAD, known))
+  if (!door_make_room (door, peer, kind, known))
     return NULL;
   place = g_new0 (Place, 1);
   place->id = ++door->last_id;
@@ -216,15 +226,20 @@ door_place (HermitDoor *door, const HermitPeer *peer, PlaceKind kind)
   return place;
 }
 
-/* A place for @fd, polled; NULL, and @fd closed, if it cannot be. */
+/* A place for @fd, polled; NULL, and @fd closed, if there is none. */
 static Place *
 door_place_fd (HermitDoor *door, int fd, const HermitPeer *peer,
                PlaceKind kind, gint64 patience)
 {
   Place *place = door_place (door, peer, kind);
-  struct epoll_event event
-      = { .events = EPOLLIN | EPOLLRDHUP, .data.u64 = place->id };
+  struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP };
 
+  if (!place)
+    {
+      close (fd);
+      return NULL;
+    }
+  event.data.u64 = place->id;
   place->deadline = g_get_monotonic_time () + patience;
   place->fd = fd;
   if (epoll_ctl (door->epoll, EPOLL_CTL_ADD, fd, &event) == 0)
