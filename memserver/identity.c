@@ -49,7 +49,7 @@ identity_new (const char *name)
   HermitIdentity *identity = g_atomic_rc_box_new0 (HermitIdentity);
 
   identity->name = g_strdup (name);
-  identity->bytes = G_MAXUINT64;
+  identity->bytes = identity->takeover = G_MAXUINT64;
   identity->regions = identity->connections = G_MAXUINT;
   return identity;
 }
@@ -102,9 +102,11 @@ identity_set (HermitIdentity *identity, const char *what, const char *value,
     }
   if (!strcmp (what, "bytes"))
     return hermit_size_parse (value, &identity->bytes, error);
+  if (!strcmp (what, "takeover"))
+    return hermit_duration_parse (value, &identity->takeover, error);
   if (strcmp (what, "regions") && strcmp (what, "connections"))
     return invalid (error, "it is not one of: bytes, regions, connections, "
-                           "from");
+                           "from, takeover");
   if (!g_ascii_string_to_unsigned (value, 10, 0, G_MAXUINT - 1, &n, error))
     return FALSE;
   if (!strcmp (what, "regions"))

@@ -13,11 +13,19 @@
  *                     regions=8
  *                     connections=256
  *                     from=192.0.2.0/24;2001:db8::/64
+ *                     takeover=10m       see below
  *
  * The file of --key-file is the identity "default", without limits. A client
  * says which key it has by a tag in HELLO (see wire.h). One that does not is
  * judged by where it comes from, else by the default: it has to have the first
  * key of that identity.
+ *
+ * Takeover. A region that its client left behind, as when its host crashed, is
+ * refused to every other client: nobody here can know that the first one is
+ * dead. With takeover= a new client of the same identity gets it, emptied, once
+ * it has had no connection for so long. That is for identities of one host,
+ * which cannot run one domain twice, and for times longer than any stall that
+ * its machines are to survive.
  */
 #include <glib.h>
 
@@ -32,6 +40,7 @@ typedef struct
   guint64 bytes;       /* limits; G_MAXUINT64 and G_MAXUINT: none */
   guint regions;
   guint connections;
+  guint64 takeover;    /* seconds; G_MAXUINT64: never */
   GPtrArray *from;     /* of GInetAddressMask; NULL: from everywhere */
 } HermitIdentity;
 

@@ -398,6 +398,23 @@ session_open (HermitSession *session, HermitMember *member, const char *peer,
   return TRUE;
 }
 
+/*
+ * May another client of @identity, whose own @session is, take it over? Never
+ * one that is connected; what it holds is freed, and nothing is inherited.
+ */
+static gboolean
+session_is_left (const HermitSession *session, const HermitIdentity *identity,
+                 const struct hermit_wire_hello *hello)
+{
+  gint64 idle = g_get_monotonic_time () - session->left;
+
+  return le32_to_cpu (hello->flags) & HERMIT_HELLO_OPEN
+         && session_is_of (session, identity) && !session->members->len
+         && memcmp (session->client_id, hello->client_id,
+                    sizeof (session->client_id))
+         && (guint64)idle / G_USEC_PER_SEC >= identity->takeover;
+}
+
 static guint32
 sessions_attach (HermitSessions *sessions, HermitMember *member,
                  const char *peer, HermitIdentity *identity,
@@ -415,6 +432,12 @@ sessions_attach (HermitSessions *sessions, HermitMember *member,
   for (;;)
     {
       s = g_hash_table_lookup (sessions->table, hello->uuid);
+      if (s && !s->changing && session_is_left (s, identity, hello)
+          && session_end (s, NULL, "another client of its owner"))
+        {
+          session_free (s);
+          continue;
+        }
       if (!s || !s->changing)
         {
           code = s ? session_check (s, identity, hello, why) : 0;

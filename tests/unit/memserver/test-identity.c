@@ -335,6 +335,66 @@ test_rotation (void)
   keys_free ();
 }
 
+/*
+ * A host that crashed and is back: its domain's new client gets the region,
+ * empty, and nobody else does; never one that is in use.
+ */
+static void
+test_takeover (void)
+{
+  g_autoptr (HermitKey) alice_key = key (ALICE);
+  g_autoptr (HermitKey) bob_key = key (BOB);
+  g_autofree char *answer = NULL;
+  Client before, after, bob;
+  guint8 page[PAGE];
+  Server *server;
+  int fd;
+
+  keys_new ();
+  put ("alice.key", ALICE);
+  put ("alice.conf", "[limits]\ntakeover=1d\n");
+  put ("bob.key", BOB);
+  put ("bob.conf", "[limits]\ntakeover=0s\n");
+  server = server_start ("--capacity=8M", "--keys", dir, NULL);
+  before = client_new (server, 1, 1, 8 * MIB);
+  after = client_new (server, 1, 2, 8 * MIB);
+  bob = client_new (server, 1, 3, 8 * MIB);
+  before.key = after.key = alice_key;
+  bob.key = bob_key;
+  fd = client_open (&before);
+  fill_page (page, 1, 0, 1);
+  g_assert_cmpint (do_write (fd, 0, page), ==, HERMIT_WIRE_OK);
+  close (fd);
+  while (server_region (server, before.uuid, "connections"))
+    g_usleep (1000);
+  client_refused (&after, TRUE, HERMIT_REFUSE_BUSY);
+  client_refused (&bob, TRUE, HERMIT_REFUSE_KEY);
+
+  put ("alice.conf", "[limits]\ntakeover=0s\n");
+  answer = server_ask (server, "reload");
+  /* Not while it is in use. */
+  fd = client_open (&before);
+  client_refused (&after, TRUE, HERMIT_REFUSE_BUSY);
+  do_ping (fd);
+  close (fd);
+  while (server_region (server, before.uuid, "connections"))
+    g_usleep (1000);
+  after.epoch = before.epoch;
+  client_refused (&after, FALSE, HERMIT_REFUSE_BUSY);
+  client_refused (&bob, TRUE, HERMIT_REFUSE_KEY);
+
+  fd = client_open (&after);
+  g_assert_cmpint (after.incarnation, !=, before.incarnation);
+  g_assert_cmpint (do_read (fd, 0, page), ==, HERMIT_WIRE_OK);
+  g_assert_true (page_is_zero (page));
+  /* Who had it finds it in use, and has not got it back. */
+  client_refused (&before, TRUE, HERMIT_REFUSE_BUSY);
+  close (fd);
+  server_wait_log (server, "ended by another client of its owner");
+  server_stop (server);
+  keys_free ();
+}
+
 static void
 test_older (void)
 {
@@ -378,6 +438,7 @@ main (int argc, char **argv)
   g_test_add_func ("/identity/find", test_find);
   g_test_add_func ("/identity/limits", test_limits);
   g_test_add_func ("/identity/rotation", test_rotation);
+  g_test_add_func ("/identity/takeover", test_takeover);
   g_test_add_func ("/identity/older", test_older);
   return g_test_run ();
 }
