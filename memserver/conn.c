@@ -308,9 +308,16 @@ conn_attach (HermitConn *conn, const HermitHandshake *proved)
       g_autofree char *uuid = hermit_uuid_text (proved->hello.uuid);
 
       conn->session = NULL;
-      hermit_log (G_LOG_LEVEL_WARNING, conn->peer.name, uuid,
-                  "%s: refused (%s): %s (region %s)", conn->peer.name,
-                  hermit_wire_refusal_name (code), text, uuid);
+      if (proved->identity->keys[0])
+        hermit_log (G_LOG_LEVEL_WARNING, conn->peer.name, uuid,
+                    "%s: refused (%s): %s (region %s)", conn->peer.name,
+                    hermit_wire_refusal_name (code), text, uuid);
+      else
+        /* Without keys whoever comes has proved nothing. */
+        hermit_log_stranger (G_LOG_LEVEL_WARNING, conn->peer.name,
+                             "%s: refused (%s): %s (region %s)",
+                             conn->peer.name, hermit_wire_refusal_name (code),
+                             text, uuid);
       return conn_refuse (conn, code, text);
     }
   if (conn->server->door)
