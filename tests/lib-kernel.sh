@@ -22,16 +22,39 @@ newest()
 	apt-cache $(apt_options "$2") policy "$1" | awk '/Candidate:/ && $2 != "(none)" { print $2 }'
 }
 
-# kernels RELEASE: those of Linux 6.12 there that can be built for, newest first
+# What there is a series for, and the suites that have such kernels.
+SERIES='6.12 7.3'
+suites_of()
+{
+	case $1 in
+	6.12) echo bookworm trixie ;;
+	*) echo trixie-backports ;;
+	esac
+}
+
+# series_of VERSION: 6.12 of 6.12.118-1, and of 6.12.118+deb13
+series_of() { echo "$1" | sed 's/^\([0-9]*\.[0-9]*\).*/\1/'; }
+
+# suite_of VERSION: where that version of a package, or kernel of that name, is
+suite_of()
+{
+	case $1 in
+	6.12.*deb12*) echo bookworm ;;
+	6.12.*) echo trixie ;;
+	*) echo trixie-backports ;;
+	esac
+}
+
+# kernels SUITE SERIES: those there that can be built for, newest first
 kernels()
 {
 	# shellcheck disable=SC2046
-	apt-cache $(apt_options "$1") pkgnames linux-headers-6.12. |
-		sed -n 's/^linux-headers-\(6\.12\.[0-9]*+deb[0-9.]*\)-common$/\1/p' | sort -rV
+	apt-cache $(apt_options "$1") pkgnames "linux-headers-$2." |
+		sed -n 's/^linux-headers-\([0-9.]*+deb[0-9.]*\)-common$/\1/p' | sort -rV
 }
 
 # kvm_source VERSION RELEASE: the three parts of that version of Linux that KVM
-# is built from, into $C/src/kvm/VERSION, by the package linux-source-6.12; by
+# is built from, into $C/src/kvm/VERSION, by the package linux-source-*; by
 # the source package where there is no other. What is downloaded for it is not
 # kept: 150 MB for 5. False if the archive has it no more.
 kvm_source()
@@ -39,19 +62,20 @@ kvm_source()
 	ks=$C/src/kvm/$1
 	[ ! -e "$ks/.ok" ] || return 0
 	[ -d "$APT/$2" ] || die "no package lists of $2; run tests/deps apt"
+	ks_source=linux-source-$(series_of "$1")
 	rm -rf "$ks" "$ks".new.*
 	ks_new=$(mktemp -d "$(mkdir -p "$C/src/kvm"; echo "$ks.new.XXXXXX")")
 	mkdir "$ks_new/dl" "$ks_new/kvm"
-	deb=$C/debs/linux-source-6.12_$1_all.deb
+	deb=$C/debs/${ks_source}_$1_all.deb
 	if [ ! -e "$deb" ]; then
 		# shellcheck disable=SC2046
-		(cd "$ks_new/dl" && apt-get $(apt_options "$2") -q download "linux-source-6.12=$1") > "$C/logs/kvm-source.log" 2>&1 || :
+		(cd "$ks_new/dl" && apt-get $(apt_options "$2") -q download "$ks_source=$1") > "$C/logs/kvm-source.log" 2>&1 || :
 		deb=$(echo "$ks_new"/dl/*.deb)
 	fi
 	if [ -e "$deb" ]; then
-		dpkg-deb --fsys-tarfile "$deb" | tar -xO ./usr/src/linux-source-6.12.tar.xz | kvm_parts "$ks_new/kvm"
+		dpkg-deb --fsys-tarfile "$deb" | tar -xO "./usr/src/$ks_source.tar.xz" | kvm_parts "$ks_new/kvm"
 	else
-		for p in linux linux-6.12; do
+		for p in linux "linux-$(series_of "$1")"; do
 			# shellcheck disable=SC2046
 			! (cd "$ks_new/dl" && apt-get $(apt_options "$2") -q source --download-only "$p=$1") >> "$C/logs/kvm-source.log" 2>&1 || break
 		done
@@ -86,20 +110,21 @@ kvm_debian()
 		die "Debian's patches to Linux $3 touch KVM; kvm_debian() of tests/lib-kernel.sh has to apply them"
 }
 
-# kvm_apply FROM TREE [N]: KVM's sources with the series, or its first N
-# patches, on them. False if one does not apply; $TREE/.series.log says why, and
+# kvm_apply FROM TREE [N]: KVM's sources, of the version that FROM is named by,
+# with the series, or its first N patches, on them. False if one does not apply; $TREE/.series.log says why, and
 # has the fuzz.
 kvm_apply()
 {
+	ka_series=$PATCHES/$(series_of "$(basename "$1")")
 	cp -a "$1/." "$2"
 	rm -f "$2/.ok"
 	mkdir -p "$2/include/trace"
 	: > "$2/.series.log"
-	grep -v '^#' "$PATCHES/6.12/series" | head -n "${3:-99}" | while read -r p files; do
+	grep -v '^#' "$ka_series/series" | head -n "${3:-99}" | while read -r p files; do
 		for f in $files; do
 			cp "$PATCHES/files/$f" "$2/$f" || exit 1
 		done
-		if ! patch -d "$2" -p1 -N --no-backup-if-mismatch < "$PATCHES/6.12/$p" > "$2/.patch.log" 2>&1; then
+		if ! patch -d "$2" -p1 -N --no-backup-if-mismatch < "$ka_series/$p" > "$2/.patch.log" 2>&1; then
 			{ echo "$p does not apply:"; cat "$2/.patch.log"
 			  find "$2" -name '*.rej' -exec cat {} +; } >> "$2/.series.log"
 			exit 1

@@ -65,6 +65,15 @@ unlock() { exec 9>&-; }
 
 abi() { cat "$C/kernel/abi" 2>/dev/null || die "no kernel in the cache; run tests/deps kernel"; }
 
+# kernel_name: that of $HERMIT_KERNEL, or the stock one; 7.3 is a link to the
+# newest of that series
+kernel_name()
+{
+	[ -n "${HERMIT_KERNEL:-}" ] || { abi; return; }
+	basename "$(readlink -e "$C/kernel/$HERMIT_KERNEL")" ||
+		die "no kernel $HERMIT_KERNEL in $C/kernel; run tests/deps kernel=$HERMIT_KERNEL, or tests/debug-kernel"
+}
+
 # in_tree COMMAND...: run in the Debian 13 tree, or that of $TREE, with the checkout at /src and
 # the cache at /hermit (the same names as in L1), in a mount namespace of its
 # own, so that nothing stays mounted.
