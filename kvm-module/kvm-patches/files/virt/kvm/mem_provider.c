@@ -7,6 +7,7 @@
 #include <linux/err.h>
 #include <linux/kvm_host.h>
 #include <linux/kvm_mem_provider.h>
+#include <linux/kvm_provider_compat.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 
@@ -24,7 +25,7 @@ int kvm_provider_register(const struct kvm_provider_ops *ops)
 	kvm_provider = ops;
 	return 0;
 }
-EXPORT_SYMBOL_GPL(kvm_provider_register);
+KVM_PROVIDER_EXPORT(kvm_provider_register);
 
 /*
  * A ->bind() that runs now has a reference to the module, which therefore
@@ -37,7 +38,7 @@ void kvm_provider_unregister(const struct kvm_provider_ops *ops)
 	if (!WARN_ON_ONCE(kvm_provider != ops))
 		kvm_provider = NULL;
 }
-EXPORT_SYMBOL_GPL(kvm_provider_unregister);
+KVM_PROVIDER_EXPORT(kvm_provider_unregister);
 
 static const struct kvm_provider_ops *kvm_provider_get(void)
 {
@@ -65,8 +66,9 @@ static int kvm_provider_bind(struct kvm *kvm, struct kvm_memory_slot *slot)
 	 * Private memory has its own provider. A VM that may have some is left
 	 * alone altogether: kvm_faultin_pfn() checks the gfn's attributes under
 	 * an earlier mmu_invalidate_seq than a provider's page is mapped with.
+	 * So is a slot with a guest_memfd, which is a provider, too.
 	 */
-	if (kvm_arch_has_private_mem(kvm))
+	if (kvm_arch_has_private_mem(kvm) || (slot->flags & KVM_MEM_GUEST_MEMFD))
 		return 0;
 
 	desc.ops = kvm_provider_get();

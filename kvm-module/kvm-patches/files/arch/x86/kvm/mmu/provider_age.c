@@ -19,7 +19,7 @@ int kvm_provider_age(struct kvm *kvm, struct kvm_provider_page *p, int n)
 	if (n > KVM_PROVIDER_MAX_AGE)
 		return -EINVAL;
 
-	if (!tdp_mmu_enabled || !kvm_ad_enabled() || kvm_memslots_have_rmaps(kvm))
+	if (!tdp_mmu_enabled || !kvm_provider_ad_enabled() || kvm_memslots_have_rmaps(kvm))
 		return -EOPNOTSUPP;
 
 	for (i = 0; i < n; i += KVM_PROVIDER_AGE_CHUNK) {
@@ -33,4 +33,4 @@ int kvm_provider_age(struct kvm *kvm, struct kvm_provider_page *p, int n)
 		accessed += !!(p[i].flags & KVM_PROVIDER_ACCESSED);
 	return accessed;
 }
-EXPORT_SYMBOL_GPL(kvm_provider_age);
+KVM_PROVIDER_EXPORT(kvm_provider_age);

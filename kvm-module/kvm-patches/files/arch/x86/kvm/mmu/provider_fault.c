@@ -19,8 +19,9 @@
  * because it was read. The TDP MMU with dirty bits can map a page writable and
  * clean (tdp_mmu_map_handle_target_level()). Elsewhere "writable" is all there
  * is to tell that a page is dirty: map it read-only until it is written. The
- * same while the dirty log is on, where make_spte() logs every page it maps
- * writable and each page that is fetched again would be migrated again.
+ * same where KVM does not see to dirty bits that go with a SPTE, and while the
+ * dirty log is on, where make_spte() logs every page it maps writable and each
+ * page that is fetched again would be migrated again.
  */
 static bool kvm_provider_map_writable(struct kvm_page_fault *fault, bool writable)
 {
@@ -28,9 +29,29 @@ static bool kvm_provider_map_writable(struct kvm_page_fault *fault, bool writabl
 		return false;
 
 	return fault->write ||
-	       (fault->is_tdp && tdp_mmu_enabled && kvm_ad_enabled() &&
+	       (KVM_PROVIDER_HARVEST &&
+		fault->is_tdp && tdp_mmu_enabled && kvm_provider_ad_enabled() &&
 		!kvm_slot_dirty_track_enabled(fault->slot));
 }
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+/*
+ * The fault ends, under mmu_lock unless it is a retry: what
+ * kvm_release_faultin_page() does for the pages of the primary MMU. A zap comes
+ * after this, and sees that the page is dirty. It is on no LRU list.
+ */
+void kvm_provider_finish_fault(struct kvm_page_fault *fault, int r)
+{
+	struct page *page = fault->refcounted_page;
+
+	if (!page)
+		return;
+
+	if (r != RET_PF_RETRY && fault->map_writable && !PageDirty(page))
+		SetPageDirty(page);
+	put_page(page);
+}
+#endif
 
 /* RET_PF_CONTINUE with fault->pfn, perhaps an error pfn; RET_PF_RETRY; < 0. */
 int kvm_provider_faultin_pfn(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
@@ -77,6 +98,7 @@ int kvm_provider_faultin_pfn(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault
 	switch (r) {
 	case 0:
 		fault->pfn = page_to_pfn(page);
+		kvm_provider_set_page(fault, page);
 		fault->map_writable = kvm_provider_map_writable(fault, writable);
 		fault->max_level = PG_LEVEL_4K;
 		return RET_PF_CONTINUE;

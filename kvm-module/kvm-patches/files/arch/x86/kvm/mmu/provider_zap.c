@@ -16,6 +16,7 @@ static bool kvm_provider_zap_rmaps(struct kvm *kvm, struct kvm_provider_page *p)
 	struct kvm_gfn_range range = {
 		.start = kvm_provider_gfn(p),
 		.end = kvm_provider_gfn(p) + 1,
+		KVM_PROVIDER_RANGE
 	};
 
 	/* Not by pointer: an update of the slot's flags replaces the slot. */
@@ -72,4 +73,4 @@ int kvm_provider_zap(struct kvm *kvm, struct kvm_provider_page *p, int n)
 		zapped += !!(p[i].flags & KVM_PROVIDER_PRESENT);
 	return zapped;
 }
-EXPORT_SYMBOL_GPL(kvm_provider_zap);
+KVM_PROVIDER_EXPORT(kvm_provider_zap);
