@@ -304,7 +304,7 @@ struct page *hermit_page_get(struct hermit_region *r)
 void hermit_page_publish(struct hermit_region *r, struct page *page, u64 idx)
 {
 	page->mapping = r->mapping;
-	page->index = idx;
+	page_folio(page)->index = idx;
 	set_page_private(page, 0);
 }
 

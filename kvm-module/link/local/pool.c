@@ -38,6 +38,7 @@
 #include <linux/zsmalloc.h>
 
 #include "link/local/comp.h"
+#include "link/local/compat.h"
 #include "link/local/pool.h"
 
 #define SLOT_SHIFT	8
@@ -251,19 +252,12 @@ static bool same_filled(const unsigned long *p, unsigned long *word)
 	return true;
 }
 
-static void object_write(struct hermit_local_pool *p, unsigned long handle,
-			 const void *data, unsigned int len)
-{
-	memcpy(zs_map_object(p->zs, handle, ZS_MM_WO), data, len);
-	zs_unmap_object(p->zs, handle);
-}
-
 /*
  * Over an object that is there already: if it is of the same size class, or if
  * there is no room for another one (@no_room) and it is large enough.
  */
 static bool object_overwrite(struct hermit_local_pool *p, struct pool_entry *e,
-			     const void *data, unsigned int len, bool no_room)
+			     void *data, unsigned int len, bool no_room)
 {
 	unsigned int old;
 	bool fits = false;
@@ -276,7 +270,7 @@ static bool object_overwrite(struct hermit_local_pool *p, struct pool_entry *e,
 		       zs_lookup_class_index(p->zs, old);
 	}
 	if (fits) {
-		object_write(p, e->value, data, len);
+		zs_obj_write(p->zs, e->value, data, len);
 		entry_account(p, e->state, -1);
 		entry_set(e, ENTRY_OBJECT, len, e->value);
 		entry_account(p, e->state, 1);
@@ -286,13 +280,13 @@ static bool object_overwrite(struct hermit_local_pool *p, struct pool_entry *e,
 }
 
 static int object_store(struct hermit_local_pool *p, struct pool_entry *e,
-			const void *data, unsigned int len)
+			void *data, unsigned int len)
 {
 	unsigned long handle;
 
 	if (object_overwrite(p, e, data, len, false))
 		return 0;
-	handle = zs_malloc(p->zs, len, POOL_GFP);
+	handle = zs_malloc(p->zs, len, POOL_GFP, NUMA_NO_NODE);
 	/* Asked afterwards: an object may fit where there is a gap. */
 	if (!IS_ERR_VALUE(handle) && p->max_pages &&
 	    zs_get_total_pages(p->zs) > p->max_pages) {
@@ -301,7 +295,7 @@ static int object_store(struct hermit_local_pool *p, struct pool_entry *e,
 	}
 	if (IS_ERR_VALUE(handle))
 		return object_overwrite(p, e, data, len, true) ? 0 : -ENOSPC;
-	object_write(p, handle, data, len);
+	zs_obj_write(p->zs, handle, data, len);
 	entry_replace(p, e, ENTRY_OBJECT, len, handle);
 	return 0;
 }
@@ -352,14 +346,14 @@ static unsigned int entry_copy_out(struct hermit_local_pool *p,
 		break;
 	case ENTRY_OBJECT:
 		len = entry_len(e->state);
-		src = zs_map_object(p->zs, e->value, ZS_MM_RO);
-		if (len == PAGE_SIZE) {
+		src = zs_obj_read_begin(p->zs, e->value, len, s->out);
+		if (len == PAGE_SIZE)
 			copy_page(dst, src);
-			len = 0;
-		} else {
+		else if (src != s->out)
 			memcpy(s->out, src, len);
-		}
-		zs_unmap_object(p->zs, e->value);
+		zs_obj_read_end(p->zs, e->value, len, src);
+		if (len == PAGE_SIZE)
+			len = 0;
 		break;
 	}
 	entry_unlock(e);

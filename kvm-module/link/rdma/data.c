@@ -341,8 +341,9 @@ static int make_queue_pair(struct hermit_rdma_data *data,
 	unsigned int i;
 
 	/* One more each to drain it. */
-	data->depth = min3((int)data->depth, dev->attrs.max_qp_wr - 1,
-			   dev->attrs.max_cqe - 2);
+	/* Linux 7 has them unsigned. */
+	data->depth = min3((int)data->depth, (int)dev->attrs.max_qp_wr - 1,
+			   (int)dev->attrs.max_cqe - 2);
 	if ((int)data->depth < 1)
 		return -ENOSPC;
 	data->reserve = data->depth / 8;

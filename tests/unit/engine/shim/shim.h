@@ -500,6 +500,8 @@ bool get_page_unless_zero(struct page *p);
 #define page_ref_count(p)	atomic_read(&(p)->refs)
 #define page_ref_freeze(p, n)	(atomic_cmpxchg(&(p)->refs, n, 0) == (n))
 #define page_ref_unfreeze(p, n)	do { smp_mb(); atomic_set(&(p)->refs, n); } while (0)
+/* Each page is a folio of its own. */
+#define page_folio(p)		(p)
 #define page_private(p)		((p)->private)
 #define set_page_private(p, v)	((p)->private = (v))
 #define PageDirty(p)		atomic_read(&(p)->dirty)
