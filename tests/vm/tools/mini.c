@@ -9,6 +9,7 @@
  *			then everything is verified in order
  *	dirty-log	the log has what the guest wrote, nothing else, whatever
  *			is evicted meanwhile
+ *	dirty		what the guest wrote is not lost, however its SPTEs go
  *	prefault	KVM_PRE_FAULT_MEMORY brings pages, and they fault no more
  *	park		the memory server is stopped (--pause PID): a stalled vCPU
  *			takes signals and keeps nobody from updating memslots,
@@ -38,6 +39,7 @@
 #include <unistd.h>
 
 #include "mini-bench.h"
+#include "mini-dirty.h"
 #include "minivm.h"
 
 #define SKIPPED 77
@@ -189,6 +191,11 @@ static int dirty_log(void)
 	errors += expect(minivm_dirty(&vm, 0, n), some, "dirty after writing some, log switched on");
 	errors += sweep(0, n, false);
 	return errors != 0;
+}
+
+static int dirty(void)
+{
+	return mini_dirty(&vm);
 }
 
 /* --- KVM_PRE_FAULT_MEMORY -------------------------------------------------- */
@@ -544,6 +551,7 @@ static const struct command {
 } commands[] = {
 	{ "stress", stress, false },
 	{ "dirty-log", dirty_log, false },
+	{ "dirty", dirty, true },
 	{ "prefault", prefault, true },
 	{ "park", park, true },
 	{ "order", order, true },
@@ -613,7 +621,7 @@ int main(int argc, char **argv)
 		if (optind == argc - 1 && !strcmp(argv[optind], commands[i].name))
 			cmd = &commands[i];
 	if (!cmd)
-		die("which one: stress, dirty-log, prefault, park, order, bench or burst?");
+		die("which one: stress, dirty-log, dirty, prefault, park, order, bench or burst?");
 	if (cmd->needs_region && config.anonymous)
 		die("%s needs a region, not --anon", cmd->name);
 	if (config.spread && cmd->run != bench)
@@ -627,7 +635,8 @@ int main(int argc, char **argv)
 	t = now();
 	r = cmd->run();
 	printf("seconds %.2f\n", now() - t);
-	print_stats();
+	if (vm.fd >= 0)
+		print_stats();
 	minivm_destroy(&vm);
 	return r;
 }

@@ -356,7 +356,7 @@ void minivm_create(struct minivm *vm, const struct minivm_config *config)
 		create_vcpu(vm, i);
 }
 
-void minivm_destroy(struct minivm *vm)
+void minivm_end(struct minivm *vm)
 {
 	for (unsigned int i = 0; i < vm->config.vcpus; i++) {
 		munmap(vm->vcpu[i].run, ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0));
@@ -365,6 +365,13 @@ void minivm_destroy(struct minivm *vm)
 	}
 	close(vm->stats);
 	close(vm->fd);
+	vm->fd = -1;
+}
+
+void minivm_destroy(struct minivm *vm)
+{
+	if (vm->fd >= 0)
+		minivm_end(vm);
 	close(vm->kvm);
 	munmap(vm->pages, region_size(vm));
 	munmap(vm->low, MINIVM_BASE);

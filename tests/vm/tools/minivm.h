@@ -96,6 +96,8 @@ void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn)
 
 void minivm_create(struct minivm *vm, const struct minivm_config *config);
 void minivm_destroy(struct minivm *vm);
+/* The VM only: the region stays as it is, to be looked at by the host. */
+void minivm_end(struct minivm *vm);
 
 /* Slot 1 (and its twin) with the flags KVM_MEM_*; size 0 deletes it. */
 void minivm_set_slot(struct minivm *vm, uint32_t flags, bool present);

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# l1: mem=1G timeout=600
+# For tests/kvm-mutants: with each mutant of KVM what the guest wrote is lost in
+# just the ways that its patch names.
+KVM_MODE=patched
+
+check_mutant()
+{
+	local dir=$1 name=${1##*/} mode want got
+	read -r mode want < "$dir/loses"
+	modprobe irqbypass
+	if grep -qw vmx /proc/cpuinfo; then
+		insmod "$dir/kvm.ko" $([ "$mode" != rmap ] || echo tdp_mmu=0)
+		insmod "$(module kvm-intel)"
+	else
+		modprobe ccp
+		insmod "$dir/kvm.ko" $([ "$mode" != rmap ] || echo tdp_mmu=0)
+		insmod "$(module kvm-amd)"
+	fi
+	load_hermit
+	mini --size 8 --limit 2 dirty > "/out/$name" 2> /out/err || :
+	cat "/out/$name" /out/err
+	got=$(awk '/^lost_/ && $2 { printf "%s%s", sep, substr($1, 6); sep = " " }' "/out/$name")
+	[ "$got" = "$want" ] || fail "$name: loses by '$got', not by '$want'"
+	note "$name: $mode loses by $got"
+	unload_hermit
+	unload_kvm
+}
+
+requires "$MODULES/mutants" "run tests/kvm-mutants"
+for m in "$MODULES"/mutants/*; do
+	check_mutant "$m"
+done

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# l1: mem=1G timeout=400 kvm=patched,stock light
+# What a guest wrote is not lost, however its SPTEs go: by a notifier, with a
+# slot, its flags or its roots, under the dirty log, with the VM. In each mode
+# of the MMU. Which harvest of a dirty bit each of them is about, and that it
+# fails without: tests/kvm-mutants.
+value() { awk -v n="$1" '$1 == n { print $2 }' "$2"; }
+
+check_mode()
+{
+	local mode=$1 rc=0
+	load_hermit
+	mini --size 8 --limit 2 dirty > "/out/$mode" 2> /out/err || rc=$?
+	cat "/out/$mode" /out/err
+	[ $rc = 0 ] || fail "$mode: $(grep -m 1 lost /out/err || tail -n 1 /out/err)"
+	[ "$(grep -c ^lost_ "/out/$mode")" -ge 9 ] || fail "$mode: only $(grep -c ^lost_ "/out/$mode") ways were tried"
+	note "$mode: $(grep -c ^lost_ "/out/$mode") ways, without $(sed -n 's/^skipped_\(.*\) 1/\1/p' "/out/$mode" | tr '\n' ' ')"
+	teardown
+}
+
+check_mode tdp
+if [ "$KVM_MODE" = patched ]; then
+	shadow=$([ -d /sys/module/kvm_intel ] && echo ept=0 || echo npt=0)
+	load_kvm patched tdp_mmu=0
+	check_mode rmap
+	load_kvm patched '' "$shadow"
+	check_mode npt0
+fi
