@@ -2,7 +2,7 @@
 # l1: mem=1G timeout=400 kvm=patched,stock light
 # What a guest wrote is not lost, however its SPTEs go: by a notifier, with a
 # slot, its flags or its roots, under the dirty log, with the VM. In each mode
-# of the MMU. Which harvest of a dirty bit each of them is about, and that it
+# of the MMU, and where dirty bits can be harvested or not. Which harvest of a dirty bit each of them is about, and that it
 # fails without: tests/kvm-mutants.
 value() { awk -v n="$1" '$1 == n { print $2 }' "$2"; }
 
@@ -25,4 +25,9 @@ if [ "$KVM_MODE" = patched ]; then
 	check_mode rmap
 	load_kvm patched '' "$shadow"
 	check_mode npt0
+	# from 7.3 on
+	if modinfo "$(module kvm)" | grep -q '^parm: *provider_harvest:'; then
+		load_kvm patched provider_harvest=1
+		check_mode harvest
+	fi
 fi

@@ -40,9 +40,10 @@
 /*
  * A page becomes dirty when a SPTE is made through which it can be written, and
  * never when one goes. So a page must not be mapped writable before it is
- * written.
+ * written; unless we see to that, see provider_harvest.c.
  */
-#define KVM_PROVIDER_HARVEST		false
+extern bool kvm_provider_harvest;
+#define KVM_PROVIDER_HARVEST		kvm_provider_harvest
 
 #endif
 

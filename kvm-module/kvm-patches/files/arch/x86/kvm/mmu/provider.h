@@ -26,6 +26,18 @@ int kvm_mmu_do_page_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, u64 err,
 			  bool prefetch, int *emulation_type, u8 *level);
 #endif
 
+/* The dirty bit of a SPTE of that gfn goes; mmu_lock held. From 7.3 on. */
+void kvm_provider_harvest_dirty(struct kvm *kvm, int as_id, gfn_t gfn, u64 spte);
+
+static inline bool kvm_provider_harvests(void)
+{
+#ifdef CONFIG_KVM_MEM_PROVIDER
+	return KVM_PROVIDER_HARVEST;
+#else
+	return false;
+#endif
+}
+
 /* tdp_mmu.c: mmu_lock held for write; for read. The flags are or-ed; set. */
 bool kvm_tdp_mmu_zap_pages(struct kvm *kvm, struct kvm_provider_page *p, int n);
 void kvm_tdp_mmu_age_pages(struct kvm *kvm, struct kvm_provider_page *p, int n);

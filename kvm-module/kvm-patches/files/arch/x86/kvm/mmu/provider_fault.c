@@ -35,10 +35,13 @@ static bool kvm_provider_map_writable(struct kvm_page_fault *fault, bool writabl
 }
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+bool __read_mostly kvm_provider_harvest;	/* switched in provider_harvest.c */
+
 /*
  * The fault ends, under mmu_lock unless it is a retry: what
  * kvm_release_faultin_page() does for the pages of the primary MMU. A zap comes
- * after this, and sees that the page is dirty. It is on no LRU list.
+ * after this, and sees that the page is dirty. If the guest did not write it is
+ * mapped read-only, or the dirty bit is harvested. It is on no LRU list.
  */
 void kvm_provider_finish_fault(struct kvm_page_fault *fault, int r)
 {
@@ -47,7 +50,8 @@ void kvm_provider_finish_fault(struct kvm_page_fault *fault, int r)
 	if (!page)
 		return;
 
-	if (r != RET_PF_RETRY && fault->map_writable && !PageDirty(page))
+	if (r != RET_PF_RETRY && fault->write && fault->map_writable &&
+	    !PageDirty(page))
 		SetPageDirty(page);
 	put_page(page);
 }
