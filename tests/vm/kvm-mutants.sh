@@ -6,17 +6,15 @@ KVM_MODE=patched
 
 check_mutant()
 {
-	local dir=$1 name=${1##*/} mode want got
+	local dir=$1 name=${1##*/} mode want got how=
 	read -r mode want < "$dir/loses"
-	modprobe irqbypass
-	if grep -qw vmx /proc/cpuinfo; then
-		insmod "$dir/kvm.ko" $([ "$mode" != rmap ] || echo tdp_mmu=0)
-		insmod "$(module kvm-intel)"
-	else
-		modprobe ccp
-		insmod "$dir/kvm.ko" $([ "$mode" != rmap ] || echo tdp_mmu=0)
-		insmod "$(module kvm-amd)"
-	fi
+	case $mode in
+	rmap) how=tdp_mmu=0 ;;
+	harvest) how=provider_harvest=1 ;;
+	esac
+	# its kvm.ko, and the vendor's module of the tree
+	ln -sf "$dir/kvm.ko" "$mutant/"
+	MODULES=$mutant load_kvm patched "$how"
 	load_hermit
 	mini --size 8 --limit 2 dirty > "/out/$name" 2> /out/err || :
 	cat "/out/$name" /out/err
@@ -28,6 +26,9 @@ check_mutant()
 }
 
 requires "$MODULES/mutants" "run tests/kvm-mutants"
+mutant=$W/mutant
+mkdir -p "$mutant"
+ln -s "$MODULES"/kvm-*.ko "$mutant/"
 for m in "$MODULES"/mutants/*; do
 	check_mutant "$m"
 done
