@@ -4,6 +4,7 @@
  */
 #include <linux/kvm_host.h>
 #include <linux/kvm_mem_provider.h>
+#include <linux/kvm_provider_compat.h>
 
 /*
  * As KVM_KVMCLOCK_CTRL, but of all vCPUs and by any thread: a vCPU that runs
@@ -23,4 +24,4 @@ void kvm_provider_stopped(struct kvm *kvm)
 
 	kvm_make_all_cpus_request(kvm, KVM_REQ_CLOCK_UPDATE);
 }
-EXPORT_SYMBOL_GPL(kvm_provider_stopped);
+KVM_PROVIDER_EXPORT(kvm_provider_stopped);
