@@ -16,7 +16,7 @@ check_mutant()
 	ln -sf "$dir/kvm.ko" "$mutant/"
 	MODULES=$mutant load_kvm patched "$how"
 	load_hermit
-	mini --size 8 --limit 2 dirty > "/out/$name" 2> /out/err || :
+	mini --size 16 --limit 4 dirty > "/out/$name" 2> /out/err || :
 	cat "/out/$name" /out/err
 	got=$(awk '/^lost_/ && $2 { printf "%s%s", sep, substr($1, 6); sep = " " }' "/out/$name")
 	[ "$got" = "$want" ] || fail "$name: loses by '$got', not by '$want'"

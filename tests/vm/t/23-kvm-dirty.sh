@@ -10,7 +10,7 @@ check_mode()
 {
 	local mode=$1 rc=0
 	load_hermit
-	mini --size 8 --limit 2 dirty > "/out/$mode" 2> /out/err || rc=$?
+	mini --size 16 --limit 4 dirty > "/out/$mode" 2> /out/err || rc=$?
 	cat "/out/$mode" /out/err
 	[ $rc = 0 ] || fail "$mode: $(grep -m 1 lost /out/err || tail -n 1 /out/err)"
 	[ "$(grep -c ^lost_ "/out/$mode")" -ge 9 ] || fail "$mode: only $(grep -c ^lost_ "/out/$mode") ways were tried"
