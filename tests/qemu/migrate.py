@@ -3,105 +3,10 @@
 """migrate.py QEMU FAKE-HERMIT.SO: migrate memory without a guest by every way
 there is, between ordinary and hermit memory, and take and load a snapshot. All
 contents must arrive, and no page be made or read that was never touched."""
-import atexit
-import json
 import os
-import shutil
-import socket
 import subprocess
-import sys
-import tempfile
-import time
 
-QEMU, FAKE = sys.argv[1:3]
-MIB = 1 << 20
-D = tempfile.mkdtemp(prefix="hermit-migrate-") + "/"
-HERMIT = "hermit-memory,id=r,size=64M,local-ratio=0.5"
-ORDINARY = "memory-backend-memfd,id=r,size=64M"
-TOUCHED = range(1 * MIB, 24 * MIB, MIB)         # half of each MiB
-
-
-class VM:
-    def __init__(self, name, memory, *extra):
-        for end in ".qmp", ".qtest":
-            if os.path.exists(D + name + end):
-                os.unlink(D + name + end)
-        listener = socket.socket(socket.AF_UNIX)
-        listener.settimeout(60)
-        listener.bind(D + name + ".qtest")
-        listener.listen(1)
-        self.hermit = memory == HERMIT
-        self.log = open(D + name + ".log", "w")
-        self.process = subprocess.Popen(
-            [QEMU, "-machine", "q35,memory-backend=r", "-object", memory, "-m", "64M",
-             "-accel", "qtest", "-display", "none", "-nodefaults",
-             "-qtest", "unix:" + D + name + ".qtest", "-qtest-log", "/dev/null",
-             "-qmp", "unix:" + D + name + ".qmp,server=on,wait=off", *extra],
-            env=dict(os.environ, LD_PRELOAD=FAKE), stderr=self.log)
-        atexit.register(self.end)       # also after a failure
-        self.qtest = listener.accept()[0].makefile("rw")
-        for _ in range(300):
-            try:
-                s = socket.socket(socket.AF_UNIX)
-                s.settimeout(60)
-                s.connect(D + name + ".qmp")
-                break
-            except OSError:
-                time.sleep(0.1)
-        self.monitor = s.makefile("rw")
-        self.monitor.readline()
-        self.do("qmp_capabilities")
-
-    def do(self, command, **arguments):
-        self.monitor.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
-        self.monitor.flush()
-        while True:
-            answer = json.loads(self.monitor.readline())
-            if "event" not in answer:
-                assert "return" in answer, (command, answer)
-                return answer["return"]
-
-    def hmp(self, text):
-        said = self.do("human-monitor-command", **{"command-line": text})
-        assert not said, (text, said)
-
-    def memory(self, line):
-        self.qtest.write(line + "\n")
-        self.qtest.flush()
-        answer = self.qtest.readline().split()
-        assert answer[0] == "OK", (line, answer)
-        return answer[1:]
-
-    def fill(self):
-        for a in TOUCHED:
-            self.memory(f"memset 0x{a:x} 0x80000 0x{a // MIB:x}")
-
-    def check(self):
-        for a in TOUCHED:
-            for offset, want in (0, a // MIB), (0x7ffff, a // MIB), (0x80000, 0):
-                got = int(self.memory(f"readb 0x{a + offset:x}")[0], 16)
-                assert got == want, f"{got:#x} at {a + offset:#x}, not {want:#x}"
-
-    def pages(self):
-        return self.do("query-hermit-memory")[0]["local"] >> 12 if self.hermit else None
-
-    def setup(self, caps, parameters):
-        self.do("migrate-set-capabilities",
-                capabilities=[{"capability": c, "state": True} for c in caps])
-        self.do("migrate-set-parameters", **{"max-bandwidth": 10 ** 10, **parameters})
-
-    def wait(self):
-        for _ in range(1200):
-            status = self.do("query-migrate")
-            if status.get("status") == "completed":
-                return status.get("ram")
-            assert status.get("status") != "failed", status
-            time.sleep(0.05)
-        raise AssertionError("the migration does not end")
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
+from vm import D, HERMIT, MIB, ORDINARY, TOUCHED, VM
 
 
 def migrate(what, source, destination, caps=(), parameters={}, to_file=False, by_fd=True):
@@ -169,4 +74,3 @@ migrate("file", HERMIT, HERMIT, to_file=True)
 migrate("mapped-ram", HERMIT, HERMIT, ["mapped-ram"], to_file=True)
 migrate("mapped-ram, multifd", HERMIT, HERMIT, ["mapped-ram", "multifd"], to_file=True)
 snapshot()
-shutil.rmtree(D)

@@ -31,6 +31,20 @@ static bool hermit_has_iothread(Object *dev)
     return found;
 }
 
+static DeviceState *hermit_parent(DeviceState *dev)
+{
+    return dev->parent_bus ? dev->parent_bus->parent : NULL;
+}
+
+/* As the user named it, be it the PCI device in front of a virtio one */
+static char *hermit_disk_name(BlockBackend *blk, DeviceState *dev)
+{
+    while (dev && !dev->id) {
+        dev = hermit_parent(dev);
+    }
+    return dev ? g_strdup(dev->id) : blk_get_attached_dev_id(blk);
+}
+
 void hermit_disks_check(const char *id)
 {
     BlockBackend *blk = NULL;
@@ -41,12 +55,12 @@ void hermit_disks_check(const char *id)
 
         /* A disk on a SCSI bus is served by who serves the controller */
         while (dev && !hermit_has_iothread(OBJECT(dev))) {
-            dev = dev->parent_bus ? dev->parent_bus->parent : NULL;
+            dev = hermit_parent(dev);
         }
         if (!disk || dev) {
             continue;
         }
-        name = blk_get_attached_dev_id(blk);
+        name = hermit_disk_name(blk, disk);
         warn_report("hermit-memory '%s': disk '%s' has no iothread: while no "
                     "page arrives the monitor may not answer; give it an "
                     "iothread if it can have one", id, name);
