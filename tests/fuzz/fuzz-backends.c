@@ -13,13 +13,6 @@
 
 #define ARGS_MAX 64
 
-static void
-require (int promise)
-{
-  if (!promise)
-    abort ();
-}
-
 /* The hook is root's, and writes none of these. */
 static bool
 plausible (const json_t *config)

@@ -16,6 +16,7 @@
 
 #include "control.h"
 #include "door.h"
+#include "fuzz-log.h"
 #include "fuzz.h"
 #include "session.h"
 
@@ -29,21 +30,6 @@ enum
 static HermitServer server;
 static HermitControl *control;
 static const HermitPeer peer = { .name = "peer" };
-
-static void
-require (int promise)
-{
-  if (!promise)
-    abort ();
-}
-
-static GLogWriterOutput
-say_nothing (GLogLevelFlags level G_GNUC_UNUSED,
-             const GLogField *fields G_GNUC_UNUSED,
-             gsize n_fields G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
-{
-  return G_LOG_WRITER_HANDLED;
-}
 
 typedef struct
 {
@@ -108,7 +94,7 @@ forget (guint8 uuid, gboolean force)
 static void
 init (void)
 {
-  g_log_set_writer_func (say_nothing, NULL, NULL);
+  fuzz_log_off ();
   server.identities = hermit_identities_new (NULL, NULL, NULL);
   server.store = hermit_store_new (
       &(HermitStoreConfig){ .capacity = REGIONS * HERMIT_EXTENT_SIZE }, NULL);

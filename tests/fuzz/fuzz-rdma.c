@@ -19,6 +19,7 @@
 
 #include "conn.h"
 #include "door.h"
+#include "fuzz-log.h"
 #include "fuzz.h"
 #include "rdma_conn.h"
 #include "server.h"
@@ -101,21 +102,6 @@ static struct
   struct hermit_wire_grant grants[EXTENTS]; /* address 0: none */
   gboolean dirty[EXTENTS];                  /* written since its release */
 } dev;
-
-static void
-require (int promise)
-{
-  if (!promise)
-    abort ();
-}
-
-static GLogWriterOutput
-say_nothing (GLogLevelFlags level G_GNUC_UNUSED,
-             const GLogField *fields G_GNUC_UNUSED,
-             gsize n_fields G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
-{
-  return G_LOG_WRITER_HANDLED;
-}
 
 static guint8
 next (void)
@@ -747,7 +733,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 
   if (!server.store)
     {
-      g_log_set_writer_func (say_nothing, NULL, NULL);
+      fuzz_log_off ();
       server.identities = hermit_identities_new (NULL, NULL, NULL);
       server.store = hermit_store_new (
           &(HermitStoreConfig){ .capacity = CAPACITY, .overcommit = TRUE },

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "conn.h"
+#include "fuzz-log.h"
 #include "fuzz.h"
 #include "server.h"
 #include "session.h"
@@ -24,24 +25,9 @@ static HermitServer server;
 static const HermitPeer peer = { .name = "peer" };
 
 static void
-require (int promise)
-{
-  if (!promise)
-    abort ();
-}
-
-static GLogWriterOutput
-say_nothing (GLogLevelFlags level G_GNUC_UNUSED,
-             const GLogField *fields G_GNUC_UNUSED,
-             gsize n_fields G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
-{
-  return G_LOG_WRITER_HANDLED;
-}
-
-static void
 init (void)
 {
-  g_log_set_writer_func (say_nothing, NULL, NULL);
+  fuzz_log_off ();
   server.identities = hermit_identities_new (NULL, NULL, NULL);
   server.store = hermit_store_new (
       &(HermitStoreConfig){ .capacity = CAPACITY, .overcommit = TRUE }, NULL);

@@ -20,6 +20,7 @@
 #include "conn.h"
 #include "door.h"
 #include "fuzz-key.h"
+#include "fuzz-log.h"
 #include "fuzz.h"
 #include "server.h"
 #include "session.h"
@@ -92,21 +93,6 @@ static struct
   guint value; /* the last one that was written; each only once */
   guint joins;
 } run;
-
-static void
-require (int promise)
-{
-  if (!promise)
-    abort ();
-}
-
-static GLogWriterOutput
-say_nothing (GLogLevelFlags level G_GNUC_UNUSED,
-             const GLogField *fields G_GNUC_UNUSED,
-             gsize n_fields G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
-{
-  return G_LOG_WRITER_HANDLED;
-}
 
 static guint8
 next (void)
@@ -590,7 +576,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 
   if (!server.store)
     {
-      g_log_set_writer_func (say_nothing, NULL, NULL);
+      fuzz_log_off ();
       g_autofree char *path = fuzz_key_file ();
 
       identities[0] = hermit_identities_new (NULL, NULL, NULL);

@@ -20,13 +20,6 @@ struct input
 };
 
 static void
-require (int promise)
-{
-  if (!promise)
-    abort ();
-}
-
-static void
 check_request (const struct hermit_wire_hdr *hdr, uint64_t size)
 {
   uint64_t offset = le64_to_cpu (hdr->offset);

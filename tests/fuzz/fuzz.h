@@ -8,6 +8,7 @@
  */
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #define FUZZ_INPUT_MAX 65536
 
@@ -15,5 +16,13 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
 /* Seed @i at @data, which has room for FUZZ_INPUT_MAX; 0 after the last. */
 size_t fuzz_seed (unsigned int i, uint8_t *data);
+
+/* What must hold: else it is a finding. */
+static inline void
+require (int promise)
+{
+  if (!promise)
+    abort ();
+}
 
 #endif /* HERMIT_FUZZ_H */
