@@ -56,6 +56,8 @@ power_off()
 {
 	[ -z "$logger" ] || kill $logger
 	dmesg > /out/dmesg
+	# see tests/functions
+	[ ! -e /sys/kernel/debug/hermit_functions ] || cat /sys/kernel/debug/hermit_functions > /out/functions
 	# debug kernels only; debug_locks is 0 if lockdep gave up
 	[ ! -e /proc/lockdep_stats ] || cat /proc/lockdep_stats > /out/lockdep_stats
 	! grep -qx CONFIG_DEBUG_KMEMLEAK=y "$KERNEL_DIR/boot/config-$RELEASE" || leaks > /out/kmemleak

@@ -6,10 +6,8 @@ set -eEu -o pipefail
 trap 'rc=$?; case $rc in 77) ;; *) [ -s /out/reason ] || echo "line $LINENO of ${BASH_SOURCE[0]##*/}: \"$BASH_COMMAND\" gave $rc" >> /out/reason ;; esac; exit $rc' ERR
 # see tests/functions
 if [ -n "${HERMIT_ARG_FUNCTIONS:-}" ]; then
-	python3 -I /src/tests/vm/functions.py > /out/functions.log 2>&1 &
-	functions=$!
-	trap 'kill $functions; wait $functions' EXIT
-	wait_for 30 test -e /out/functions.ready
+	requires "$(module hermit-functions)" "run tests/vm/modules/build"
+	insmod "$(module hermit-functions)"
 fi
 [ "$KVM_MODE" = none ] || load_kvm "$KVM_MODE"
 . "/src/$TEST_FILE"
