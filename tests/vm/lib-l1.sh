@@ -291,7 +291,7 @@ qmp()
 {
 	local name=$1
 	shift
-	python3 -I /src/tests/vm/qmp.py "$W/$name.qmp" "$@"
+	python3 -I -S /src/tests/vm/qmp.py "$W/$name.qmp" "$@"
 }
 
 # report NAME: what the guest said so far; wait_report NAME SECONDS REGEX
@@ -377,12 +377,4 @@ free_kib()
 }
 
 # hermit_stat NAME FIELD: a field of query-hermit-memory's first object
-hermit_stat()
-{
-	qmp "$1" query-hermit-memory | python3 -I -c '
-import json, sys
-v = json.load(sys.stdin)["return"][0]
-for k in sys.argv[1].split("."):
-    v = v[int(k)] if isinstance(v, list) else v[k]
-print(v)' "$2"
-}
+hermit_stat() { qmp "$1" --fields "$2"; }

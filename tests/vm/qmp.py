@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """qmp.py SOCKET COMMAND...: send each command, print each answer on a line.
+qmp.py SOCKET --fields FIELD...: of query-hermit-memory's first object, in one line.
+qmp.py SOCKET --over EXPRESSION: an integer, of all its objects: "r" by id, "every" in a list.
 
 A command is a JSON object, a bare command name, or "hmp: text".  Events that
 arrive meanwhile go to standard error.  Exits 1 when an answer is an error, 2
@@ -59,10 +61,32 @@ def open_qmp(path):
     return f
 
 
+def field(v, path):
+    for k in path.split("."):
+        v = v[int(k)] if isinstance(v, list) else v[k]
+    return v
+
+
+def figures(f, what, args):
+    reply = ask(f, "query-hermit-memory")
+    if "error" in reply:
+        print(json.dumps(reply), file=sys.stderr)
+        return 1
+    objects = reply["return"]
+    if what == "--over":
+        r = {o["id"]: o for o in objects}
+        print(int(eval(args[0], {"r": r, "every": list(r.values())})))
+    else:
+        print(*(field(objects[0], path) for path in args))
+    return 0
+
+
 def main():
     bad = 0
     try:
         f = open_qmp(sys.argv[1])
+        if sys.argv[2] in ("--fields", "--over"):
+            return figures(f, sys.argv[2], sys.argv[3:])
         for command in sys.argv[2:]:
             reply = ask(f, command)
             print(json.dumps(reply), flush=True)

@@ -15,21 +15,7 @@ hermit_vm()
 }
 
 # fields NAME FIELD...: several fields of one query, in one line
-fields()
-{
-	local name=$1
-	shift
-	qmp "$name" query-hermit-memory | python3 -I -c '
-import json, sys
-info = json.load(sys.stdin)["return"][0]
-out = []
-for path in sys.argv[1:]:
-    v = info
-    for k in path.split("."):
-        v = v[int(k)] if isinstance(v, list) else v[k]
-    out.append(str(v))
-print(*out)' "$@"
-}
+fields() { qmp "$1" --fields "${@:2}"; }
 
 # as of the last sample, also after the guest has ended
 evictions_seen() { cat "$W/$1.evictions"; }
@@ -174,14 +160,7 @@ ask()
 told() { grep "\"$2\"" "$W/$1.events" | grep -Eq "${3:-.}"; }
 
 # over NAME EXPRESSION: of all objects "r" of query-hermit-memory, by id
-over()
-{
-	qmp "$1" query-hermit-memory | python3 -I -c '
-import json, sys
-r = {o["id"]: o for o in json.load(sys.stdin)["return"]}
-every = list(r.values())
-print(int(eval(sys.argv[1])))' "$2"
-}
+over() { qmp "$1" --over "$2"; }
 holds() { [ "$(over "$1" "$2")" = 1 ]; }
 
 # bounded NAME: no object ever had more here than its limit and one batch for
