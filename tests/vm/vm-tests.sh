@@ -3,16 +3,22 @@
 
 # hermit_vm NAME SIZE-MIB LIMIT-MIB SERVER ARGS...: a guest of 2 CPUs whose RAM is
 # one hermit-memory object ram0; SERVER local is the default, a
-# compressed pool on this host
+# compressed pool on this host. Its load ends when end_load says so.
 hermit_vm()
 {
 	local name=$1 size=$2 limit=$3 server=
 	[ "$4" = local ] || server=,server=$4
 	shift 4
-	rm -f "$W/$name".{samples,evictions}
+	rm -f "$W/$name".{samples,evictions,end}
+	mkfifo "$W/$name.end"
 	VM_CPUS=${VM_CPUS:-2} start_vm "$name" -m "${size}M" -machine q35,memory-backend=ram0 \
-		-object "hermit-memory,id=ram0,size=${size}M,limit=${limit}M$server${HERMIT_OBJECT:-}" "$@"
+		-object "hermit-memory,id=ram0,size=${size}M,limit=${limit}M$server${HERMIT_OBJECT:-}" \
+		-chardev "pipe,id=end,path=$W/$name.end" -device virtserialport,chardev=end,name=end "$@"
 }
+
+# end_load NAME: hermit-guest-load is told that its time is over, and goes on to
+# its last look at everything
+end_load() { over_with "$1" || echo 1<> "$W/$1.end"; }
 
 # fields NAME FIELD...: several fields of one query, in one line
 fields() { qmp "$1" --fields "${@:2}"; }

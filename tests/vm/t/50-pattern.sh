@@ -4,10 +4,10 @@
 # pattern {address, version} from four threads. Nothing comes back wrong, the
 # budget holds throughout, the limit moves, a batch is one flush.
 . /src/tests/vm/vm-tests.sh
-SECONDS_OF_LOAD=${HERMIT_ARG_SECONDS:-30}
+SECONDS_OF_LOAD=${HERMIT_ARG_SECONDS:-20}
 load_hermit
-VM_APPEND="job=run -- hermit-guest-load --size 340M --threads 4 --write-ratio 0.5 --seconds $SECONDS_OF_LOAD --verify" \
-	hermit_vm p 512 128 local:plain
+VM_APPEND="job=run -- hermit-guest-load --size 170M --threads 4 --write-ratio 0.5 --seconds $SECONDS_OF_LOAD --verify" \
+	hermit_vm p 256 64 local:plain
 wait_report p 120 '^up'
 sleep 10
 # read so that the flushes' window lies within the batches'
@@ -17,10 +17,10 @@ flushes=$(($(kvm_stat remote_tlb_flush_requests) - flushes))
 batches=$(($(hermit_stat p counters.zap-batches) - batches))
 note "flush requests $flushes in $batches batches"
 # The limit moves while the load runs, and is reached.
-set_limit p 96
+set_limit p 48
 reached() { set -- $(fields p resident limit); [ "$1" -le "$2" ]; }
 wait_for 60 reached
-set_limit p 128
+set_limit p 64
 sample p $((SECONDS_OF_LOAD + 200))
 n=$(evictions_seen p)
 note "evictions $n in $SECONDS_OF_LOAD s of load, $(report p | tail -n 2 | head -n 1)"

@@ -24,10 +24,11 @@ for traffic in none disk; do
 		set -- -object iothread,id=io -drive "file=$W/disk,format=raw,if=none,id=d,cache=none,aio=threads" \
 			-device virtio-blk-pci,drive=d,iothread=io ;;
 	esac
-	load="hermit-guest-load --size 50M --threads 2 --write-ratio 0.5 --seconds 70 --verify"
+	load="hermit-guest-load --size 70M --threads 2 --write-ratio 0.5 --seconds 1000 --verify"
 	[ $traffic = none ] || load="$load --dio /dev/vda"
-	VM_APPEND="job=run -- $load" HERMIT_OBJECT=,fault-timeout=600000 hermit_vm $traffic 160 104 tcp:127.0.0.1:7471 "$@"
-	wait_report $traffic 120 '^up'
+	VM_APPEND="job=run -- $load" HERMIT_OBJECT=,fault-timeout=600000 hermit_vm $traffic 160 72 tcp:127.0.0.1:7471 "$@"
+	# the load itself, and with it the traffic, not the fill before it
+	wait_report $traffic 220 '^t '
 	busy() { [ "$(hermit_stat $traffic counters.fetches)" -gt 500 ]; }
 	wait_for 100 busy
 	waits=$(hermit_stat $traffic counters.waits-in-kvm)
@@ -62,6 +63,7 @@ for traffic in none disk; do
 	note "$traffic: $(($(hermit_stat $traffic counters.waits-in-kvm) - waits)) waits inside KVM, mmap_lock over 100 ms: $(hermit_stat $traffic counters.waits-mmap-long)"
 	went_on() { grep -q '^exit' "$W/$traffic.report" || [ "$(hermit_stat $traffic counters.fetches)" -gt "$before" ]; }
 	wait_for 60 went_on
+	end_load $traffic
 	vm_ok $traffic 150
 done
 teardown

@@ -20,7 +20,8 @@ empty()
 	wait_for 20 metric_is regions 0
 	metric_is backed_bytes 0 || fail "$1: the server still has $(metric backed_bytes) bytes"
 }
-run warm 5
+run warm 300
+end_load warm
 vm_ok warm 150
 empty "after a shutdown"
 before=$(free_kib)
