@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=1G timeout=200 kvm=patched light
+# l1: mem=1G smp=1 timeout=200 kvm=patched light
 # expect: ok
 # Pages of the kernel that are charged to a VM and that the module does not tell
 # of are found, and so are figures that the host does not have, or that cannot be

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=1G timeout=200 kvm=stock light
+# l1: mem=1G smp=1 timeout=200 kvm=stock light
 # expect: ok
 # The check of a VM's budget fails when the budget is exceeded, when a figure has
 # another name, when QEMU refuses or does not answer, and when nothing was read.

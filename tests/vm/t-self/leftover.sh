@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=1G timeout=60 kvm=stock light
+# l1: mem=1G smp=1 timeout=60 kvm=stock light
 # expect: FAIL .*rmmod kvm_amd refused|FAIL .*rmmod kvm_intel refused
 # What a test leaves running is found when everything is taken down.
 exec 5<>/dev/kvm

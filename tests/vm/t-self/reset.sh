@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=1G timeout=120 kvm=stock light
+# l1: mem=1G smp=1 timeout=120 kvm=stock light
 # expect: FAIL reset: guest g was reset
 # A guest that ends by a triple fault: told apart, and failed.
 start_vm g -m 128M

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=1G timeout=200 kvm=stock log-ok='potentially unexpected fatal signal|segfault at' light
+# l1: mem=1G smp=1 timeout=200 kvm=stock log-ok='potentially unexpected fatal signal|segfault at' light
 # expect: ok
 # Whatever a test starts must end as it should: what crashed in mid-test, while
 # it was told to end or before it was killed, fails where it is ended.

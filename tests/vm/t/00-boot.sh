@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=1G timeout=120 kvm=stock
+# l1: mem=1G smp=1 timeout=120 kvm=stock light
 # The bed itself: L1 is up with what the other tests count on, KVM has nested
 # paging, and a guest can be created.
 [ "$(uname -r)" = "$RELEASE" ] || fail "L1 runs $(uname -r), not $RELEASE"

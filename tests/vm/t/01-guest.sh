@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=2G timeout=180 kvm=stock
+# l1: mem=2G smp=1 timeout=180 kvm=stock light
 # Guests on ordinary memory: one runs a command and reports its end, one runs
 # redis whose every value is verified.  What fails here is not Hermit.
 VM_APPEND='job=run -- sh -c "echo hello; exit 3"' start_vm run -m 128M

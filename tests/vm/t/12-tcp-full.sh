@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=2G timeout=300
+# l1: mem=2G smp=1 timeout=300 light
 # The tcp transport against a server filled to the brim by two clients: what is
 # refused is not stored, what was there before is, FULL is told, and it goes on
 # when the other client gives its memory back.

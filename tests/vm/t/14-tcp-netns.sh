@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=2G timeout=200
+# l1: mem=2G smp=1 timeout=200 light
 # The tcp transport of a VM in a network namespace: it connects from there, also
 # when it reconnects later, keeps the namespace while the link lives, and lets
 # it go, with all its sockets, when the link is closed.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=2G timeout=400
+# l1: mem=2G smp=1 timeout=400 light
 # The QEMU object with hermit.ko and no KVM: its qtest, where QEMU itself is
 # the user of the memory; a missing permission; a version that does not match.
 T=/hermit/build/qemu/bin/hermit-memory-test

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=1G timeout=200 kvm=stock log-ok='vduse'
+# l1: mem=1G smp=1 timeout=200 kvm=stock log-ok='vduse' light
 # A device that pins guest memory, here vDPA made by VDUSE, and hermit memory
 # refuse each other, whoever comes first.
 . /src/tests/vm/vm-tests.sh

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=2G timeout=300 kvm=patched
+# l1: mem=2G smp=1 timeout=300 kvm=patched light
 # hermitctl and a real module, without libvirt: each command does what it says,
 # and QEMU tells what hermitctl changed. Then the server stops answering and
 # comes back empty: a limit that cannot be reached, the stall and the lost pages

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=2G timeout=300 kvm=patched
+# l1: mem=2G smp=1 timeout=300 kvm=patched light
 # Memory that was never touched costs nothing: a guest of 16 GiB starts on a
 # host of 2 GiB, and what is kept per page stays below 16 bytes.
 . /src/tests/vm/vm-tests.sh
