@@ -38,7 +38,7 @@ static int machine_check(struct notifier_block *nb, unsigned long val,
 	r = hermit_region_of(READ_ONCE(page->mapping));
 	if (!r)
 		return NOTIFY_DONE;
-	idx = READ_ONCE(page->index);
+	idx = READ_ONCE(page_folio(page)->index);
 	word = idx < r->npages ? hermit_word(r, idx) : NULL;
 	w = word ? atomic64_read(word) : 0;
 	if (hermit_word_has_page(w) && hermit_word_page(w) == page)
