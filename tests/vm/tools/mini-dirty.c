@@ -91,9 +91,10 @@ static bool nothing(struct minivm *vm)
 	return true;
 }
 
+/* All of it: a slot has to lie in one mapping, and those of a part don't merge. */
 static void protect(struct minivm *vm, int prot)
 {
-	if (mprotect(vm->pages, PAGES * MINIVM_PAGE, prot))
+	if (mprotect(vm->pages, vm->config.size, prot))
 		die("mprotect: %s", strerror(errno));
 }
 
