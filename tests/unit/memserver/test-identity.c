@@ -284,7 +284,6 @@ test_rotation (void)
 {
   g_autoptr (HermitKey) old = key (ALICE);
   g_autoptr (HermitKey) new = key (ALICE_NEXT);
-  g_autoptr (HermitKey) bob = key (BOB);
   g_autofree char *answer = NULL;
   g_autoptr (GError) error = NULL;
   guint8 page[PAGE];
