@@ -13,17 +13,11 @@
  *	tick		nothing was asked for a while: the cap rises by 1/64 of
  *			the limit, and is gone when it reaches it
  *
- * That the group is nearly full is no sign of shortage: its page cache counts as
- * well, and the kernel reclaims that, not us, when it is asked for memory in a
- * place that may wait. So it is asked, by a reclaim thread (hermit_pool_fill()),
- * and only its refusal counts. Being above memory.high is no refusal; but the
- * kernel reclaims and throttles then, and a group that is still above it at the
- * next tick has nothing else to give.
- *
- * Once it has refused, a part of the group is left to the others in it: what QEMU
- * itself needs is not refused but ends in the OOM killer. While less than that is
- * free the cap goes up in small steps that are far between, to learn whether the
- * group would give more.
+ * A host without memory shows when it refuses some to a reclaim thread, which may
+ * wait for it. A group must not come so far: what QEMU itself needs is not refused
+ * by a full group but ends in a kill, and above memory.high it is throttled. So a
+ * part of the group is left to the others in it, before each charge. Its page
+ * cache counts as free: the kernel reclaims that by itself.
  *
  * limit_now has one writer, limit_apply().
  */
@@ -37,13 +31,10 @@
 #define NO_CAP		LONG_MAX
 /* The least step up, so that a small VM gets on as well; down, for what is no page. */
 #define STEP_MIN	64L
-/* What a group keeps for others that has refused once. */
+/* What a group keeps for others. */
 #define GROUP_SHIFT	6
 #define GROUP_MIN	256L
 #define GROUP_MAX	8192L
-#define PROBE		(10 * HZ)
-/* Above memory.high: what one tick takes at most, as a part of the limit. */
-#define HIGH_SHIFT	4
 
 void hermit_limit_init(struct hermit_region *r, long limit)
 {
@@ -96,7 +87,8 @@ void hermit_limit_squeeze(struct hermit_region *r, long pages, unsigned long hol
 	long was;
 
 	spin_lock(&r->limit_lock);
-	r->limit_cap = min(r->limit_now, atomic_long_read(&r->used)) - pages;
+	/* Below what is used, not below what others asked for already. */
+	r->limit_cap = min(r->limit_now, atomic_long_read(&r->used) - pages);
 	if (time_after(until, r->limit_hold))
 		r->limit_hold = until;
 	was = limit_apply(r);
@@ -109,32 +101,31 @@ static long group_reserve(struct hermit_region *r)
 	return clamp(READ_ONCE(r->limit) >> GROUP_SHIFT, GROUP_MIN, GROUP_MAX);
 }
 
+void hermit_limit_look(struct hermit_region *r)
+{
+	long reserve = group_reserve(r);
+	long room = hermit_group_room(r->memcg, reserve);
+
+	if (room < reserve)
+		hermit_limit_squeeze(r, reserve - room, HZ);
+}
+
 void hermit_limit_refused(struct hermit_region *r)
 {
-	struct hermit_group g = hermit_group_look(r->memcg);
-
-	hermit_limit_squeeze(r, max(STEP_MIN, group_reserve(r) - g.room), HZ);
+	hermit_limit_squeeze(r, STEP_MIN, HZ);
 }
 
 void hermit_limit_tick(struct hermit_region *r)
 {
-	struct hermit_group g = hermit_group_look(r->memcg);
-	long limit = READ_ONCE(r->limit), was, step;
+	long step = max(READ_ONCE(r->limit) >> 6, STEP_MIN), was;
 
-	if (g.over_high > 0 && r->was_over)
-		hermit_limit_squeeze(r, min(g.over_high, limit >> HIGH_SHIFT), HZ);
-	r->was_over = g.over_high > 0;
-	if (READ_ONCE(r->limit_cap) == NO_CAP)
+	hermit_limit_look(r);
+	if (READ_ONCE(r->limit_cap) == NO_CAP ||
+	    hermit_group_room(r->memcg, LONG_MAX) < group_reserve(r) + step)
 		return;
 	spin_lock(&r->limit_lock);
-	if (r->limit_cap != NO_CAP && time_after(jiffies, r->limit_hold)) {
-		step = max(limit >> 6, STEP_MIN);
-		if (g.room < group_reserve(r) + step) {
-			step = STEP_MIN;
-			r->limit_hold = jiffies + PROBE;
-		}
+	if (r->limit_cap != NO_CAP && time_after(jiffies, r->limit_hold))
 		r->limit_cap = max(r->limit_cap, r->floor) + step;
-	}
 	was = limit_apply(r);
 	spin_unlock(&r->limit_lock);
 	limit_tell(r, was);

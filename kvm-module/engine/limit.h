@@ -20,20 +20,20 @@ void hermit_limit_refused(struct hermit_region *r);
  */
 void hermit_limit_squeeze(struct hermit_region *r, long pages, unsigned long hold);
 /*
- * Ten times a second: more again if nothing was short for a while, less if the
- * VM's cgroup is above its memory.high. Task context.
+ * Before a charge, and ten times a second: less if the VM's cgroup has little left.
+ * Task context.
  */
+void hermit_limit_look(struct hermit_region *r);
+/* Ten times a second: more again if nothing was short for a while. Task context. */
 void hermit_limit_tick(struct hermit_region *r);
 
 struct mem_cgroup;
 
-/* Of a group and those above it, in pages: what may still be charged, at least. */
-struct hermit_group {
-	long room;		/* below memory.max and memory.high; LONG_MAX: no bound */
-	long over_high;		/* above memory.high, or <= 0 */
-};
-
-/* group.c. Any context. */
-struct hermit_group hermit_group_look(struct mem_cgroup *memcg);
+/*
+ * group.c: pages that the group may still be charged, below memory.max and
+ * memory.high, its page cache counted as free; below 0 if it is above. LONG_MAX if
+ * there is no bound. Looks no closer if it is @enough. Any context.
+ */
+long hermit_group_room(struct mem_cgroup *memcg, long enough);
 
 #endif /* HERMIT_LIMIT_H */

@@ -19,6 +19,7 @@
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 
+#include "engine/limit.h"
 #include "engine/pool.h"
 #include "engine/region.h"
 #include "engine/stats.h"
@@ -225,6 +226,7 @@ static long pool_gather(struct hermit_region *r, struct page **batch)
 		spin_unlock_bh(&r->pool.lock);
 	}
 	if (!n) {
+		hermit_limit_look(r);
 		charged = pool_charge(r, HERMIT_PCP_REFILL);
 		if (!charged)
 			return -ENOSPC;
@@ -311,8 +313,10 @@ void hermit_page_publish(struct hermit_region *r, struct page *page, u64 idx)
 bool hermit_pool_fill(struct hermit_region *r)
 {
 	struct page *batch[HERMIT_PCP_REFILL];
-	long n, charged = pool_charge(r, HERMIT_PCP_REFILL), i;
+	long n, charged, i;
 
+	hermit_limit_look(r);
+	charged = pool_charge(r, HERMIT_PCP_REFILL);
 	if (!charged)
 		return true;
 	n = pool_alloc(r, batch, charged, PAGE_GFP_THREAD);

@@ -163,7 +163,6 @@ struct hermit_region {
 	spinlock_t limit_lock;		/* for the next two, and to write limit_now */
 	long limit_cap;			/* pages */
 	unsigned long limit_hold;	/* jiffies: no more before */
-	bool was_over;			/* memory.high, at the last tick */
 	struct hermit_wset wset;
 	struct hermit_events events;
 	struct hermit_poison poison;

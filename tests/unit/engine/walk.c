@@ -73,14 +73,9 @@ static void set_limit(long limit)
 }
 
 /* The VM's cgroup. */
-struct hermit_group hermit_group_look(struct mem_cgroup *memcg)
+long hermit_group_room(struct mem_cgroup *memcg, long enough)
 {
-	int used = shim_pages_used();
-
-	if (world.high)
-		return (struct hermit_group){ world.high - used, used - world.high };
-	return (struct hermit_group){
-		shim_most_pages ? shim_most_pages - used : LONG_MAX, 0 };
+	return world.high ? world.high - shim_pages_used() : LONG_MAX;
 }
 
 /* All CPUs' pools full, and what three vCPUs and two threads may hold. */
