@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=1536M timeout=300 kvm=none log-ok='soft offline: |Soft offlining pfn|soft_offline: |page dumped because: (migration failure|unmovable page)|Memory failure: |MCE: Killing|mce: .Hardware Error.: |Memory error in frame'
+# l1: mem=1536M timeout=300 kvm=none log-ok='soft offline: |Soft offlining pfn|soft_offline: |page dumped because: (migration failure|unmovable page)'
 # What a host does to pages and CPUs while a region works: compaction, CPUs that
 # go and come, memory blocks offlined and onlined, pages soft-offlined. Every
 # byte comes back, and nothing is left.
-# Frames that have a memory error leave: what they held comes again from the
-# server or is lost, and nothing loops.
 load_hermit
 stress()	# stress NAME OPS ARGS...: in the background
 {
@@ -106,19 +104,6 @@ if [ -e $blocks/soft_offline_page ]; then
 	[ "$tried" -ge 3 ] || fail "only $tried pages of the region were found: this shows nothing"
 fi
 
-# Memory errors. They are made up: the frame is marked, and stays as it was.
-requires $blocks/hard_offline_page "memory errors"
-modprobe mce-inject
-start_memserver m1 tcp:127.0.0.1:7471 --capacity 256M
-region-poison --server tcp:127.0.0.1:7471 > /out/poison-cases 2>&1 || fail "region-poison: $(tail -n 3 /out/poison-cases | tr '\n' ' ')"
-note "$(tail -n 1 /out/poison-cases)"
-region-stress --size 64 --limit 24 --threads 4 --ops $((OPS * 2)) --flip --dio /run/w/dio --poison 100 --server tcp:127.0.0.1:7471 > /out/poison 2>&1 ||
-	fail "poison: $(tail -n 5 /out/poison | tr '\n' ' ')"
-set -- $(sed -n 's/^stress.* poisoned=\([0-9]*\) lost=\([0-9]*\)$/\1 \2/p' /out/poison)
-note "poison: $1 frames went, $2 pages lost"
-[ "$1" -ge 50 ] || fail "only $1 of 100 bad frames were noticed"
-[ "$2" -lt "$1" ] || fail "$2 pages lost with $1 frames: none came from the server"
-stop_memserver m1
 after=$(free_kib)
 note "free memory $before KiB before, $after KiB after"
 # a page that went for good is not given back

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=1G timeout=240 kvm=none light log-ok='Memory failure: |MCE: Killing'
+# l1: mem=1536M timeout=240 kvm=none light log-ok='Memory failure: |MCE: Killing'
 # pread of a region that is mostly at a server, as migration and snapshots do it:
 # every byte is right, no page comes for it, a lost page and a bad buffer end it
 # where they are, and who waits for a silent server can be killed. With a delay
@@ -7,7 +7,7 @@
 #
 # HERMIT_ARG_MIB: how much is remote when it is measured.
 load_hermit
-start_memserver m1 tcp:127.0.0.1:7471 --capacity 256M
+start_memserver m1 tcp:127.0.0.1:7471 --capacity 128M
 region-read --server tcp:127.0.0.1:7471 --server-pid "$(cat "$W/m1.memserver")" > /out/read 2>&1 ||
 	fail "region-read: $(tail -n 3 /out/read | tr '\n' ' ')"
 note "$(tail -n 1 /out/read)"

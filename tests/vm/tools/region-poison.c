@@ -257,7 +257,7 @@ static void machine_check(uint64_t idx)
 	unmap(idx);
 	poison(frame);
 	expect("state of a page that nobody touched", state(idx), HERMIT_PAGE_LOCAL);
-	set_file("flags", "sw");
+	set_file("flags", "sw\n");
 	/* valid, uncorrected, enabled, with an address of this page; poison */
 	set_file("status", "0xbc000800000000c0");
 	set_file("misc", "0x8c");
