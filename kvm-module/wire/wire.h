@@ -33,9 +33,11 @@
  * waits until none of their requests can touch the memory any more (the
  * fence), then answers WELCOME with the new epoch. HELLO without OPEN joins a
  * further connection to the epoch it names; a wrong epoch is REFUSE(EPOCH).
+ * A fence that takes seconds is REFUSE(BUSY), come again; and of a client's
+ * OPENs that wait for one the newest goes on, the others are REFUSE(EPOCH).
  * A region with a live connection of another client_id, or whose memory was
  * left behind by another client_id, is REFUSE(BUSY): an operator's `forget`
- * frees it. The *incarnation* is random, chosen when the region's memory is
+ * frees it, or a rule of his about takeovers, which never inherit. The *incarnation* is random, chosen when the region's memory is
  * created, and changes only when its contents are gone.
  *
  * After WELCOME: requests from the client, replies from the server in any
