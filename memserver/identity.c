@@ -43,8 +43,8 @@ hermit_identity_unref (HermitIdentity *identity)
   g_atomic_rc_box_release_full (identity, identity_clear);
 }
 
-static HermitIdentity *
-identity_new (const char *name)
+HermitIdentity *
+hermit_identity_bare (const char *name)
 {
   HermitIdentity *identity = g_atomic_rc_box_new0 (HermitIdentity);
 
@@ -184,7 +184,7 @@ static gboolean
 read_identity (GPtrArray *all, const char *directory, const char *name,
                GError **error)
 {
-  g_autoptr (HermitIdentity) identity = identity_new (name);
+  g_autoptr (HermitIdentity) identity = hermit_identity_bare (name);
   g_autofree char *path = g_strdup_printf ("%s/%s.key", directory, name);
   g_autofree char *next = g_strdup_printf ("%s/%s.next", directory, name);
   g_autofree char *limits = g_strdup_printf ("%s/%s.conf", directory, name);
@@ -253,7 +253,7 @@ read_all (HermitIdentities *identities, GError **error)
 
   if (identities->key_file)
     {
-      g_autoptr (HermitIdentity) identity = identity_new (DEFAULT);
+      g_autoptr (HermitIdentity) identity = hermit_identity_bare (DEFAULT);
 
       identity->keys[0] = hermit_key_load (identities->key_file, error);
       if (!identity->keys[0] || !add (all, identity, error))
@@ -263,7 +263,7 @@ read_all (HermitIdentities *identities, GError **error)
       && !read_directory (all, identities->directory, error))
     return NULL;
   if (!identities->key_file && !identities->directory)
-    g_ptr_array_add (all, identity_new ("anybody"));
+    g_ptr_array_add (all, hermit_identity_bare ("anybody"));
   return g_steal_pointer (&all);
 }
 

@@ -44,6 +44,8 @@ typedef struct
   GPtrArray *from;     /* of GInetAddressMask; NULL: from everywhere */
 } HermitIdentity;
 
+/* One without keys and limits: who owns what an earlier process left. */
+HermitIdentity *hermit_identity_bare (const char *name);
 HermitIdentity *hermit_identity_ref (HermitIdentity *identity);
 void hermit_identity_unref (HermitIdentity *identity);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HermitIdentity, hermit_identity_unref)

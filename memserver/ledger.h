@@ -33,11 +33,15 @@
 
 typedef struct
 {
-  guint64 size;   /* bytes; 0: there is no such region */
-  guint64 ending; /* its slots are being given back */
-  guint64 reserved[6];
-  /* What the region's owner wants to know of it again; see session.c. */
-  guint8 note[HERMIT_LEDGER_NOTE];
+  guint64 size;     /* bytes; 0: there is no such region */
+  guint64 ending;   /* its slots are being given back */
+  guint64 adopting; /* a server began with it, and did not get to its end */
+  guint64 reserved[5];
+  /*
+   * What the region's owner wants to know of it again; see session.c. A region
+   * that has none yet, only zeros in the first 8 bytes, is nobody's.
+   */
+  guint64 note[HERMIT_LEDGER_NOTE / 8];
 } HermitLedgerRegion;
 
 typedef struct
@@ -71,6 +75,13 @@ typedef struct HermitLedger HermitLedger;
 
 /* An empty one for @slots slots; they have the numbers from 1 on. */
 HermitLedger *hermit_ledger_new (guint32 slots, GError **error);
+/*
+ * One that an earlier process left. It is ours from now on: no other can have
+ * it as long as this process lives. @fd is the callee's, also after an error.
+ */
+HermitLedger *hermit_ledger_adopt (int fd, GError **error);
+/* Whether @fd is one that hermit_ledger_adopt() would take. */
+gboolean hermit_ledger_check (int fd, GError **error);
 void hermit_ledger_free (HermitLedger *ledger);
 
 /* Numbers from 1 to HERMIT_LEDGER_REGIONS, and to the number of slots. */
@@ -78,6 +89,10 @@ HermitLedgerRegion *hermit_ledger_region (HermitLedger *ledger,
                                           guint32 number);
 HermitLedgerSlot *hermit_ledger_slot (HermitLedger *ledger, guint32 slot);
 guint32 hermit_ledger_slots (HermitLedger *ledger);
+/* The highest number of a slot that was ever used. */
+guint32 *hermit_ledger_used (HermitLedger *ledger);
+/* The last epoch that a session was given. */
+guint64 *hermit_ledger_epoch (HermitLedger *ledger);
 int hermit_ledger_fd (HermitLedger *ledger);
 
 #endif /* HERMIT_LEDGER_H */

@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include <gio/gio.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "auth.h"
@@ -19,10 +20,25 @@ struct HermitSessions
 {
   HermitStore *store;
   GMutex lock;
-  GCond changed;      /* a connection detached, or a session changed */
-  GHashTable *table;  /* uuid -> session */
-  guint64 last_epoch; /* epochs are never used twice, for any region */
+  GCond changed;       /* a connection detached, or a session changed */
+  GHashTable *table;   /* uuid -> session */
+  guint64 *last_epoch; /* epochs are never used twice, for any region */
+  gboolean frozen;
 };
+
+/* What the store keeps of a session for the next process. */
+typedef struct
+{
+  guint64 incarnation; /* 0: it is not complete */
+  guint64 epoch;
+  guint8 uuid[16];
+  guint8 client_id[16];
+  char name[64];
+  char owner[256]; /* the identity's name: that of a file */
+  guint64 reserved[10];
+} SessionNote;
+
+G_STATIC_ASSERT (sizeof (SessionNote) == HERMIT_LEDGER_NOTE);
 
 struct HermitSession
 {
@@ -89,6 +105,71 @@ hermit_uuid_parse (const char *text, guint8 uuid[16])
   return TRUE;
 }
 
+static SessionNote *
+session_note (HermitSession *session)
+{
+  return (SessionNote *)hermit_region_note (session->region);
+}
+
+/* The lock is held. Nobody is told of it before it is noted. */
+static void
+session_begin_epoch (HermitSession *session)
+{
+  session->epoch = ++*session->sessions->last_epoch;
+  session_note (session)->epoch = session->epoch;
+}
+
+/* A session without its region. */
+static HermitSession *
+session_alloc (HermitSessions *sessions, const guint8 uuid[16],
+               const guint8 client_id[16], const char *name, guint64 size)
+{
+  HermitSession *session = g_new0 (HermitSession, 1);
+
+  session->sessions = sessions;
+  memcpy (session->uuid, uuid, sizeof (session->uuid));
+  memcpy (session->client_id, client_id, sizeof (session->client_id));
+  session->uuid_text = hermit_uuid_text (uuid);
+  session->name = g_strescape (name, NULL);
+  session->label = g_strdup_printf ("region %s \"%s\"", session->uuid_text,
+                                    session->name);
+  session->size = size;
+  session->members = g_ptr_array_new ();
+  session->created = session->left = g_get_monotonic_time ();
+  return session;
+}
+
+/* What an earlier process left. */
+static void
+sessions_adopt (HermitSessions *sessions)
+{
+  HermitRegion *region;
+  guint32 at = 0;
+
+  while ((region = hermit_region_adopt (sessions->store, &at)))
+    {
+      SessionNote *note = (SessionNote *)hermit_region_note (region);
+      g_autofree char *name = g_strndup (note->name, sizeof (note->name));
+      g_autofree char *owner = g_strndup (note->owner, sizeof (note->owner));
+      g_autofree char *stored
+          = g_format_size_full (hermit_region_stored (region),
+                                G_FORMAT_SIZE_IEC_UNITS);
+      HermitSession *session
+          = session_alloc (sessions, note->uuid, note->client_id, name,
+                           hermit_region_size (region));
+
+      hermit_region_set_label (region, session->label);
+      session->region = region;
+      session->incarnation = note->incarnation;
+      session->identity = hermit_identity_bare (owner);
+      session->peer = g_strdup ("-");
+      /* Connections to the other process may not join: they never end. */
+      session_begin_epoch (session);
+      g_hash_table_insert (sessions->table, session->uuid, session);
+      g_message ("%s: taken over, with %s", session->label, stored);
+    }
+}
+
 HermitSessions *
 hermit_sessions_new (HermitStore *store)
 {
@@ -98,9 +179,45 @@ hermit_sessions_new (HermitStore *store)
   g_mutex_init (&sessions->lock);
   g_cond_init (&sessions->changed);
   sessions->table = g_hash_table_new (uuid_hash, uuid_equal);
-  /* Not those of the process before this one, either. */
-  sessions->last_epoch = g_get_real_time ();
+  /* Not those of a process that left nothing, nor, by a clock set back, ours. */
+  sessions->last_epoch = hermit_store_epoch (store);
+  *sessions->last_epoch
+      = MAX (*sessions->last_epoch, (guint64)g_get_real_time ());
+  sessions_adopt (sessions);
   return sessions;
+}
+
+void
+hermit_sessions_freeze (HermitSessions *sessions)
+{
+  g_mutex_lock (&sessions->lock);
+  sessions->frozen = TRUE;
+  g_mutex_unlock (&sessions->lock);
+}
+
+void
+hermit_sessions_settle (HermitSessions *sessions)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  g_mutex_lock (&sessions->lock);
+  g_hash_table_iter_init (&iter, sessions->table);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    if (((HermitSession *)value)->changing)
+      {
+        g_cond_wait (&sessions->changed, &sessions->lock);
+        g_hash_table_iter_init (&iter, sessions->table);
+      }
+  g_mutex_unlock (&sessions->lock);
+}
+
+void
+hermit_sessions_thaw (HermitSessions *sessions)
+{
+  g_mutex_lock (&sessions->lock);
+  sessions->frozen = FALSE;
+  g_mutex_unlock (&sessions->lock);
 }
 
 static void
@@ -140,19 +257,12 @@ static HermitSession *
 session_new (HermitSessions *sessions, HermitIdentity *identity,
              const struct hermit_wire_hello *hello, GError **error)
 {
-  HermitSession *session = g_new0 (HermitSession, 1);
+  HermitSession *session
+      = session_alloc (sessions, hello->uuid, hello->client_id, hello->name,
+                       le64_to_cpu (hello->region_size));
+  SessionNote *note;
 
-  session->sessions = sessions;
-  memcpy (session->uuid, hello->uuid, sizeof (session->uuid));
-  memcpy (session->client_id, hello->client_id, sizeof (session->client_id));
-  session->uuid_text = hermit_uuid_text (hello->uuid);
-  session->name = g_strescape (hello->name, NULL);
-  session->label = g_strdup_printf ("region %s \"%s\"", session->uuid_text,
-                                    session->name);
-  session->size = le64_to_cpu (hello->region_size);
-  session->members = g_ptr_array_new ();
   session->identity = hermit_identity_ref (identity);
-  session->created = session->left = g_get_monotonic_time ();
   while (!session->incarnation)
     hermit_random (&session->incarnation, sizeof (session->incarnation));
   session->region = hermit_region_new (sessions->store, session->size,
@@ -162,6 +272,14 @@ session_new (HermitSessions *sessions, HermitIdentity *identity,
       session_free (session);
       return NULL;
     }
+  note = session_note (session);
+  memcpy (note->uuid, session->uuid, sizeof (note->uuid));
+  memcpy (note->client_id, session->client_id, sizeof (note->client_id));
+  g_strlcpy (note->name, hello->name, sizeof (note->name));
+  g_strlcpy (note->owner, identity->name, sizeof (note->owner));
+  session_begin_epoch (session);
+  /* Last: with it the note is complete. */
+  atomic_store ((_Atomic guint64 *)&note->incarnation, session->incarnation);
   g_hash_table_insert (sessions->table, session->uuid, session);
   return session;
 }
@@ -287,7 +405,6 @@ sessions_create (HermitSessions *sessions, const char *peer,
       *why = g_strdup (error->message);
       return HERMIT_REFUSE_CAPACITY;
     }
-  s->epoch = ++sessions->last_epoch;
   size = g_format_size_full (s->size, G_FORMAT_SIZE_IEC_UNITS);
   g_message ("%s: created by %s: %s, epoch %" G_GUINT64_FORMAT, s->label, peer,
              size, s->epoch);
@@ -389,7 +506,7 @@ session_open (HermitSession *session, HermitMember *member, const char *peer,
     }
   if (session->members->len)
     return FALSE;
-  session->epoch = ++session->sessions->last_epoch;
+  session_begin_epoch (session);
   /* Its limits may have changed meanwhile. */
   hermit_identity_unref (session->identity);
   session->identity = hermit_identity_ref (identity);
@@ -432,6 +549,12 @@ sessions_attach (HermitSessions *sessions, HermitMember *member,
   for (;;)
     {
       s = g_hash_table_lookup (sessions->table, hello->uuid);
+      if (sessions->frozen)
+        {
+          *why = g_strdup ("the server hands over to another process");
+          code = HERMIT_REFUSE_DRAINING;
+          break;
+        }
       if (s && !s->changing && session_is_left (s, identity, hello)
           && session_end (s, NULL, "another client of its owner"))
         {
@@ -544,7 +667,10 @@ hermit_sessions_forget (HermitSessions *sessions, const guint8 uuid[16],
 
   g_mutex_lock (&sessions->lock);
   session = g_hash_table_lookup (sessions->table, uuid);
-  if (!session)
+  if (sessions->frozen)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                 "the server hands over to another process: ask that one");
+  else if (!session)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
                  "there is no such region");
   else if (session->changing)
@@ -600,7 +726,7 @@ hermit_sessions_forget_older (HermitSessions *sessions, guint64 older,
   *bytes = 0;
   g_mutex_lock (&sessions->lock);
   /* One after the other: ending it drops the lock. */
-  while ((session = sessions_older (sessions, before)))
+  while (!sessions->frozen && (session = sessions_older (sessions, before)))
     {
       guint64 stored = hermit_region_stored (session->region);
 

@@ -39,7 +39,19 @@ struct HermitMember
   void (*fence) (HermitMember *member);
 };
 
+/*
+ * With the sessions that an earlier process left in the store: their clients
+ * find their memory as it was, in a new epoch.
+ */
 HermitSessions *hermit_sessions_new (HermitStore *store);
+/*
+ * Leave everything as it is, for another process: nobody attaches any more and
+ * nothing is forgotten, until it is thawed. Connections go on.
+ */
+void hermit_sessions_freeze (HermitSessions *sessions);
+void hermit_sessions_thaw (HermitSessions *sessions);
+/* Wait for those who end a session: 10 s at most. */
+void hermit_sessions_settle (HermitSessions *sessions);
 /* Frees the memory of all sessions; none may have a connection. */
 void hermit_sessions_free (HermitSessions *sessions);
 

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
@@ -34,34 +35,35 @@ struct HermitSlots
 
   GMutex lock;   /* what follows */
   guint32 *next; /* by slot */
-  guint32 used;  /* those above it were never touched */
+  guint32 *used; /* those above it were never touched; in the ledger */
   Stack empty, ready, going;
 };
 
-HermitSlots *
-hermit_slots_new (guint32 count, gboolean locked, GError **error)
+/* Takes @fd, which may be -1 with errno, and @ledger. */
+static HermitSlots *
+slots_map (int fd, HermitLedger *ledger, gboolean locked, GError **error)
 {
   HermitSlots *slots = g_new0 (HermitSlots, 1);
+  guint32 count = hermit_ledger_slots (ledger);
   gsize length = (gsize)count * SIZE;
 
   slots->count = count;
+  slots->used = hermit_ledger_used (ledger);
+  slots->fd = fd;
+  slots->ledger = ledger;
   slots->base = MAP_FAILED;
   g_mutex_init (&slots->lock);
   /* One more than there are: their numbers begin at 1. */
   slots->next = g_try_new0 (guint32, count + 1);
   slots->clean = g_try_new0 (guint8, count + 1);
-  slots->ledger = hermit_ledger_new (count, error);
-  slots->fd = memfd_create ("hermit-memory", MFD_CLOEXEC);
-  if (slots->ledger && slots->next && slots->clean && slots->fd >= 0
-      && ftruncate (slots->fd, (off_t)length) == 0)
+  if (slots->next && slots->clean && slots->fd >= 0)
     slots->base = mmap (NULL, length, PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_NORESERVE, slots->fd, 0);
   if (slots->base == MAP_FAILED)
     {
-      if (slots->ledger)
-        g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno),
-                     "cannot map %zu bytes for the memory to lend: %s", length,
-                     g_strerror (errno));
+      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno),
+                   "cannot map %zu bytes for the memory to lend: %s", length,
+                   g_strerror (errno));
       hermit_slots_free (slots);
       return NULL;
     }
@@ -80,6 +82,55 @@ hermit_slots_new (guint32 count, gboolean locked, GError **error)
   /* A core file must not hold the guests' memory. */
   madvise (slots->base, length, MADV_DONTDUMP);
   return slots;
+}
+
+HermitSlots *
+hermit_slots_new (guint32 count, gboolean locked, GError **error)
+{
+  HermitLedger *ledger = hermit_ledger_new (count, error);
+  int fd;
+
+  if (!ledger)
+    return NULL;
+  fd = memfd_create ("hermit-memory", MFD_CLOEXEC);
+  if (fd >= 0 && ftruncate (fd, (off_t)count * SIZE) < 0)
+    {
+      int code = errno;
+
+      close (fd);
+      fd = -1;
+      errno = code;
+    }
+  return slots_map (fd, ledger, locked, error);
+}
+
+HermitSlots *
+hermit_slots_adopt (int memory, int fd, gboolean locked, GError **error)
+{
+  HermitLedger *ledger = hermit_ledger_adopt (fd, error);
+  struct stat st;
+
+  if (!ledger)
+    {
+      close (memory);
+      return NULL;
+    }
+  if (fstat (memory, &st) < 0
+      || st.st_size != (off_t)hermit_ledger_slots (ledger) * SIZE)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                   "the memory that is there is not what its ledger says");
+      hermit_ledger_free (ledger);
+      close (memory);
+      return NULL;
+    }
+  return slots_map (memory, ledger, locked, error);
+}
+
+int
+hermit_slots_fd (HermitSlots *slots)
+{
+  return slots->fd;
 }
 
 void
@@ -291,8 +342,8 @@ slots_pop (HermitSlots *slots, Stack *stack)
 
   g_mutex_lock (&slots->lock);
   slot = stack_pop (slots, stack);
-  if (!slot && stack == &slots->empty && slots->used < slots->count)
-    slot = ++slots->used;
+  if (!slot && stack == &slots->empty && *slots->used < slots->count)
+    slot = ++*slots->used;
   g_mutex_unlock (&slots->lock);
   return slot;
 }
@@ -424,4 +475,26 @@ hermit_slots_free_one (HermitSlots *slots, gboolean ready)
   slots_push (slots, ok ? &slots->empty : stack, slot);
   errno = code;
   return ok;
+}
+
+void
+hermit_slots_sort (HermitSlots *slots, HermitSlotOwner owner, gpointer data)
+{
+  for (guint32 slot = *slots->used; slot; slot--)
+    {
+      HermitLedgerSlot *record = hermit_ledger_slot (slots->ledger, slot);
+      guint64 bytes;
+
+      if (record->changing && slots_punch (slots, slot_at (slot), SIZE))
+        {
+          memset (record->present, 0, sizeof (record->present));
+          record->changing = FALSE;
+        }
+      bytes = (guint64)hermit_slot_pages (record) * PAGE;
+      atomic_fetch_add (&slots->held, bytes);
+      atomic_fetch_add (&slots->owned, bytes);
+      if (!record->region
+          || !owner (slot, record->region, record->extent, data))
+        hermit_slots_give_back (slots, slot);
+    }
 }

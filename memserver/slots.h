@@ -37,6 +37,20 @@ typedef struct
 /* With @locked what has memory stays there and is not swapped out. */
 HermitSlots *hermit_slots_new (guint32 count, gboolean locked,
                                GError **error);
+/*
+ * The memory and the ledger that an earlier process left; see
+ * hermit_ledger_adopt(). The descriptors are the callee's, also after an
+ * error. Then each slot that was used is told to @owner, in whose hands it
+ * stays if it says so; all others are nobody's.
+ */
+HermitSlots *hermit_slots_adopt (int memory, int ledger, gboolean locked,
+                                 GError **error);
+typedef gboolean (*HermitSlotOwner) (guint32 slot, guint32 region,
+                                     guint32 extent, gpointer data);
+void hermit_slots_sort (HermitSlots *slots, HermitSlotOwner owner,
+                        gpointer data);
+/* The process's descriptor of the memory. */
+int hermit_slots_fd (HermitSlots *slots);
 void hermit_slots_free (HermitSlots *slots);
 HermitLedger *hermit_slots_ledger (HermitSlots *slots);
 HermitSlotsUsage hermit_slots_usage (HermitSlots *slots);

@@ -56,6 +56,8 @@ struct HermitStore
   GPtrArray *regions;  /* not owned */
   guint32 promised;    /* slots, if not overcommitted */
 
+  gboolean frozen;
+  GPtrArray *adopted; /* by number, until somebody takes them; or NULL */
   HermitKeeper *keeper;
   /* its own: where it looks for memory to free, and whether it found some */
   struct
@@ -113,8 +115,9 @@ store_take (HermitStore *store, guint64 bytes)
 {
   guint64 taken = atomic_load (&store->taken);
 
+  /* What was adopted may be more than the capacity is now. */
   do
-    if (bytes > store->capacity - taken)
+    if (bytes > store->capacity - MIN (taken, store->capacity))
       return FALSE;
   while (!atomic_compare_exchange_weak (&store->taken, &taken, taken + bytes));
   store_note_thin (store, taken + bytes);
@@ -379,6 +382,23 @@ region_leave (HermitRegion *region)
   g_mutex_unlock (&store->regions_lock);
 }
 
+static HermitRegion *
+region_alloc (HermitStore *store, guint64 size, const char *label)
+{
+  HermitRegion *region = g_new0 (HermitRegion, 1);
+
+  region->store = store;
+  region->label = g_strdup (label);
+  region->size = size;
+  region->extents
+      = (guint32)((size + HERMIT_EXTENT_SIZE - 1) / HERMIT_EXTENT_SIZE);
+  for (guint i = 0; i < LOCKS; i++)
+    g_mutex_init (&region->locks[i]);
+  region->slot = g_try_malloc0_n (region->extents, sizeof (*region->slot));
+  region->lent = g_try_malloc0_n (region->extents, sizeof (*region->lent));
+  return region;
+}
+
 /* What a region takes of the capacity at its start. */
 static guint64
 region_takes (HermitStore *store, guint64 size)
@@ -415,16 +435,7 @@ hermit_region_new (HermitStore *store, guint64 size, const char *label,
       return NULL;
     }
 
-  region = g_new0 (HermitRegion, 1);
-  region->store = store;
-  region->label = g_strdup (label);
-  region->size = size;
-  region->extents
-      = (guint32)((size + HERMIT_EXTENT_SIZE - 1) / HERMIT_EXTENT_SIZE);
-  for (guint i = 0; i < LOCKS; i++)
-    g_mutex_init (&region->locks[i]);
-  region->slot = g_try_malloc0_n (region->extents, sizeof (*region->slot));
-  region->lent = g_try_malloc0_n (region->extents, sizeof (*region->lent));
+  region = region_alloc (store, size, label);
   if (!region->slot || !region->lent)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
                  "the server has no memory to keep track of %s", want);
@@ -443,12 +454,17 @@ hermit_region_free (HermitRegion *region)
   HermitStore *store = region->store;
   guint64 backed = atomic_load (&region->backed);
 
-  if (region->number)
-    region_leave (region);
-  store_give_back (store, store->overcommit
-                              ? backed
-                              : region_takes (store, region->size));
-  hermit_keeper_wake (store->keeper);
+  if (store->frozen)
+    g_ptr_array_remove_fast (store->regions, region);
+  else
+    {
+      if (region->number)
+        region_leave (region);
+      store_give_back (store, store->overcommit
+                                  ? backed
+                                  : region_takes (store, region->size));
+      hermit_keeper_wake (store->keeper);
+    }
 
   for (guint i = 0; i < LOCKS; i++)
     g_mutex_clear (&region->locks[i]);
@@ -682,6 +698,21 @@ hermit_region_take_back (HermitRegion *region, guint64 offset)
   g_mutex_unlock (region_lock (region, i));
 }
 
+void
+hermit_region_set_label (HermitRegion *region, const char *label)
+{
+  g_free (region->label);
+  region->label = g_strdup (label);
+}
+
+guint64 *
+hermit_region_note (HermitRegion *region)
+{
+  HermitLedger *ledger = hermit_slots_ledger (region->store->slots);
+
+  return hermit_ledger_region (ledger, region->number)->note;
+}
+
 guint64
 hermit_region_size (HermitRegion *region)
 {
@@ -834,11 +865,127 @@ static const HermitKeeperOps store_keeper_ops = {
   .trim = store_trim,
 };
 
+/* ---- what an earlier process left ---- */
+
+/* See HermitSlotOwner. */
+static gboolean
+store_slot_owner (guint32 slot, guint32 number, guint32 extent, gpointer data)
+{
+  HermitStore *store = data;
+  HermitLedger *ledger = hermit_slots_ledger (store->slots);
+  HermitLedgerSlot *record = hermit_ledger_slot (ledger, slot);
+  HermitRegion *region;
+  guint64 stored = 0;
+
+  if (number > HERMIT_LEDGER_REGIONS)
+    return FALSE;
+  region = store->adopted->pdata[number];
+  /* One that is set aside keeps what it has. */
+  if (!region)
+    return hermit_ledger_region (ledger, number)->adopting;
+  if (extent >= region->extents || region->slot[extent])
+    {
+      g_warning ("%s: slot %u is another one's extent %u: freed",
+                 region->label, slot, extent);
+      return FALSE;
+    }
+  for (guint w = 0; w < HERMIT_SLOT_WORDS; w++)
+    {
+      record->stored[w] &= record->present[w];
+      stored += __builtin_popcountll (record->stored[w]);
+    }
+  if (!stored)
+    return FALSE;
+  atomic_store (&region->slot[extent], slot);
+  atomic_fetch_add (&region->stored, stored * PAGE);
+  atomic_fetch_add (&region->backed, (guint64)hermit_slot_pages (record) * PAGE);
+  return TRUE;
+}
+
+/* The region of this record, if it can be had. */
+static HermitRegion *
+store_adopt_region (HermitStore *store, guint32 number)
+{
+  HermitLedger *ledger = hermit_slots_ledger (store->slots);
+  HermitLedgerRegion *record = hermit_ledger_region (ledger, number);
+  HermitRegion *region;
+
+  if (record->adopting)
+    {
+      g_warning ("region number %u is set aside: a server ended while it took "
+                 "it over; its memory is kept, and lost with this service",
+                 number);
+      return NULL;
+    }
+  if (!record->size || record->ending || !record->note[0]
+      || record->size % PAGE || record->size > REGION_SIZE_MAX)
+    {
+      memset (record, 0, sizeof (*record));
+      return NULL;
+    }
+  region = region_alloc (store, record->size, "a region that was left behind");
+  if (!region->slot || !region->lent)
+    g_error ("no memory to keep track of the regions that are there");
+  region->number = number;
+  record->adopting = TRUE;
+  g_ptr_array_add (store->regions, region);
+  return region;
+}
+
+/* Regions and slots as the ledger says. */
+static void
+store_adopt (HermitStore *store)
+{
+  HermitLedger *ledger = hermit_slots_ledger (store->slots);
+
+  store->adopted = g_ptr_array_new ();
+  g_ptr_array_set_size (store->adopted, HERMIT_LEDGER_REGIONS + 1);
+  for (guint32 n = 1; n <= HERMIT_LEDGER_REGIONS; n++)
+    store->adopted->pdata[n] = store_adopt_region (store, n);
+  hermit_slots_sort (store->slots, store_slot_owner, store);
+  for (guint i = 0; i < store->regions->len; i++)
+    {
+      HermitRegion *region = store->regions->pdata[i];
+
+      hermit_ledger_region (ledger, region->number)->adopting = FALSE;
+      atomic_fetch_add (&store->taken,
+                        store->overcommit
+                            ? atomic_load (&region->backed)
+                            : region_takes (store, region->size));
+      if (!store->overcommit)
+        store->promised += region->extents;
+    }
+}
+
+HermitRegion *
+hermit_region_adopt (HermitStore *store, guint32 *at)
+{
+  while (store->adopted && ++*at <= HERMIT_LEDGER_REGIONS)
+    if (store->adopted->pdata[*at])
+      return g_steal_pointer (&store->adopted->pdata[*at]);
+  g_clear_pointer (&store->adopted, g_ptr_array_unref);
+  return NULL;
+}
+
+static void
+store_free (HermitStore *store)
+{
+  while (store->regions->len)
+    hermit_region_free (store->regions->pdata[0]);
+  g_ptr_array_unref (store->regions);
+  if (store->adopted)
+    g_ptr_array_unref (store->adopted);
+  if (store->slots)
+    hermit_slots_free (store->slots);
+  g_mutex_clear (&store->regions_lock);
+  g_free (store);
+}
+
 static gboolean
 store_preallocate (HermitStore *store, GError **error)
 {
-  for (guint64 at = 0; at + HERMIT_SLOT_SIZE <= store->capacity;
-       at += HERMIT_SLOT_SIZE)
+  for (guint64 at = hermit_slots_held (store->slots);
+       at + HERMIT_SLOT_SIZE <= store->capacity; at += HERMIT_SLOT_SIZE)
     if (!store_has_room (store, HERMIT_SLOT_SIZE)
         || !hermit_slots_fill (store->slots))
       {
@@ -862,43 +1009,75 @@ hermit_store_new (const HermitStoreConfig *config, GError **error)
 
   hermit_guard_init ();
   hermit_room_init ();
-  /* The limit of locked memory counts what could be there. */
-  if (!config->lock)
-    slots = CLAMP (slots * SLOTS_FACTOR, SLOTS_MIN, MAX (SLOTS_MAX, slots));
   store->capacity = config->capacity;
   store->overcommit = config->overcommit;
   store->preallocate = config->preallocate;
   store->min_free = config->min_free;
-  if (slots < G_MAXUINT32)
-    store->slots
-        = hermit_slots_new ((guint32)slots, config->lock, error);
+  store->regions = g_ptr_array_new ();
+  g_mutex_init (&store->regions_lock);
+  /* The limit of locked memory counts what could be there. */
+  if (!config->lock)
+    slots = CLAMP (slots * SLOTS_FACTOR, SLOTS_MIN, MAX (SLOTS_MAX, slots));
+  if (config->memory)
+    store->slots = hermit_slots_adopt (config->memory, config->ledger,
+                                       config->lock, error);
+  else if (slots < G_MAXUINT32)
+    store->slots = hermit_slots_new ((guint32)slots, config->lock, error);
   else
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
                  "the capacity is more than a server can have");
-  if (!store->slots)
-    goto free;
-  if (store->preallocate && !store_preallocate (store, error))
-    goto unmap;
-  store->regions = g_ptr_array_new ();
-  g_mutex_init (&store->regions_lock);
-  store->keeper = hermit_keeper_new (store->slots, &store_keeper_ops, store);
-  return store;
-
-unmap:
-  hermit_slots_free (store->slots);
-free:
-  g_free (store);
+  if (store->slots && config->memory)
+    store_adopt (store);
+  if (store->slots && (!store->preallocate || store_preallocate (store, error)))
+    {
+      hermit_store_thaw (store);
+      return store;
+    }
+  if (store->slots)
+    store->frozen = TRUE;
+  store_free (store);
   return NULL;
+}
+
+void
+hermit_store_freeze (HermitStore *store)
+{
+  hermit_keeper_free (store->keeper);
+  store->keeper = NULL;
+  store->frozen = TRUE;
+}
+
+void
+hermit_store_thaw (HermitStore *store)
+{
+  store->frozen = FALSE;
+  store->keeper = hermit_keeper_new (store->slots, &store_keeper_ops, store);
+}
+
+int
+hermit_store_memory (HermitStore *store)
+{
+  return hermit_slots_fd (store->slots);
+}
+
+int
+hermit_store_ledger (HermitStore *store)
+{
+  return hermit_ledger_fd (hermit_slots_ledger (store->slots));
+}
+
+guint64 *
+hermit_store_epoch (HermitStore *store)
+{
+  return hermit_ledger_epoch (hermit_slots_ledger (store->slots));
 }
 
 void
 hermit_store_free (HermitStore *store)
 {
-  hermit_keeper_free (store->keeper);
+  if (store->keeper)
+    hermit_keeper_free (store->keeper);
   g_assert (store->regions->len == 0);
-  g_assert (atomic_load (&store->taken) == 0);
-  g_ptr_array_unref (store->regions);
-  hermit_slots_free (store->slots);
-  g_mutex_clear (&store->regions_lock);
-  g_free (store);
+  g_assert (store->frozen || atomic_load (&store->taken) == 0);
+  store_free (store);
 }

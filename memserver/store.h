@@ -54,6 +54,11 @@ typedef struct
   gboolean preallocate;
   /* It is never swapped out. */
   gboolean lock;
+  /*
+   * Descriptors of the memory and the ledger that an earlier process left, or
+   * 0: then both are new.
+   */
+  int memory, ledger;
 } HermitStoreConfig;
 
 /* NULL if the memory cannot be had. */
@@ -64,11 +69,38 @@ void hermit_store_free (HermitStore *store);
 HermitStoreUsage hermit_store_usage (HermitStore *store);
 
 /*
+ * Leave memory and ledger as they are, for another process: nothing in them is
+ * changed any more, nor when regions and store are freed. No other call that
+ * would may be running or come. Until it is thawed.
+ */
+void hermit_store_freeze (HermitStore *store);
+void hermit_store_thaw (HermitStore *store);
+/* The store's, to be passed on. */
+int hermit_store_memory (HermitStore *store);
+int hermit_store_ledger (HermitStore *store);
+/* See hermit_ledger_epoch(). */
+guint64 *hermit_store_epoch (HermitStore *store);
+
+/*
  * A region of @size bytes, a multiple of the page. Without overcommit all of
  * it is taken from the capacity now. @label names it in messages.
  */
 HermitRegion *hermit_region_new (HermitStore *store, guint64 size,
                                  const char *label, GError **error);
+/*
+ * The next region that an earlier process left, after *@at, which is 0 at
+ * first; NULL if there is none. It is the caller's as if made by
+ * hermit_region_new(), and has to get a label of its own.
+ */
+HermitRegion *hermit_region_adopt (HermitStore *store, guint32 *at);
+void hermit_region_set_label (HermitRegion *region, const char *label);
+/*
+ * HERMIT_LEDGER_NOTE bytes that are there again for who adopts the region. Only
+ * one that has something in its first 8 bytes is adopted, so they are written
+ * last, and atomically.
+ */
+guint64 *hermit_region_note (HermitRegion *region);
+
 /*
  * No other call on the region may be running. What it took of the capacity is
  * free at once; its memory is ready for others, and freed later.

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What one process leaves and the next takes over, in one process: memory and
+ * ledger as they lie there, whole and damaged.
+ */
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "session.h"
+#include "store.h"
+
+#define EXTENT HERMIT_EXTENT_SIZE
+
+typedef struct
+{
+  int memory, ledger;
+} Left;
+
+static HermitStore *
+store_new (Left left, guint64 capacity, gboolean overcommit)
+{
+  g_autoptr (GError) error = NULL;
+  HermitStore *store = hermit_store_new (
+      &(HermitStoreConfig){ .capacity = capacity,
+                            .overcommit = overcommit,
+                            .memory = left.memory,
+                            .ledger = left.ledger },
+      &error);
+
+  g_assert_no_error (error);
+  return store;
+}
+
+/* What is there, as the death of the process would leave it. */
+static Left
+leave (HermitStore *store)
+{
+  return (Left){ dup (hermit_store_memory (store)),
+                 dup (hermit_store_ledger (store)) };
+}
+
+static HermitRegion *
+region_new (HermitStore *store, guint64 size)
+{
+  g_autoptr (GError) error = NULL;
+  HermitRegion *region = hermit_region_new (store, size, "test", &error);
+
+  g_assert_no_error (error);
+  /* Otherwise it is not complete, and nobody's. */
+  hermit_region_note (region)[0] = 1;
+  return region;
+}
+
+static void
+write_page (HermitRegion *region, guint64 offset, guint64 version)
+{
+  guint8 page[PAGE];
+
+  fill_page (page, 1, offset, version);
+  g_assert_cmpint (hermit_region_write (region, offset, page), ==,
+                   HERMIT_WIRE_OK);
+}
+
+static void
+expect_page (HermitRegion *region, guint64 offset, guint64 version)
+{
+  guint8 page[PAGE];
+
+  memset (page, 0xaa, sizeof (page));
+  g_assert_cmpint (hermit_region_read (region, offset, page), ==,
+                   HERMIT_WIRE_OK);
+  g_assert_true (version ? page_is (page, 1, offset, version)
+                         : page_is_zero (page));
+}
+
+/* The only region that was left. */
+static HermitRegion *
+adopt (HermitStore *store)
+{
+  guint32 at = 0;
+  HermitRegion *region = hermit_region_adopt (store, &at);
+
+  if (region)
+    g_assert_null (hermit_region_adopt (store, &at));
+  return region;
+}
+
+/* Freed as by one who leaves it. */
+static void
+forsake (HermitStore *store, HermitRegion *region)
+{
+  hermit_store_freeze (store);
+  hermit_region_free (region);
+  hermit_store_free (store);
+}
+
+static void
+test_pages (void)
+{
+  for (gboolean overcommit = FALSE; overcommit <= TRUE; overcommit++)
+    {
+      HermitStore *store = store_new ((Left){ 0 }, 16 * EXTENT, overcommit);
+      HermitRegion *region = region_new (store, 10 * EXTENT - PAGE);
+      HermitStoreUsage before, after;
+      Left left;
+
+      for (guint64 at = 0; at < 10 * EXTENT - PAGE; at += 3 * PAGE)
+        write_page (region, at, 1);
+      hermit_region_discard (region, 2 * EXTENT, EXTENT);
+      hermit_region_discard (region, 4 * EXTENT, EXTENT / 2);
+      for (guint round = 2; round < 12; round++)
+        {
+          guint64 stored = hermit_region_stored (region);
+
+          hermit_region_note (region)[1] = round;
+          left = leave (store);
+          before = hermit_store_usage (store);
+          forsake (store, region);
+          store = store_new (left, 16 * EXTENT, overcommit);
+          region = adopt (store);
+          g_assert_cmpint (hermit_region_note (region)[1], ==, round);
+          g_assert_cmpint (hermit_region_size (region), ==,
+                           10 * EXTENT - PAGE);
+          g_assert_cmpint (hermit_region_stored (region), ==, stored);
+          after = hermit_store_usage (store);
+          g_assert_cmpint (after.taken, ==, before.taken);
+          g_assert_cmpint (after.backed, ==, before.backed);
+          for (guint64 at = 0; at < 10 * EXTENT - PAGE; at += PAGE)
+            expect_page (region, at,
+                         at < 3 * PAGE         ? (at ? 0 : round - 1)
+                         : at % (3 * PAGE)     ? 0
+                         : at / EXTENT == 2    ? 0
+                         : at / EXTENT == 4
+                                 && at % EXTENT < EXTENT / 2
+                             ? 0
+                             : 1);
+          write_page (region, 0, round);
+        }
+      hermit_region_free (region);
+      g_assert_cmpint (hermit_store_usage (store).taken, ==, 0);
+      g_assert_cmpint (hermit_store_usage (store).backed, ==, 0);
+      hermit_store_free (store);
+    }
+}
+
+static gpointer
+map_ledger (Left left)
+{
+  struct stat st;
+  void *at;
+
+  g_assert_cmpint (fstat (left.ledger, &st), ==, 0);
+  at = mmap (NULL, (gsize)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+             left.ledger, 0);
+  g_assert_true (at != MAP_FAILED);
+  return at;
+}
+
+static HermitLedgerRegion *
+record_of_region (Left left)
+{
+  return (HermitLedgerRegion *)((guint8 *)map_ledger (left) + 512);
+}
+
+static HermitLedgerSlot *
+record_of_slot (Left left, guint32 slot)
+{
+  return (HermitLedgerSlot *)(record_of_region (left) + HERMIT_LEDGER_REGIONS)
+         + slot - 1;
+}
+
+static guint32
+slot_of_extent (Left left, guint32 extent)
+{
+  for (guint32 slot = 1;; slot++)
+    if (record_of_slot (left, slot)->region
+        && record_of_slot (left, slot)->extent == extent)
+      return slot;
+}
+
+/* Regions of which the process died in the middle of making or ending them. */
+static void
+test_halves (void)
+{
+  for (guint i = 0; i < 2; i++)
+    {
+      HermitStore *store = store_new ((Left){ 0 }, 16 * EXTENT, FALSE);
+      HermitRegion *region = region_new (store, 4 * EXTENT);
+      Left left;
+
+      write_page (region, 0, 1);
+      left = leave (store);
+      forsake (store, region);
+      if (i)
+        record_of_region (left)->note[0] = 0;
+      else
+        record_of_region (left)->ending = TRUE;
+      store = store_new (left, 16 * EXTENT, FALSE);
+      g_assert_null (adopt (store));
+      g_assert_cmpint (hermit_store_usage (store).taken, ==, 0);
+      g_assert_cmpint (hermit_store_usage (store).backed, ==, 0);
+      /* Nothing of it can be seen by the next. */
+      region = region_new (store, 4 * EXTENT);
+      for (guint64 at = 0; at < 4 * EXTENT; at += EXTENT)
+        {
+          write_page (region, at + PAGE, 2);
+          expect_page (region, at, 0);
+        }
+      hermit_region_free (region);
+      hermit_store_free (store);
+    }
+}
+
+/* Slots whose memory was coming or going, or that two extents claim. */
+static void
+test_slots (void)
+{
+  HermitStore *store = store_new ((Left){ 0 }, 16 * EXTENT, FALSE);
+  HermitRegion *region = region_new (store, 4 * EXTENT);
+  HermitLedgerSlot *record;
+  guint32 slot;
+  Left left;
+
+  for (guint64 at = 0; at < 4 * EXTENT; at += EXTENT)
+    write_page (region, at, 1);
+  left = leave (store);
+  slot = slot_of_extent (left, 1);
+  forsake (store, region);
+  record = record_of_slot (left, slot);
+  record->changing = TRUE;
+  record->region = 0;
+  record_of_slot (left, slot_of_extent (left, 2))->extent = 3;
+
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING,
+                         "*another one's extent 3*");
+  store = store_new (left, 16 * EXTENT, FALSE);
+  g_test_assert_expected_messages ();
+  region = adopt (store);
+  expect_page (region, 0, 1);
+  expect_page (region, EXTENT, 0);
+  expect_page (region, 2 * EXTENT, 0);
+  hermit_region_free (region);
+  g_assert_cmpint (hermit_store_usage (store).backed, ==, 0);
+  hermit_store_free (store);
+}
+
+/* Who failed at one once does not try again, and gives it to nobody. */
+static void
+test_aside (void)
+{
+  HermitStore *store = store_new ((Left){ 0 }, 16 * EXTENT, FALSE);
+  HermitRegion *region = region_new (store, 4 * EXTENT);
+  guint64 backed;
+  Left left;
+
+  write_page (region, 0, 1);
+  backed = hermit_store_usage (store).backed;
+  left = leave (store);
+  forsake (store, region);
+  record_of_region (left)->adopting = TRUE;
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "*set aside*");
+  store = store_new (left, 16 * EXTENT, FALSE);
+  g_test_assert_expected_messages ();
+  g_assert_null (adopt (store));
+  g_assert_cmpint (hermit_store_usage (store).backed, ==, backed);
+  region = region_new (store, 4 * EXTENT);
+  write_page (region, 0, 2);
+  hermit_region_free (region);
+  g_assert_cmpint (hermit_store_usage (store).backed, ==, backed);
+  hermit_store_free (store);
+}
+
+/* The memory of another version, or what is no ledger, is not touched. */
+static void
+test_format (void)
+{
+  for (guint i = 0; i < 3; i++)
+    {
+      HermitStore *store = store_new ((Left){ 0 }, 4 * EXTENT, FALSE);
+      g_autoptr (GError) error = NULL;
+      Left left = leave (store);
+
+      hermit_store_free (store);
+      if (i < 2)
+        ((guint32 *)map_ledger (left))[i] ^= 1;
+      else
+        g_assert_cmpint (ftruncate (left.ledger, 4096), ==, 0);
+      g_assert_null (hermit_store_new (
+          &(HermitStoreConfig){ .capacity = 4 * EXTENT,
+                                .memory = left.memory,
+                                .ledger = left.ledger },
+          &error));
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED);
+    }
+}
+
+/* A capacity that is smaller than what is there: it stays, nothing is added. */
+static void
+test_smaller (void)
+{
+  HermitStore *store = store_new ((Left){ 0 }, 16 * EXTENT, TRUE);
+  HermitRegion *region = region_new (store, 16 * EXTENT);
+  guint8 page[PAGE] = { 1 };
+  Left left;
+
+  for (guint64 at = 0; at < 8 * EXTENT; at += PAGE)
+    write_page (region, at, 1);
+  left = leave (store);
+  forsake (store, region);
+  store = store_new (left, 4 * EXTENT, TRUE);
+  region = adopt (store);
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "*refused*");
+  g_assert_cmpint (hermit_region_write (region, 9 * EXTENT, page), ==,
+                   HERMIT_WIRE_ENOSPC);
+  g_test_assert_expected_messages ();
+  expect_page (region, 8 * EXTENT - PAGE, 1);
+  hermit_region_free (region);
+  hermit_store_free (store);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/adopt/pages", test_pages);
+  g_test_add_func ("/adopt/halves", test_halves);
+  g_test_add_func ("/adopt/slots", test_slots);
+  g_test_add_func ("/adopt/aside", test_aside);
+  g_test_add_func ("/adopt/format", test_format);
+  g_test_add_func ("/adopt/smaller", test_smaller);
+  return g_test_run ();
+}
