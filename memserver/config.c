@@ -228,6 +228,9 @@ config_check (HermitConfig *config, char **listen, const char *capacity,
     }
   if (!config->capacity)
     return invalid (error, "--capacity: 0 is no memory to lend");
+  if (config->take_over && !config->control)
+    return invalid (error, "--take-over: --control is missing: the socket of "
+                           "the server to take over from");
   if (config->preallocate && config->overcommit)
     return invalid (error, "--preallocate promises what --overcommit does "
                            "not: choose one");
@@ -277,6 +280,8 @@ hermit_config_new (int *argc, char ***argv, GError **error)
       "Take all of the capacity from the host at the start", NULL },
     { "lock", 0, 0, G_OPTION_ARG_NONE, &config->lock,
       "Never let it be swapped out", NULL },
+    { "take-over", 0, 0, G_OPTION_ARG_NONE, &config->take_over,
+      "Go on with the memory of the server at --control, which ends", NULL },
     { "min-free", 0, 0, G_OPTION_ARG_STRING, &min_free,
       "Leave the host this much memory (default " MIN_FREE_DEFAULT ")",
       "SIZE" },

@@ -20,6 +20,7 @@ typedef struct
   gboolean overcommit;
   gboolean preallocate;
   gboolean lock;
+  gboolean take_over;
   char *key_file;         /* or NULL */
   char *keys;             /* a directory of them, or NULL */
   gboolean insecure;      /* serve anybody, wherever they come from */

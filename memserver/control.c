@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "handover.h"
 #include "io.h"
 #include "metrics.h"
 #include "session.h"
@@ -200,6 +201,26 @@ swallow (int fd)
     ;
 }
 
+static gboolean
+quit (gpointer loop)
+{
+  g_main_loop_quit (loop);
+  return G_SOURCE_REMOVE;
+}
+
+/* FALSE if somebody else is taking over already. */
+static gboolean
+control_hand_over (HermitServer *server, int fd)
+{
+  int nobody = -1;
+
+  if (!atomic_compare_exchange_strong (&server->successor, &nobody, fd))
+    return FALSE;
+  /* In the loop, when it runs. */
+  g_idle_add (quit, server->loop);
+  return TRUE;
+}
+
 static void
 control_answer (gpointer task, gpointer data)
 {
@@ -213,6 +234,9 @@ control_answer (gpointer task, gpointer data)
   setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof (patience));
   if (!g_atomic_int_get (&control->closing))
     question = receive_line (fd, &too_long);
+  if (question && !strcmp (question, HERMIT_HANDOVER_COMMAND)
+      && control_hand_over (control->server, fd))
+    return;
   if (question)
     {
       answer = too_long ? g_strdup_printf ("error: a question has %d bytes at "

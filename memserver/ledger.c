@@ -112,8 +112,7 @@ ledger_read (int fd, Header *header, GError **error)
 
   if (pread (fd, header, sizeof (*header), 0) != sizeof (*header)
       || fstat (fd, &st) < 0 || header->magic != MAGIC
-      || header->format != FORMAT
-      || header->regions != HERMIT_LEDGER_REGIONS
+      || header->format != FORMAT || header->regions != HERMIT_LEDGER_REGIONS
       || header->used > header->slots
       || (guint64)st.st_size != ledger_length (header->slots))
     {

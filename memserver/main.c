@@ -15,9 +15,11 @@
 #include "conn.h"
 #include "control.h"
 #include "door.h"
+#include "handover.h"
 #include "http.h"
 #include "listener.h"
 #include "log.h"
+#include "notify.h"
 #include "rdma_listener.h"
 #include "room.h"
 #include "server.h"
@@ -25,6 +27,10 @@
 #include "store.h"
 
 #define PROGRAM "hermit-memserver"
+
+/* The names under which the service manager keeps the descriptors. */
+#define MEMORY "hermit-memory"
+#define LEDGER "hermit-ledger"
 
 static void
 on_accept (int fd, const HermitPeer *peer, gpointer data)
@@ -121,6 +127,78 @@ door_places (void)
 }
 
 static gboolean
+on_watchdog (gpointer data G_GNUC_UNUSED)
+{
+  hermit_notify ("WATCHDOG=1");
+  return G_SOURCE_CONTINUE;
+}
+
+/*
+ * With the memory that an earlier process left, in the service manager's hands
+ * or in its own; or with new memory.
+ */
+static gboolean
+store_open (const HermitConfig *config, HermitServer *server, GError **error)
+{
+  HermitStoreConfig store = {
+    .capacity = config->capacity,
+    .overcommit = config->overcommit,
+    .min_free = config->min_free,
+    .preallocate = config->preallocate,
+    .lock = config->lock,
+    .memory = hermit_notify_take (MEMORY),
+    .ledger = hermit_notify_take (LEDGER),
+  };
+
+  hermit_room_init ();
+  if (!hermit_room_check (config->capacity, error))
+    return FALSE;
+  if (!store.memory != !store.ledger)
+    {
+      g_warning ("the service manager has kept only a part of the memory: it "
+                 "is lost; FileDescriptorStoreMax= is to be 2 at least");
+      close (store.memory ? store.memory : store.ledger);
+      store.memory = store.ledger = 0;
+    }
+  if (!store.memory && config->take_over
+      && !hermit_handover_take (config->control, &store.memory, &store.ledger,
+                                error))
+    return FALSE;
+  server->store = hermit_store_new (&store, error);
+  if (!server->store)
+    return FALSE;
+  server->sessions = hermit_sessions_new (server->store);
+  hermit_notify_keep (MEMORY, hermit_store_memory (server->store));
+  hermit_notify_keep (LEDGER, hermit_store_ledger (server->store));
+  return TRUE;
+}
+
+/* FALSE if the other does not take it: then everything goes on. */
+static gboolean
+hand_over (HermitServer *server)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean ok;
+
+  g_message ("handing over to another process");
+  hermit_sessions_freeze (server->sessions);
+  hermit_conns_drain (server->conns);
+  hermit_sessions_settle (server->sessions);
+  hermit_store_freeze (server->store);
+  ok = hermit_handover_give (atomic_load (&server->successor),
+                             hermit_store_memory (server->store),
+                             hermit_store_ledger (server->store), &error);
+  atomic_store (&server->successor, -1);
+  if (ok)
+    return TRUE;
+  g_warning ("the other process did not take over, this one goes on: %s",
+             error->message);
+  hermit_store_thaw (server->store);
+  hermit_sessions_thaw (server->sessions);
+  return FALSE;
+}
+
+static gboolean
 serve (const HermitConfig *config, GError **error)
 {
   g_autoptr (HermitIdentities) identities = hermit_identities_new (
@@ -131,31 +209,19 @@ serve (const HermitConfig *config, GError **error)
   g_autoptr (GPtrArray) rdma = g_ptr_array_new_with_free_func (
       (GDestroyNotify)hermit_rdma_listener_free);
   g_autofree char *capacity = NULL;
+  guint watchdog = hermit_notify_watchdog ();
   HermitServer server = {
     .identities = identities,
     .started = (guint64)g_get_real_time () / G_USEC_PER_SEC,
+    .loop = loop,
+    .successor = -1,
   };
   HermitControl *control;
   HermitHttp *http = NULL;
   gboolean ok;
 
-  if (!identities)
+  if (!identities || !store_open (config, &server, error))
     return FALSE;
-  hermit_room_init ();
-  if (!hermit_room_check (config->capacity, error))
-    return FALSE;
-  server.store = hermit_store_new (
-      &(HermitStoreConfig){
-          .capacity = config->capacity,
-          .overcommit = config->overcommit,
-          .min_free = config->min_free,
-          .preallocate = config->preallocate,
-          .lock = config->lock,
-      },
-      error);
-  if (!server.store)
-    return FALSE;
-  server.sessions = hermit_sessions_new (server.store);
   server.conns = hermit_conns_new ();
   server.door = hermit_door_new (&server, door_places ());
   control = hermit_control_new (&server);
@@ -163,6 +229,8 @@ serve (const HermitConfig *config, GError **error)
   g_unix_signal_add (SIGTERM, on_signal, loop);
   g_unix_signal_add (SIGINT, on_signal, loop);
   g_unix_signal_add (SIGHUP, on_reload, identities);
+  if (watchdog)
+    g_timeout_add (watchdog, on_watchdog, NULL);
   capacity = g_format_size_full (config->capacity, G_FORMAT_SIZE_IEC_UNITS);
   g_message ("lending %s%s, %s", capacity,
              config->overcommit ? ", overcommitted" : "",
@@ -172,7 +240,11 @@ serve (const HermitConfig *config, GError **error)
   ok = listen_all (config, &server, control, listeners, rdma, &http, error);
   if (ok)
     {
-      g_main_loop_run (loop);
+      hermit_notify ("READY=1\nSTATUS=Lending %s", capacity);
+      do
+        g_main_loop_run (loop);
+      while (atomic_load (&server.successor) >= 0 && !hand_over (&server));
+      hermit_notify ("STOPPING=1");
       g_message ("shutting down");
     }
 
@@ -184,6 +256,8 @@ serve (const HermitConfig *config, GError **error)
   hermit_conns_drain (server.conns);
   hermit_http_free (http);
   hermit_door_free (server.door);
+  /* Whoever has the memory goes on with it as it is; or it ends with us. */
+  hermit_store_freeze (server.store);
   hermit_sessions_free (server.sessions);
   hermit_conns_free (server.conns);
   hermit_store_free (server.store);
@@ -205,7 +279,10 @@ run (int argc, char **argv, GError **error)
     }
   hermit_log_set_level (config->log);
   if (!config->command)
-    return serve (config, error);
+    {
+      hermit_notify_init ();
+      return serve (config, error);
+    }
   answer = hermit_control_ask (config->control, config->command, error);
   if (!answer)
     return FALSE;

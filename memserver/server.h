@@ -2,8 +2,8 @@
 #ifndef HERMIT_SERVER_H
 #define HERMIT_SERVER_H
 /*
- * What the parts of the server share. Made by main, never changed afterwards;
- * each part does its own locking.
+ * What the parts of the server share. Made by main, and but for the atomic ones
+ * never changed afterwards; each part does its own locking.
  *
  *   main loop:  signals, accept; threads for control and metrics
  *       |  a socket                                    | asks
@@ -45,6 +45,12 @@ typedef struct
   HermitHistogram handshakes;
   HermitHistogram requests[HERMIT_OPS]; /* from READ on, as wire.h has them */
   _Atomic guint64 received, sent;       /* bytes, over sockets */
+  GMainLoop *loop;
+  /*
+   * The socket of who wants to take over, see handover.h; -1: nobody. Who sets
+   * it quits the loop.
+   */
+  _Atomic int successor;
 } HermitServer;
 
 #endif /* HERMIT_SERVER_H */

@@ -151,9 +151,8 @@ sessions_adopt (HermitSessions *sessions)
       SessionNote *note = (SessionNote *)hermit_region_note (region);
       g_autofree char *name = g_strndup (note->name, sizeof (note->name));
       g_autofree char *owner = g_strndup (note->owner, sizeof (note->owner));
-      g_autofree char *stored
-          = g_format_size_full (hermit_region_stored (region),
-                                G_FORMAT_SIZE_IEC_UNITS);
+      g_autofree char *stored = g_format_size_full (
+          hermit_region_stored (region), G_FORMAT_SIZE_IEC_UNITS);
       HermitSession *session
           = session_alloc (sessions, note->uuid, note->client_id, name,
                            hermit_region_size (region));

@@ -35,8 +35,7 @@ typedef struct
 } HermitSlotsUsage;
 
 /* With @locked what has memory stays there and is not swapped out. */
-HermitSlots *hermit_slots_new (guint32 count, gboolean locked,
-                               GError **error);
+HermitSlots *hermit_slots_new (guint32 count, gboolean locked, GError **error);
 /*
  * The memory and the ledger that an earlier process left; see
  * hermit_ledger_adopt(). The descriptors are the callee's, also after an

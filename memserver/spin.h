@@ -3,10 +3,10 @@
 #define HERMIT_SPIN_H
 /*
  * Whether to look for the next request for a moment instead of sleeping until
- * it comes. Waking a sleeping processor takes longer than answering a page, for
- * the client as well as for us, and longest in a virtual machine; but looking
- * costs time of a processor. It pays when requests come one by one, the gaps
- * between them are short, and no other thread of the host waits for a
+ * it comes. Waking a sleeping processor takes longer than answering a page,
+ * for the client as well as for us, and longest in a virtual machine; but
+ * looking costs time of a processor. It pays when requests come one by one,
+ * the gaps between them are short, and no other thread of the host waits for a
  * processor.
  */
 #include <glib.h>

@@ -744,9 +744,9 @@ store_ready_wanted (gpointer data)
   g_mutex_lock (&store->regions_lock);
   regions = store->regions->len;
   g_mutex_unlock (&store->regions_lock);
-  return regions ? (guint32)MIN (READY_MAX,
-                                 store->capacity / HERMIT_SLOT_SIZE / 8)
-                 : 0;
+  return regions
+             ? (guint32)MIN (READY_MAX, store->capacity / HERMIT_SLOT_SIZE / 8)
+             : 0;
 }
 
 static gboolean
@@ -898,7 +898,8 @@ store_slot_owner (guint32 slot, guint32 number, guint32 extent, gpointer data)
     return FALSE;
   atomic_store (&region->slot[extent], slot);
   atomic_fetch_add (&region->stored, stored * PAGE);
-  atomic_fetch_add (&region->backed, (guint64)hermit_slot_pages (record) * PAGE);
+  atomic_fetch_add (&region->backed,
+                    (guint64)hermit_slot_pages (record) * PAGE);
   return TRUE;
 }
 
@@ -1028,7 +1029,8 @@ hermit_store_new (const HermitStoreConfig *config, GError **error)
                  "the capacity is more than a server can have");
   if (store->slots && config->memory)
     store_adopt (store);
-  if (store->slots && (!store->preallocate || store_preallocate (store, error)))
+  if (store->slots
+      && (!store->preallocate || store_preallocate (store, error)))
     {
       hermit_store_thaw (store);
       return store;
@@ -1042,6 +1044,8 @@ hermit_store_new (const HermitStoreConfig *config, GError **error)
 void
 hermit_store_freeze (HermitStore *store)
 {
+  if (store->frozen)
+    return;
   hermit_keeper_free (store->keeper);
   store->keeper = NULL;
   store->frozen = TRUE;

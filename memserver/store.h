@@ -95,9 +95,9 @@ HermitRegion *hermit_region_new (HermitStore *store, guint64 size,
 HermitRegion *hermit_region_adopt (HermitStore *store, guint32 *at);
 void hermit_region_set_label (HermitRegion *region, const char *label);
 /*
- * HERMIT_LEDGER_NOTE bytes that are there again for who adopts the region. Only
- * one that has something in its first 8 bytes is adopted, so they are written
- * last, and atomically.
+ * HERMIT_LEDGER_NOTE bytes that are there again for who adopts the region.
+ * Only one that has something in its first 8 bytes is adopted, so they are
+ * written last, and atomically.
  */
 guint64 *hermit_region_note (HermitRegion *region);
 

@@ -16,33 +16,49 @@
 /* ---- the server ---- */
 
 Server *
-server_start (const char *option, ...)
+server_new (void)
 {
-  g_autoptr (GSubprocessLauncher) launcher
-      = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE);
-  g_autoptr (GPtrArray) argv = g_ptr_array_new ();
-  g_autoptr (GError) error = NULL;
-  g_autofree char *line = NULL;
   Server *server = g_new0 (Server, 1);
-  va_list args;
+  g_autoptr (GError) error = NULL;
 
   server->dir = g_dir_make_tmp ("hermit-test-XXXXXX", &error);
   g_assert_no_error (error);
   server->control = g_build_filename (server->dir, "control", NULL);
   server->log = g_build_filename (server->dir, "log", NULL);
-  g_subprocess_launcher_set_stderr_file_path (launcher, server->log);
+  return server;
+}
 
+void
+server_run (Server *server, GSubprocessLauncher *launcher, const char *wrapper,
+            const char *const *options)
+{
+  g_autoptr (GSubprocessLauncher) own = NULL;
+  g_autoptr (GPtrArray) argv = g_ptr_array_new ();
+  g_autoptr (GError) error = NULL;
+  g_autofree char *line = NULL;
+
+  if (!launcher)
+    launcher = own = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_NONE);
+  g_subprocess_launcher_set_flags (launcher, G_SUBPROCESS_FLAGS_STDOUT_PIPE);
+  g_subprocess_launcher_set_stderr_file_path (launcher, server->log);
+  if (wrapper)
+    {
+      g_ptr_array_add (argv, (char *)"sh");
+      g_ptr_array_add (argv, (char *)"-c");
+      g_ptr_array_add (argv, (char *)wrapper);
+      g_ptr_array_add (argv, (char *)"sh");
+    }
+  g_assert_nonnull (g_getenv ("HERMIT_MEMSERVER"));
   g_ptr_array_add (argv, (char *)g_getenv ("HERMIT_MEMSERVER"));
-  g_assert_nonnull (argv->pdata[0]);
   g_ptr_array_add (argv, (char *)"--listen=tcp:127.0.0.1:0");
   g_ptr_array_add (argv, (char *)"--control");
   g_ptr_array_add (argv, server->control);
-  va_start (args, option);
-  for (; option; option = va_arg (args, const char *))
-    g_ptr_array_add (argv, (char *)option);
-  va_end (args);
+  for (; *options; options++)
+    g_ptr_array_add (argv, (char *)*options);
   g_ptr_array_add (argv, NULL);
 
+  g_clear_object (&server->process);
+  g_clear_object (&server->out);
   server->process
       = g_subprocess_launcher_spawnv (launcher,
                                       (const char *const *)argv->pdata,
@@ -54,7 +70,45 @@ server_start (const char *option, ...)
   g_assert_cmpint (sscanf (line, "listening on tcp:127.0.0.1:%u",
                            &server->port),
                    ==, 1);
+}
+
+Server *
+server_start (const char *option, ...)
+{
+  g_autoptr (GPtrArray) options = g_ptr_array_new ();
+  Server *server = server_new ();
+  va_list args;
+
+  va_start (args, option);
+  for (; option; option = va_arg (args, const char *))
+    g_ptr_array_add (options, (char *)option);
+  va_end (args);
+  g_ptr_array_add (options, NULL);
+  server_run (server, NULL, NULL, (const char *const *)options->pdata);
   return server;
+}
+
+void
+server_kill (Server *server)
+{
+  g_subprocess_force_exit (server->process);
+  g_assert_true (g_subprocess_wait (server->process, NULL, NULL));
+}
+
+void
+server_wait (Server *server)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *log = NULL;
+
+  g_subprocess_wait (server->process, NULL, &error);
+  g_assert_no_error (error);
+  if (!g_subprocess_get_if_exited (server->process)
+      || g_subprocess_get_exit_status (server->process) != 0)
+    {
+      g_file_get_contents (server->log, &log, NULL, NULL);
+      g_error ("the server did not end well:\n%s", log);
+    }
 }
 
 char *
@@ -71,18 +125,8 @@ server_line (Server *server)
 void
 server_stop (Server *server)
 {
-  g_autoptr (GError) error = NULL;
-  g_autofree char *log = NULL;
-
   g_subprocess_send_signal (server->process, SIGTERM);
-  g_subprocess_wait (server->process, NULL, &error);
-  g_assert_no_error (error);
-  if (!g_subprocess_get_if_exited (server->process)
-      || g_subprocess_get_exit_status (server->process) != 0)
-    {
-      g_file_get_contents (server->log, &log, NULL, NULL);
-      g_error ("the server did not end well:\n%s", log);
-    }
+  server_wait (server);
   g_assert_false (g_file_test (server->control, G_FILE_TEST_EXISTS));
   g_unlink (server->log);
   g_assert_cmpint (g_rmdir (server->dir), ==, 0);

@@ -26,6 +26,18 @@ typedef struct
 
 /* With these options besides --listen and --control; NULL-terminated. */
 Server *server_start (const char *option, ...) G_GNUC_NULL_TERMINATED;
+/*
+ * The same in its parts: a place for a server; and a process in it, which may
+ * be another one than before. @wrapper, a shell's line that ends in "$@", and
+ * @launcher may be NULL; the launcher has no flags.
+ */
+Server *server_new (void);
+void server_run (Server *server, GSubprocessLauncher *launcher,
+                 const char *wrapper, const char *const *options);
+/* SIGKILL, and its end. */
+void server_kill (Server *server);
+/* The process ends by itself, with 0; the place stays. */
+void server_wait (Server *server);
 /* The next line that it prints. */
 char *server_line (Server *server);
 /* SIGTERM; it must exit with 0. */

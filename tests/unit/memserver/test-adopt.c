@@ -25,12 +25,12 @@ static HermitStore *
 store_new (Left left, guint64 capacity, gboolean overcommit)
 {
   g_autoptr (GError) error = NULL;
-  HermitStore *store = hermit_store_new (
-      &(HermitStoreConfig){ .capacity = capacity,
-                            .overcommit = overcommit,
-                            .memory = left.memory,
-                            .ledger = left.ledger },
-      &error);
+  HermitStore *store
+      = hermit_store_new (&(HermitStoreConfig){ .capacity = capacity,
+                                                .overcommit = overcommit,
+                                                .memory = left.memory,
+                                                .ledger = left.ledger },
+                          &error);
 
   g_assert_no_error (error);
   return store;
@@ -132,13 +132,11 @@ test_pages (void)
           g_assert_cmpint (after.backed, ==, before.backed);
           for (guint64 at = 0; at < 10 * EXTENT - PAGE; at += PAGE)
             expect_page (region, at,
-                         at < 3 * PAGE         ? (at ? 0 : round - 1)
-                         : at % (3 * PAGE)     ? 0
-                         : at / EXTENT == 2    ? 0
-                         : at / EXTENT == 4
-                                 && at % EXTENT < EXTENT / 2
-                             ? 0
-                             : 1);
+                         at < 3 * PAGE      ? (at ? 0 : round - 1)
+                         : at % (3 * PAGE)  ? 0
+                         : at / EXTENT == 2 ? 0
+                         : at / EXTENT == 4 && at % EXTENT < EXTENT / 2 ? 0
+                                                                        : 1);
           write_page (region, 0, round);
         }
       hermit_region_free (region);
@@ -290,11 +288,11 @@ test_format (void)
         ((guint32 *)map_ledger (left))[i] ^= 1;
       else
         g_assert_cmpint (ftruncate (left.ledger, 4096), ==, 0);
-      g_assert_null (hermit_store_new (
-          &(HermitStoreConfig){ .capacity = 4 * EXTENT,
-                                .memory = left.memory,
-                                .ledger = left.ledger },
-          &error));
+      g_assert_null (
+          hermit_store_new (&(HermitStoreConfig){ .capacity = 4 * EXTENT,
+                                                  .memory = left.memory,
+                                                  .ledger = left.ledger },
+                            &error));
       g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED);
     }
 }

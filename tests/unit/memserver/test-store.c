@@ -510,11 +510,11 @@ test_no_room (void)
   g_autoptr (GError) preallocate = NULL;
   g_autoptr (GError) capacity = NULL;
 
-  g_assert_null (hermit_store_new (
-      &(HermitStoreConfig){ .capacity = 8 * EXTENT,
-                            .preallocate = TRUE,
-                            .min_free = 1ULL << 60 },
-      &preallocate));
+  g_assert_null (
+      hermit_store_new (&(HermitStoreConfig){ .capacity = 8 * EXTENT,
+                                              .preallocate = TRUE,
+                                              .min_free = 1ULL << 60 },
+                        &preallocate));
   g_assert_error (preallocate, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
   g_assert_false (hermit_room_check (64ULL << 40, &capacity));
   g_assert_error (capacity, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
