@@ -452,7 +452,6 @@ void
 hermit_region_free (HermitRegion *region)
 {
   HermitStore *store = region->store;
-  guint64 backed = atomic_load (&region->backed);
 
   if (store->frozen)
     g_ptr_array_remove_fast (store->regions, region);
@@ -460,8 +459,9 @@ hermit_region_free (HermitRegion *region)
     {
       if (region->number)
         region_leave (region);
+      /* After it left: until then the keeper may have taken some of it. */
       store_give_back (store, store->overcommit
-                                  ? backed
+                                  ? atomic_load (&region->backed)
                                   : region_takes (store, region->size));
       hermit_keeper_wake (store->keeper);
     }
