@@ -1,0 +1,647 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Regions: which slot an extent has, what of it is stored, and what of the
+ * store's capacity it takes.
+ */
+#include <errno.h>
+#include <gio/gio.h>
+#include <string.h>
+
+#include "guard.h"
+#include "store-inside.h"
+#include "wire/wire.h"
+
+#define PAGE HERMIT_WIRE_PAGE
+#define EXTENT_PAGES HERMIT_SLOT_PAGES
+#define LOCKS HERMIT_REGION_LOCKS
+#define REGION_SIZE_MAX HERMIT_REGION_SIZE_MAX
+/* Bytes of a page to have at hand: enough to wake the processor's own guess. */
+#define EXPECTED 512
+/* Memory that a slot without it gets at a time, around the page written. */
+#define GROW_PAGES 16
+/* Pages freed under an extent's lock: some 20 us. */
+#define TRIM_PAGES 64
+
+/* ---- extents ---- */
+
+static GMutex *
+region_lock (HermitRegion *region, guint64 extent)
+{
+  return &region->locks[extent % LOCKS];
+}
+
+/* The last extent may be short. */
+static guint
+extent_pages (HermitRegion *region, guint64 extent)
+{
+  return (guint)MIN (EXTENT_PAGES,
+                     region->size / PAGE - extent * EXTENT_PAGES);
+}
+
+static HermitLedgerSlot *
+slot_record (HermitRegion *region, guint32 slot)
+{
+  return hermit_ledger_slot (hermit_slots_ledger (region->store->slots), slot);
+}
+
+static guint8 *
+slot_memory (HermitRegion *region, guint32 slot)
+{
+  return hermit_slots_memory (region->store->slots, slot);
+}
+
+/*
+ * Under the extent's lock: a slot for it. A ready one, if what is all of its
+ * memory can be taken; else one without. 0, with *@why, if there is none.
+ */
+static guint32
+extent_take_slot (HermitRegion *region, guint32 extent, const char **why)
+{
+  HermitStore *store = region->store;
+  gboolean whole
+      = extent_pages (region, extent) == EXTENT_PAGES || store->preallocate;
+  guint32 slot = 0;
+
+  if (whole && (!store->overcommit || hermit_store_take (store, HERMIT_SLOT_SIZE)))
+    {
+      slot = hermit_slots_take_ready (store->slots, region->number, extent);
+      if (!slot && store->overcommit)
+        hermit_store_give_back (store, HERMIT_SLOT_SIZE);
+    }
+  if (slot)
+    {
+      atomic_fetch_add (&region->backed, HERMIT_SLOT_SIZE);
+      hermit_keeper_wake (store->keeper);
+    }
+  else
+    slot = hermit_slots_take_empty (store->slots, region->number, extent);
+  if (slot)
+    atomic_store_explicit (&region->slot[extent], slot, memory_order_release);
+  else
+    *why = "the server has no slot left";
+  return slot;
+}
+
+static guint64
+record_missing (const HermitLedgerSlot *record, guint first, guint pages)
+{
+  guint64 bytes = 0;
+
+  for (guint i = first; i < first + pages; i++)
+    if (!hermit_slot_has (record, i))
+      bytes += PAGE;
+  return bytes;
+}
+
+/*
+ * Under the extent's lock: memory for those of the pages that have none. NULL,
+ * or why there is none.
+ */
+static const char *
+extent_grow (HermitRegion *region, guint32 slot, guint first, guint pages)
+{
+  HermitStore *store = region->store;
+  HermitLedgerSlot *record = slot_record (region, slot);
+  guint64 wanted = record_missing (record, first, pages);
+  const char *why = NULL;
+  guint64 missing = 0;
+
+  if (!wanted)
+    return NULL;
+  if (store->overcommit && !hermit_store_take (store, wanted))
+    return "the server's capacity is used up";
+  if (!hermit_store_has_room (store, wanted))
+    {
+      why = "the host or the control group is short of memory (--min-free)";
+      missing = wanted;
+    }
+  else if (!hermit_slots_grow (store->slots, slot, first, pages))
+    {
+      why = "the host has no memory";
+      missing = record_missing (record, first, pages);
+    }
+  atomic_fetch_add (&region->backed, wanted - missing);
+  if (store->overcommit && missing)
+    hermit_store_give_back (store, missing);
+  /* What is nobody's has to go sooner. */
+  if (hermit_slots_held (store->slots) > store->capacity)
+    hermit_keeper_wake (store->keeper);
+  return why;
+}
+
+static gboolean
+slot_stores (const HermitLedgerSlot *record)
+{
+  guint64 any = 0;
+
+  for (guint w = 0; w < HERMIT_SLOT_WORDS; w++)
+    any |= record->stored[w];
+  return any != 0;
+}
+
+/* Under the extent's lock: if nothing is in its slot it is nobody's. */
+static void
+extent_let_go (HermitRegion *region, guint32 extent)
+{
+  HermitStore *store = region->store;
+  guint32 slot = atomic_load (&region->slot[extent]);
+  guint64 bytes;
+
+  if (!slot || region->lent[extent]
+      || slot_stores (slot_record (region, slot)))
+    return;
+  bytes = (guint64)hermit_slot_pages (slot_record (region, slot)) * PAGE;
+  atomic_store (&region->slot[extent], 0);
+  hermit_slots_give_back (store->slots, slot);
+  atomic_fetch_sub (&region->backed, bytes);
+  if (store->overcommit)
+    hermit_store_give_back (store, bytes);
+  hermit_keeper_wake (store->keeper);
+}
+
+/*
+ * Under the extent's lock: memory for the page, and, if there is plenty, for
+ * those beside it. NULL, or why there is none.
+ */
+static const char *
+extent_back_page (HermitRegion *region, guint32 extent, guint32 slot,
+                  guint page)
+{
+  HermitLedgerSlot *record = slot_record (region, slot);
+  guint first = page - page % GROW_PAGES;
+
+  if (hermit_slot_has (record, page))
+    return NULL;
+  if (!atomic_load (&region->store->thin)
+      && !extent_grow (
+          region, slot, first,
+          MIN (GROW_PAGES, extent_pages (region, extent) - first)))
+    return NULL;
+  return extent_grow (region, slot, page, 1);
+}
+
+/* ---- regions ---- */
+
+/* A number that no region has, under the regions' lock; 0 if all are taken. */
+static guint32
+store_free_number (HermitStore *store)
+{
+  HermitLedger *ledger = hermit_slots_ledger (store->slots);
+
+  for (guint32 n = 1; n <= HERMIT_LEDGER_REGIONS; n++)
+    if (!hermit_ledger_region (ledger, n)->size)
+      return n;
+  return 0;
+}
+
+/* Its place in the ledger. FALSE with @error if there is none. */
+static gboolean
+region_enter (HermitRegion *region, GError **error)
+{
+  HermitStore *store = region->store;
+  HermitLedger *ledger = hermit_slots_ledger (store->slots);
+  const char *lacking = NULL;
+
+  g_mutex_lock (&store->regions_lock);
+  region->number = store_free_number (store);
+  if (!region->number)
+    lacking = "as many regions as a server can have";
+  else if (!store->overcommit
+           && region->extents > hermit_ledger_slots (ledger) - store->promised)
+    lacking = "too many small regions";
+  if (lacking)
+    {
+      region->number = 0;
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE, "the server has %s",
+                   lacking);
+    }
+  else
+    {
+      hermit_ledger_region (ledger, region->number)->size = region->size;
+      g_ptr_array_add (store->regions, region);
+      if (!store->overcommit)
+        store->promised += region->extents;
+    }
+  g_mutex_unlock (&store->regions_lock);
+  return !lacking;
+}
+
+static void
+region_leave (HermitRegion *region)
+{
+  HermitStore *store = region->store;
+  HermitLedger *ledger = hermit_slots_ledger (store->slots);
+
+  g_mutex_lock (&store->regions_lock);
+  hermit_ledger_region (ledger, region->number)->ending = TRUE;
+  g_ptr_array_remove_fast (store->regions, region);
+  if (!store->overcommit)
+    store->promised -= region->extents;
+  g_mutex_unlock (&store->regions_lock);
+  /* The keeper does not come here any more, nor does anybody else. */
+  for (guint32 i = 0; i < region->extents; i++)
+    {
+      guint32 slot = atomic_load (&region->slot[i]);
+
+      g_assert (!region->lent[i]);
+      if (slot)
+        hermit_slots_give_back (store->slots, slot);
+    }
+  g_mutex_lock (&store->regions_lock);
+  memset (hermit_ledger_region (ledger, region->number), 0,
+          sizeof (HermitLedgerRegion));
+  g_mutex_unlock (&store->regions_lock);
+}
+
+HermitRegion *
+hermit_region_alloc (HermitStore *store, guint64 size, const char *label)
+{
+  HermitRegion *region = g_new0 (HermitRegion, 1);
+
+  region->store = store;
+  region->label = g_strdup (label);
+  region->size = size;
+  region->extents
+      = (guint32)((size + HERMIT_EXTENT_SIZE - 1) / HERMIT_EXTENT_SIZE);
+  for (guint i = 0; i < LOCKS; i++)
+    g_mutex_init (&region->locks[i]);
+  region->slot = g_try_malloc0_n (region->extents, sizeof (*region->slot));
+  region->lent = g_try_malloc0_n (region->extents, sizeof (*region->lent));
+  return region;
+}
+
+guint64
+hermit_region_takes (HermitStore *store, guint64 size)
+{
+  if (store->overcommit)
+    return 0;
+  /* Of memory that is there in slots it takes whole ones. */
+  if (store->preallocate)
+    return (size + HERMIT_SLOT_SIZE - 1) / HERMIT_SLOT_SIZE * HERMIT_SLOT_SIZE;
+  return size;
+}
+
+HermitRegion *
+hermit_region_new (HermitStore *store, guint64 size, const char *label,
+                   GError **error)
+{
+  HermitRegion *region = NULL;
+  g_autofree char *want = g_format_size_full (size, G_FORMAT_SIZE_IEC_UNITS);
+
+  if (size > REGION_SIZE_MAX)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+                   "%s is more than a region may have", want);
+      return NULL;
+    }
+  if (!hermit_store_take (store, hermit_region_takes (store, size)))
+    {
+      g_autofree char *left
+          = g_format_size_full (store->capacity - atomic_load (&store->taken),
+                                G_FORMAT_SIZE_IEC_UNITS);
+
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+                   "%s wanted, %s of the server's capacity left", want, left);
+      return NULL;
+    }
+
+  region = hermit_region_alloc (store, size, label);
+  if (!region->slot || !region->lent)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+                 "the server has no memory to keep track of %s", want);
+  else if (region_enter (region, error))
+    {
+      hermit_keeper_wake (store->keeper);
+      return region;
+    }
+  hermit_region_free (region);
+  return NULL;
+}
+
+void
+hermit_region_free (HermitRegion *region)
+{
+  HermitStore *store = region->store;
+
+  if (store->frozen)
+    g_ptr_array_remove_fast (store->regions, region);
+  else
+    {
+      if (region->number)
+        region_leave (region);
+      /* After it left: until then the keeper may have taken some of it. */
+      hermit_store_give_back (store, store->overcommit
+                                  ? atomic_load (&region->backed)
+                                  : hermit_region_takes (store, region->size));
+      hermit_keeper_wake (store->keeper);
+    }
+
+  for (guint i = 0; i < LOCKS; i++)
+    g_mutex_clear (&region->locks[i]);
+  g_free (region->slot);
+  g_free (region->lent);
+  g_free (region->label);
+  g_free (region);
+}
+
+/* A page: its extent, its place there, and the word and the bit of a bitmap. */
+#define EXTENT_OF(offset) ((guint32)((offset) / HERMIT_EXTENT_SIZE))
+#define PAGE_OF(offset) ((guint)((offset) % HERMIT_EXTENT_SIZE / PAGE))
+#define STORED_WORD(offset) (PAGE_OF (offset) / 64)
+#define STORED_BIT(offset) (1ULL << (PAGE_OF (offset) % 64))
+
+void
+hermit_region_expect (HermitRegion *region, guint64 offset)
+{
+  guint32 slot = atomic_load_explicit (&region->slot[EXTENT_OF (offset)],
+                                       memory_order_relaxed);
+  const guint8 *page;
+
+  if (!slot)
+    return;
+  page = slot_memory (region, slot) + offset % HERMIT_EXTENT_SIZE;
+  for (guint at = 0; at < EXPECTED; at += 64)
+    __builtin_prefetch (page + at);
+}
+
+guint8
+hermit_region_read (HermitRegion *region, guint64 offset, void *page)
+{
+  guint32 i = EXTENT_OF (offset);
+  gboolean ok = TRUE;
+  guint32 slot;
+
+  g_mutex_lock (region_lock (region, i));
+  slot = atomic_load_explicit (&region->slot[i], memory_order_relaxed);
+  if (slot
+      && slot_record (region, slot)->stored[STORED_WORD (offset)]
+             & STORED_BIT (offset))
+    ok = hermit_guard_copy (
+        page, slot_memory (region, slot) + offset % HERMIT_EXTENT_SIZE, PAGE);
+  else
+    memset (page, 0, PAGE);
+  g_mutex_unlock (region_lock (region, i));
+
+  if (!ok)
+    g_warning ("%s: a page at 0x%" G_GINT64_MODIFIER "x cannot be read",
+               region->label, offset);
+  return ok ? HERMIT_WIRE_OK : HERMIT_WIRE_EIO;
+}
+
+/* Say it once when memory runs out, not with every write that finds none. */
+static void
+region_note_memory (HermitRegion *region, const char *lacking)
+{
+  if (!lacking && !atomic_load (&region->full))
+    return;
+  if (atomic_exchange (&region->full, lacking != NULL) == (lacking != NULL))
+    return;
+  if (lacking)
+    g_warning ("%s: writes are refused: %s", region->label, lacking);
+  else
+    g_message ("%s: there is memory again", region->label);
+}
+
+guint8
+hermit_region_write (HermitRegion *region, guint64 offset, const void *page)
+{
+  guint32 i = EXTENT_OF (offset);
+  const char *lacking = NULL;
+  gboolean ok = FALSE;
+  guint32 slot;
+
+  g_mutex_lock (region_lock (region, i));
+  slot = atomic_load_explicit (&region->slot[i], memory_order_relaxed);
+  if (!slot)
+    slot = extent_take_slot (region, i, &lacking);
+  if (slot)
+    lacking = extent_back_page (region, i, slot, PAGE_OF (offset));
+  if (!lacking)
+    ok = hermit_guard_copy (
+        slot_memory (region, slot) + offset % HERMIT_EXTENT_SIZE, page, PAGE);
+  if (ok)
+    {
+      guint64 *word
+          = &slot_record (region, slot)->stored[STORED_WORD (offset)];
+
+      if (!(*word & STORED_BIT (offset)))
+        {
+          /* After the copy, also for who finds it when this process died. */
+          atomic_signal_fence (memory_order_seq_cst);
+          *word |= STORED_BIT (offset);
+          atomic_fetch_add (&region->stored, PAGE);
+        }
+    }
+  else
+    extent_let_go (region, i);
+  g_mutex_unlock (region_lock (region, i));
+
+  region_note_memory (region, lacking);
+  if (lacking)
+    return HERMIT_WIRE_ENOSPC;
+  if (!ok)
+    g_warning ("%s: a page at 0x%" G_GINT64_MODIFIER "x cannot be written",
+               region->label, offset);
+  return ok ? HERMIT_WIRE_OK : HERMIT_WIRE_EIO;
+}
+
+/* Forget the pages [@first, @end) of a slot; how many of them were stored. */
+static guint
+slot_clear (HermitLedgerSlot *record, guint first, guint end)
+{
+  guint gone = 0;
+
+  while (first < end)
+    {
+      guint bits = MIN (64 - first % 64, end - first);
+      guint64 mask = (~0ULL >> (64 - bits)) << (first % 64);
+      guint64 *word = &record->stored[first / 64];
+
+      gone += __builtin_popcountll (*word & mask);
+      *word &= ~mask;
+      first += bits;
+    }
+  return gone;
+}
+
+guint8
+hermit_region_discard (HermitRegion *region, guint64 offset, guint64 length)
+{
+  guint64 end = offset + length;
+
+  while (offset < end)
+    {
+      guint32 i = EXTENT_OF (offset);
+      guint64 next = MIN (((guint64)i + 1) * HERMIT_EXTENT_SIZE, end);
+      guint32 slot;
+
+      g_mutex_lock (region_lock (region, i));
+      slot = atomic_load_explicit (&region->slot[i], memory_order_relaxed);
+      if (slot)
+        {
+          guint gone = slot_clear (slot_record (region, slot),
+                                   PAGE_OF (offset), PAGE_OF (next - 1) + 1);
+
+          atomic_fetch_sub (&region->stored, (guint64)gone * PAGE);
+          extent_let_go (region, i);
+          if (gone && atomic_load (&region->store->thin))
+            hermit_keeper_wake (region->store->keeper);
+        }
+      g_mutex_unlock (region_lock (region, i));
+      offset = next;
+    }
+  return HERMIT_WIRE_OK;
+}
+
+/* Under the extent's lock: all its pages are stored, new ones as zeros. */
+static gboolean
+extent_store_all (HermitRegion *region, guint32 extent, guint32 slot)
+{
+  static const guint8 zeros[PAGE];
+  HermitLedgerSlot *record = slot_record (region, slot);
+  gboolean clean = hermit_slots_clean (region->store->slots, slot)
+                   && !slot_stores (record);
+
+  for (guint i = 0; i < extent_pages (region, extent); i++)
+    {
+      if (record->stored[i / 64] >> (i % 64) & 1)
+        continue;
+      /* What was discarded may still be there. */
+      if (!clean
+          && !hermit_guard_copy (slot_memory (region, slot) + i * PAGE, zeros,
+                                 PAGE))
+        return FALSE;
+      record->stored[i / 64] |= 1ULL << (i % 64);
+      atomic_fetch_add (&region->stored, PAGE);
+    }
+  return TRUE;
+}
+
+guint8
+hermit_region_lend (HermitRegion *region, guint64 offset, void **memory,
+                    guint64 *length)
+{
+  guint32 i = EXTENT_OF (offset);
+  guint pages = extent_pages (region, i);
+  const char *lacking = NULL;
+  gboolean ok = FALSE;
+  guint32 slot;
+
+  g_mutex_lock (region_lock (region, i));
+  slot = atomic_load (&region->slot[i]);
+  if (!slot)
+    slot = extent_take_slot (region, i, &lacking);
+  if (slot)
+    lacking = extent_grow (region, slot, 0, pages);
+  if (!lacking)
+    ok = extent_store_all (region, i, slot);
+  if (ok)
+    region->lent[i]++;
+  else
+    extent_let_go (region, i);
+  g_mutex_unlock (region_lock (region, i));
+
+  region_note_memory (region, lacking);
+  if (lacking)
+    return HERMIT_WIRE_ENOSPC;
+  if (!ok)
+    {
+      g_warning ("%s: the extent at 0x%" G_GINT64_MODIFIER
+                 "x cannot be written",
+                 region->label, offset);
+      return HERMIT_WIRE_EIO;
+    }
+  *memory = slot_memory (region, slot);
+  *length = (guint64)pages * PAGE;
+  return HERMIT_WIRE_OK;
+}
+
+void
+hermit_region_take_back (HermitRegion *region, guint64 offset)
+{
+  guint32 i = EXTENT_OF (offset);
+
+  g_mutex_lock (region_lock (region, i));
+  g_assert (region->lent[i]);
+  region->lent[i]--;
+  extent_let_go (region, i);
+  g_mutex_unlock (region_lock (region, i));
+}
+
+void
+hermit_region_set_label (HermitRegion *region, const char *label)
+{
+  g_free (region->label);
+  region->label = g_strdup (label);
+}
+
+guint64 *
+hermit_region_note (HermitRegion *region)
+{
+  HermitLedger *ledger = hermit_slots_ledger (region->store->slots);
+
+  return hermit_ledger_region (ledger, region->number)->note;
+}
+
+guint64
+hermit_region_size (HermitRegion *region)
+{
+  return region->size;
+}
+
+guint64
+hermit_region_stored (HermitRegion *region)
+{
+  return atomic_load (&region->stored);
+}
+
+guint64
+hermit_region_backed (HermitRegion *region)
+{
+  return atomic_load (&region->backed);
+}
+
+/* It has memory, and nothing is stored in it. */
+static gboolean
+page_unused (const HermitLedgerSlot *record, guint page)
+{
+  return hermit_slot_has (record, page)
+         && !(record->stored[page / 64] >> (page % 64) & 1);
+}
+
+gboolean
+hermit_region_trim (HermitRegion *region, guint32 extent)
+{
+  HermitStore *store = region->store;
+  gboolean freed = FALSE;
+  guint32 slot;
+
+  g_mutex_lock (region_lock (region, extent));
+  slot = atomic_load (&region->slot[extent]);
+  if (slot && !region->lent[extent])
+    {
+      HermitLedgerSlot *record = slot_record (region, slot);
+      guint before = hermit_slot_pages (record);
+      guint left = TRIM_PAGES;
+      guint64 bytes;
+
+      for (guint i = 0; i < EXTENT_PAGES && left;)
+        {
+          guint n = 0;
+
+          while (n < left && i + n < EXTENT_PAGES
+                 && page_unused (record, i + n))
+            n++;
+          if (n && !hermit_slots_shrink (store->slots, slot, i, n))
+            break;
+          left -= n;
+          i += MAX (n, 1);
+        }
+      bytes = (guint64)(before - hermit_slot_pages (record)) * PAGE;
+      freed = bytes > 0;
+      atomic_fetch_sub (&region->backed, bytes);
+      hermit_store_give_back (store, bytes);
+    }
+  g_mutex_unlock (region_lock (region, extent));
+  return freed;
+}
