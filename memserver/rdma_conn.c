@@ -486,14 +486,16 @@ conn_stop (gpointer io, HermitStop how)
 
 /*
  * The fence: destroy the data connections, whose requests come to nothing from
- * then on, and the registrations.
+ * then on, and the registrations. FALSE if a registration stays; then so does
+ * its memory, unless @last: the control connection is gone as well, and nobody
+ * can use what is registered.
  */
-static void
-conn_revoke (HermitRdmaConn *conn)
+static gboolean
+conn_revoke (HermitRdmaConn *conn, gboolean last)
 {
   g_autoptr (GPtrArray) data = NULL;
-  GHashTableIter iter;
   gpointer offset, mr;
+  GHashTableIter iter;
 
   g_mutex_lock (&conn->joins->lock);
   if (g_hash_table_lookup (conn->joins->table, conn->token) == conn)
@@ -511,11 +513,15 @@ conn_revoke (HermitRdmaConn *conn)
   while (g_hash_table_iter_next (&iter, &offset, &mr))
     {
       if (ibv_dereg_mr (mr))
-        /* Nobody can use it: there is no connection in its domain. */
-        g_warning ("an RDMA registration stays: %s", g_strerror (errno));
+        {
+          g_warning ("an RDMA registration stays: %s", g_strerror (errno));
+          if (!last)
+            continue;
+        }
       hermit_region_take_back (conn->region, *(guint64 *)offset);
+      g_hash_table_iter_remove (&iter);
     }
-  g_hash_table_remove_all (conn->mrs);
+  return g_hash_table_size (conn->mrs) == 0;
 }
 
 static struct ibv_mr *
@@ -633,8 +639,7 @@ conn_answer (HermitRdmaConn *conn, HermitSession *session,
       atomic_fetch_add (&counters->discards, 1);
       break;
     case HERMIT_MSG_END:
-      conn_revoke (conn);
-      if (!hermit_session_end (session, member))
+      if (!conn_revoke (conn, FALSE) || !hermit_session_end (session, member))
         return FALSE;
       going_on = FALSE;
       break;
@@ -716,11 +721,12 @@ conn_leave (gpointer io)
 {
   HermitRdmaConn *conn = io;
 
-  conn_revoke (conn);
-  if (!conn->id->qp)
-    return; /* it was never opened */
-  rdma_disconnect (conn->id);
-  rdma_destroy_qp (conn->id);
+  if (conn->id->qp) /* else it was never opened */
+    {
+      rdma_disconnect (conn->id);
+      rdma_destroy_qp (conn->id);
+    }
+  conn_revoke (conn, TRUE);
 }
 
 const HermitConnOps hermit_rdma_conn_ops = {
