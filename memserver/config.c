@@ -259,6 +259,7 @@ hermit_config_new (int *argc, char ***argv, GError **error)
   g_autoptr (GOptionContext) context = NULL;
   g_auto (GStrv) listen = NULL;
   g_autofree char *capacity = NULL;
+  g_autofree char *numa = NULL;
   g_autofree char *min_free = NULL;
   g_autofree char *metrics = NULL;
   g_autofree char *log = NULL;
@@ -280,6 +281,9 @@ hermit_config_new (int *argc, char ***argv, GError **error)
       "Take all of the capacity from the host at the start", NULL },
     { "lock", 0, 0, G_OPTION_ARG_NONE, &config->lock,
       "Never let it be swapped out", NULL },
+    { "numa", 0, 0, G_OPTION_ARG_STRING, &numa,
+      "Take it from these nodes only, or from all or some by turns",
+      "NODES|interleave[:NODES]" },
     { "take-over", 0, 0, G_OPTION_ARG_NONE, &config->take_over,
       "Go on with the memory of the server at --control, which ends", NULL },
     { "min-free", 0, 0, G_OPTION_ARG_STRING, &min_free,
@@ -335,6 +339,12 @@ hermit_config_new (int *argc, char ***argv, GError **error)
         }
       return g_steal_pointer (&config);
     }
+  if (numa)
+    {
+      config->numa = g_new (HermitNuma, 1);
+      if (!hermit_numa_parse (numa, config->numa, error))
+        return NULL;
+    }
   if (!config_check (config, listen, capacity, min_free, metrics, error))
     return NULL;
   return g_steal_pointer (&config);
@@ -350,6 +360,7 @@ hermit_config_free (HermitConfig *config)
   g_free (config->key_file);
   g_free (config->keys);
   g_free (config->control);
+  g_free (config->numa);
   g_free (config->metrics);
   g_free (config->command);
   g_free (config);

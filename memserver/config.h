@@ -5,6 +5,8 @@
 #include <glib.h>
 #include <sys/socket.h>
 
+#include "numa.h"
+
 typedef struct
 {
   struct sockaddr_storage addr;
@@ -21,6 +23,7 @@ typedef struct
   gboolean preallocate;
   gboolean lock;
   gboolean take_over;
+  HermitNuma *numa; /* or NULL */
   char *key_file;         /* or NULL */
   char *keys;             /* a directory of them, or NULL */
   gboolean insecure;      /* serve anybody, wherever they come from */

@@ -146,6 +146,7 @@ store_open (const HermitConfig *config, HermitServer *server, GError **error)
     .min_free = config->min_free,
     .preallocate = config->preallocate,
     .lock = config->lock,
+    .numa = config->numa,
     .memory = hermit_notify_take (MEMORY),
     .ledger = hermit_notify_take (LEDGER),
   };

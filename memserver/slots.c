@@ -127,6 +127,13 @@ hermit_slots_adopt (int memory, int fd, gboolean locked, GError **error)
   return slots_map (memory, ledger, locked, error);
 }
 
+gboolean
+hermit_slots_bind (HermitSlots *slots, const HermitNuma *numa, GError **error)
+{
+  return hermit_numa_apply (numa, slots->base, (gsize)slots->count * SIZE,
+                            error);
+}
+
 int
 hermit_slots_fd (HermitSlots *slots)
 {

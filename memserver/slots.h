@@ -23,6 +23,7 @@
  * the owner's lock.
  */
 #include "ledger.h"
+#include "numa.h"
 
 typedef struct HermitSlots HermitSlots;
 
@@ -48,6 +49,9 @@ typedef gboolean (*HermitSlotOwner) (guint32 slot, guint32 region,
                                      guint32 extent, gpointer data);
 void hermit_slots_sort (HermitSlots *slots, HermitSlotOwner owner,
                         gpointer data);
+/* Memory that is not there yet comes from these nodes. */
+gboolean hermit_slots_bind (HermitSlots *slots, const HermitNuma *numa,
+                            GError **error);
 /* The process's descriptor of the memory. */
 int hermit_slots_fd (HermitSlots *slots);
 void hermit_slots_free (HermitSlots *slots);

@@ -187,13 +187,14 @@ hermit_store_new (const HermitStoreConfig *config, GError **error)
   if (store->slots && config->memory)
     hermit_store_adopt (store);
   if (store->slots
+      && (!config->numa
+          || hermit_slots_bind (store->slots, config->numa, error))
       && (!store->preallocate || store_preallocate (store, error)))
     {
       hermit_store_thaw (store);
       return store;
     }
-  if (store->slots)
-    store->frozen = TRUE;
+  store->frozen = TRUE;
   store_free (store);
   return NULL;
 }

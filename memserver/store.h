@@ -22,6 +22,7 @@
  */
 #include <glib.h>
 
+#include "numa.h"
 #include "slots.h"
 
 #define HERMIT_EXTENT_SIZE HERMIT_SLOT_SIZE
@@ -54,6 +55,7 @@ typedef struct
   gboolean preallocate;
   /* It is never swapped out. */
   gboolean lock;
+  const HermitNuma *numa; /* where it comes from; NULL: from anywhere */
   /*
    * Descriptors of the memory and the ledger that an earlier process left, or
    * 0: then both are new.

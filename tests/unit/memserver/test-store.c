@@ -520,6 +520,50 @@ test_no_room (void)
   g_assert_error (capacity, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
 }
 
+static void
+test_numa (void)
+{
+  static const char *const bad[]
+      = { "", "x", "0-", "1-0", "0,", "1024", "interleave:", "interleave0" };
+  g_autoptr (GError) nowhere = NULL;
+  g_autoptr (GError) error = NULL;
+  HermitStore *store;
+  HermitRegion *region;
+  HermitNuma numa;
+
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autoptr (GError) invalid = NULL;
+
+      g_assert_false (hermit_numa_parse (bad[i], &numa, &invalid));
+      g_assert_error (invalid, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+    }
+  g_assert_true (hermit_numa_parse ("interleave:0-1,64", &numa, &error));
+  g_assert_true (numa.interleave);
+  g_assert_cmpint (numa.nodes[0], ==, 3);
+  g_assert_cmpint (numa.nodes[1], ==, 1);
+
+  /* A node that no host has. */
+  g_assert_true (hermit_numa_parse ("1023", &numa, &error));
+  g_assert_null (hermit_store_new (
+      &(HermitStoreConfig){ .capacity = EXTENT, .numa = &numa }, &nowhere));
+  g_assert_error (nowhere, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+
+  if (!hermit_numa_parse ("interleave", &numa, &error))
+    {
+      g_test_skip ("this kernel has no nodes");
+      return;
+    }
+  store = hermit_store_new (
+      &(HermitStoreConfig){ .capacity = 8 * EXTENT, .numa = &numa }, &error);
+  g_assert_no_error (error);
+  region = region_new (store, 2 * EXTENT);
+  write_page (region, 0, 1);
+  expect_page (region, 0, 1);
+  hermit_region_free (region);
+  hermit_store_free (store);
+}
+
 #define THREADS 4
 #define ROUNDS 20000
 
@@ -880,6 +924,7 @@ main (int argc, char **argv)
   g_test_add_func ("/store/min-free", test_min_free);
   g_test_add_func ("/store/preallocate", test_preallocate);
   g_test_add_func ("/store/no-room", test_no_room);
+  g_test_add_func ("/store/numa", test_numa);
   g_test_add_func ("/store/sigbus", test_sigbus);
   g_test_add_func ("/store/threads", test_threads);
   g_test_add_func ("/store/mapping", test_mapping);
