@@ -191,6 +191,8 @@ hermit_sessions_freeze (HermitSessions *sessions)
 {
   g_mutex_lock (&sessions->lock);
   sessions->frozen = TRUE;
+  /* For those who wait to attach. */
+  g_cond_broadcast (&sessions->changed);
   g_mutex_unlock (&sessions->lock);
 }
 
