@@ -100,7 +100,12 @@ hermit_room_init (void)
 
   if (!g_file_get_contents ("/proc/self/cgroup", &self, NULL, NULL)
       || !g_file_get_contents ("/proc/self/mountinfo", &mounts, NULL, NULL))
-    return;
+    {
+      g_warning ("cannot read /proc/self/cgroup and /proc/self/mountinfo: a "
+                 "memory limit of the control group is not seen, and ends "
+                 "this process when it is reached");
+      return;
+    }
   for (guint v1 = 0; v1 < G_N_ELEMENTS (groups); v1++)
     {
       g_clear_pointer (&groups[v1].mount, g_free);
