@@ -207,16 +207,15 @@ static const struct way ways[] = {
 
 /* -------------------------------------------------------------------------- */
 
-/* How many pages read back wrong; those that come first are told of. */
+/* How many pages read back wrong; the host looks no further than the first. */
 static unsigned long verify(struct minivm *vm, const struct way *w)
 {
-	unsigned long wrong = 0;
-
 	if (!w->ends)
 		return guest(vm, false);
 	for (uint32_t i = 0; i < PAGES; i++)
-		wrong += !minivm_host_check(vm, i);
-	return wrong;
+		if (!minivm_host_check(vm, i))
+			return 1;
+	return 0;
 }
 
 static int try(struct minivm *vm, const struct way *w)
@@ -251,8 +250,8 @@ static int try(struct minivm *vm, const struct way *w)
 	}
 	lost = verify(vm, w);
 	if (lost) {
-		fprintf(stderr, "mini: %s: what the guest wrote is lost in %lu of %u pages\n",
-			w->name, lost, PAGES);
+		fprintf(stderr, "mini: %s: what the guest wrote is lost in %lu of %u pages%s\n",
+			w->name, lost, PAGES, w->ends ? " or more" : "");
 		failed = 1;
 	}
 	printf("lost_%s %lu\n", w->name, lost);
