@@ -68,7 +68,7 @@ echo 40M > /sys/fs/cgroup/vm2/memory.max
 ( echo 0 > /sys/fs/cgroup/vm2/cgroup.procs
   exec region-pool --server local: --kinds r --size 64 --limit 8 --stuck ) > /out/bound 2>&1 &
 pid=$!
-bounded() { [ "$(sed -n 's/^max //p' /sys/fs/cgroup/vm2/memory.events)" -gt 0 ] || gone $pid; }
+bounded() { [ "$(cat /sys/fs/cgroup/vm2/memory.peak)" -ge $((36 << 20)) ] || gone $pid; }
 wait_for 60 bounded
 sleep 3
 peak=$(cat /sys/fs/cgroup/vm2/memory.peak)
