@@ -49,7 +49,7 @@ static uint64_t npages;
 static uint32_t *version;	/* 0: never written, or punched: zeros */
 static atomic_ulong failures;
 static uint64_t poison;		/* frames to be taken for bad */
-static atomic_ulong lost;
+static atomic_ulong lost, operations;
 static _Thread_local sigjmp_buf on_bus;
 static atomic_bool stop;
 
@@ -126,7 +126,10 @@ static uint64_t frame_of(int pagemap, uint64_t page)
 	return w >> 63 ? w & ((1UL << 55) - 1) : 0;
 }
 
-/* Half of the frames go bad while the page is in no page table of the host. */
+/*
+ * Half of the frames go bad while the page is in no page table of the host. Not
+ * before a third of all operations is over: then there are pages with a copy.
+ */
 static void *poisoner(void *arg)
 {
 	int pagemap = open("/proc/self/pagemap", O_RDONLY);
@@ -140,8 +143,9 @@ static void *poisoner(void *arg)
 	}
 	for (uint64_t n = 0; n < poison && !atomic_load(&stop); ) {
 		uint64_t page = next(&s) % npages, frame = frame_of(pagemap, page);
+		uint64_t all = ops * nthreads;
 
-		if (!frame) {
+		if (!frame || atomic_load(&operations) < all / 3 + all / 2 * n / poison) {
 			usleep(100);
 			continue;
 		}
@@ -153,7 +157,6 @@ static void *poisoner(void *arg)
 			atomic_fetch_add(&failures, 1);
 		}
 		n++;
-		usleep(2000);
 	}
 	close(pagemap);
 	close(f);
@@ -215,6 +218,7 @@ static void *worker(void *arg)
 	for (uint64_t n = 0; n < ops && !atomic_load(&stop); n++) {
 		uint64_t r = next(&s), page = r % npages / nthreads * nthreads + me;
 
+		atomic_fetch_add(&operations, 1);
 		if (page < npages)
 			operate(page, r, fd, dio_pages);
 	}
