@@ -21,6 +21,7 @@
 #include "engine/ahead.h"
 #include "engine/discard.h"
 #include "engine/fault.h"
+#include "engine/mark.h"
 #include "engine/region.h"
 #include "engine/stats.h"
 #include "engine/wait.h"
@@ -39,8 +40,10 @@ static int host_map(struct hermit_region *r, u64 idx, struct page *page,
 	u64 old, new;
 
 	if (nowait) {
-		if (!trylock_page(page))
+		if (!trylock_page(page)) {
+			HERMIT_MARK(host_may_not_wait_for_the_lock);
 			return -EAGAIN;
+		}
 	} else {
 		/* Held across an unmap or a PTE store, never across I/O. */
 		lock_page(page);
@@ -60,6 +63,7 @@ static int host_map(struct hermit_region *r, u64 idx, struct page *page,
 		if (hermit_word_value(old) != page_to_pfn(page) ||
 		    hermit_word_next(old, HERMIT_EV_HOST_MAP, 0, 0, &new)) {
 			unlock_page(page);
+			HERMIT_MARK(host_map_too_late);
 			return -EAGAIN;
 		}
 	} while (old != new && !atomic64_try_cmpxchg(word, (s64 *)&old, new));
@@ -119,6 +123,7 @@ static vm_fault_t hermit_vm_fault(struct vm_fault *vmf)
 		if ((flags & FAULT_FLAG_ALLOW_RETRY) &&
 		    (flags & FAULT_FLAG_RETRY_NOWAIT)) {
 			hermit_waiter_drop(&w);
+			HERMIT_MARK(host_may_not_wait);
 			return VM_FAULT_RETRY;
 		}
 		if (fatal_signal_pending(current)) {
@@ -136,6 +141,7 @@ static vm_fault_t hermit_vm_fault(struct vm_fault *vmf)
 			state = host_wait_state(flags);
 			file = get_file(vmf->vma->vm_file);
 			release_fault_lock(vmf);
+			HERMIT_MARK(host_waits);
 			hermit_waiter_sleep(&w, state, MAX_SCHEDULE_TIMEOUT);
 			hermit_fault_account(r, idx, hermit_ns(since, w.ended));
 			hermit_waiter_drop(&w);
@@ -144,6 +150,7 @@ static vm_fault_t hermit_vm_fault(struct vm_fault *vmf)
 		}
 		/* ptrace and its like hold mmap_lock: a bounded wait. */
 		if (time_after_eq(jiffies, held_until)) {
+			HERMIT_MARK(host_held_mmap_lock_too_long);
 			hermit_waiter_drop(&w);
 			return VM_FAULT_SIGBUS;
 		}
@@ -172,8 +179,11 @@ static vm_fault_t hermit_vm_page_mkwrite(struct vm_fault *vmf)
 {
 	struct hermit_region *r = vmf->vma->vm_private_data;
 
-	return host_map(r, vmf->pgoff, vmf->page, false) ? VM_FAULT_NOPAGE :
-							   VM_FAULT_LOCKED;
+	if (host_map(r, vmf->pgoff, vmf->page, false)) {
+		HERMIT_MARK(first_write_too_late);
+		return VM_FAULT_NOPAGE;
+	}
+	return VM_FAULT_LOCKED;
 }
 
 const struct vm_operations_struct hermit_vm_ops = {

@@ -18,6 +18,7 @@
 #include <linux/sched/signal.h>
 #include <linux/uio.h>
 
+#include "engine/mark.h"
 #include "engine/peek.h"
 #include "engine/pool.h"
 #include "engine/region.h"
@@ -114,7 +115,7 @@ static ssize_t read_remote(struct reader *rd, u64 idx, u64 w, size_t offset,
 	if (status == -EINTR)
 		ret = status;
 	else if (atomic64_read(hermit_word(r, idx)) != before)
-		;	/* not this page any more, whatever was read */
+		HERMIT_MARK(pread_too_late);	/* not this page any more, whatever was read */
 	else if (status)
 		schedule_timeout_killable(HZ / 100);
 	else
@@ -152,6 +153,7 @@ static ssize_t read_page(struct reader *rd, u64 idx, size_t offset, size_t len,
 				continue;
 			return n;
 		case HERMIT_DISCARDING:
+			HERMIT_MARK(pread_waits_for_a_discard);
 			schedule_timeout_killable(1);
 			continue;
 		default:
@@ -164,6 +166,7 @@ static ssize_t read_page(struct reader *rd, u64 idx, size_t offset, size_t len,
 			w = atomic64_read(word);
 			if (!hermit_word_has_page(w) ||
 			    hermit_word_value(w) != page_to_pfn(page)) {
+				HERMIT_MARK(pread_of_a_stale_word);
 				put_page(page);
 				continue;
 			}

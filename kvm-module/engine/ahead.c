@@ -9,6 +9,7 @@
 
 #include "engine/ahead.h"
 #include "engine/fault.h"
+#include "engine/mark.h"
 #include "engine/pool.h"
 #include "engine/region.h"
 #include "engine/request.h"
@@ -68,6 +69,7 @@ void hermit_ahead(struct hermit_region *r, u64 idx,
 			break;
 		}
 		if (atomic64_cmpxchg(word, w, fetching) != w) {
+			HERMIT_MARK(ahead_too_late);
 			hermit_req_put(req);
 			continue;
 		}

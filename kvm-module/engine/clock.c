@@ -6,6 +6,7 @@
 #include <linux/bitmap.h>
 
 #include "engine/clock.h"
+#include "engine/mark.h"
 #include "engine/region.h"
 #include "engine/stats.h"
 #include "engine/word.h"
@@ -69,8 +70,10 @@ static u64 clock_step(struct hermit_region *r, u64 hand, bool hard,
 		    !word_fresh(w, now))
 			idx[n++] = start + passed;
 	}
-	if (atomic64_cmpxchg(&r->hand, hand, hand + passed) != hand)
+	if (atomic64_cmpxchg(&r->hand, hand, hand + passed) != hand) {
+		HERMIT_MARK(hand_was_moved);
 		return 0;
+	}
 	s->scanned += passed;
 	hermit_count(r, HERMIT_C_SCANNED, passed);
 	if (!n)
@@ -79,8 +82,10 @@ static u64 clock_step(struct hermit_region *r, u64 hand, bool hard,
 
 	s->asked += n;
 	for (i = 0; i < n; i++) {
-		if (!hard && test_bit(i, accessed))
+		if (!hard && test_bit(i, accessed)) {
+			HERMIT_MARK(second_chance);
 			continue;
+		}
 		s->found++;
 		if (s->nr == s->max ||
 		    hermit_word_apply(hermit_word(r, idx[i]),

@@ -7,6 +7,7 @@
 #include <linux/sched.h>
 
 #include "engine/discard.h"
+#include "engine/mark.h"
 #include "engine/pool.h"
 #include "engine/region.h"
 #include "engine/request.h"
@@ -50,6 +51,7 @@ void hermit_discard_copy(struct hermit_region *r, u64 idx, u64 nr)
 			return;
 		hermit_req_put(req);
 	}
+	HERMIT_MARK(copy_stays);
 	/* The server keeps a stale copy until the page is written again. */
 	for (i = 0; i < nr; i++) {
 		hermit_word_apply(hermit_word(r, idx + i),
@@ -99,7 +101,9 @@ static void discard_victims(struct hermit_region *r, struct hermit_victim *v,
 			continue;
 		hermit_count(r, HERMIT_C_LOCAL, -1);
 		/* With W and not F the write on the wire owns the page now. */
-		if (!(old & HERMIT_W_INFLIGHT) || (old & HERMIT_W_FOREIGN))
+		if ((old & HERMIT_W_INFLIGHT) && !(old & HERMIT_W_FOREIGN))
+			HERMIT_MARK(page_left_to_the_write);
+		else
 			hermit_page_free(r, v[i].page);
 		if (!(old & HERMIT_W_INFLIGHT) && (new & HERMIT_W_INFLIGHT))
 			discard_run_add(r, run, v[i].idx);
@@ -132,6 +136,7 @@ int hermit_discard(struct hermit_region *r, u64 start, u64 nr)
 		ret = hermit_word_apply(word, HERMIT_EV_DISCARD_BEGIN, 0, &old,
 					&new);
 		if (ret == -EAGAIN) {
+			HERMIT_MARK(discard_waits);
 			/* Let go of ours first: the other may wait for them. */
 			discard_victims(r, v, n, &run);
 			n = 0;
@@ -156,6 +161,7 @@ int hermit_discard(struct hermit_region *r, u64 start, u64 nr)
 			hermit_word_wake(r, idx);
 			break;
 		case HERMIT_LOST:
+			HERMIT_MARK(lost_page_discarded);
 			hermit_count(r, HERMIT_C_LOST, -1);
 			break;
 		default:

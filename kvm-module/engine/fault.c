@@ -17,6 +17,7 @@
 #include <linux/sched/clock.h>
 
 #include "engine/fault.h"
+#include "engine/mark.h"
 #include "engine/pool.h"
 #include "engine/region.h"
 #include "engine/request.h"
@@ -55,6 +56,7 @@ static bool fault_install(struct hermit_region *r, u64 idx, u64 expected,
 			return true;
 		}
 	}
+	HERMIT_MARK(read_too_late);
 	hermit_count(r, HERMIT_C_CONFLICTS, 1);
 	hermit_page_put(r, page);
 	return false;
@@ -105,6 +107,7 @@ static void fault_read_done(struct hermit_io *io)
 			hermit_latency_answer(&r->latency,
 					 hermit_ns(req->posted, req->finished));
 	} else {
+		HERMIT_MARK(read_failed);
 		/* Before the word changes: then others may want to read it. */
 		fault_read_failed(r, req->idx);
 		hermit_page_put(r, page);
@@ -183,6 +186,7 @@ static int fault_install_zero(struct hermit_region *r, u64 idx,
 	hermit_page_publish(r, page, idx);
 	if (hermit_word_apply(word, HERMIT_EV_INSTALL_ZERO, page_to_pfn(page),
 			      &old, &new)) {
+		HERMIT_MARK(touched_twice);
 		hermit_page_put(r, page);
 		return 0;
 	}
@@ -236,8 +240,10 @@ int hermit_fault_get(struct hermit_region *r, u64 idx, struct page **pagep)
 				return -EAGAIN;
 			if (hermit_word_apply(word, HERMIT_EV_RESCUE, 0, &old, &w))
 				continue;
-			if (old != w)
+			if (old != w) {
+				HERMIT_MARK(rescued);
 				hermit_count(r, HERMIT_C_RESCUED, 1);
+			}
 			fallthrough;
 		case HERMIT_LOCAL:
 			page = hermit_word_page(w);
@@ -247,10 +253,12 @@ int hermit_fault_get(struct hermit_region *r, u64 idx, struct page **pagep)
 			 * is 0 while the evictor has it frozen.
 			 */
 			if (!get_page_unless_zero(page)) {
+				HERMIT_MARK(page_frozen_or_gone);
 				cpu_relax();
 				continue;
 			}
 			if (unlikely(!same_page(atomic64_read(word), w))) {
+				HERMIT_MARK(page_of_a_stale_word);
 				put_page(page);
 				continue;
 			}
@@ -272,6 +280,7 @@ int hermit_fault_get(struct hermit_region *r, u64 idx, struct page **pagep)
 				return -EAGAIN;
 			continue;
 		case HERMIT_LOST:
+			HERMIT_MARK(lost_page_touched);
 			return -EHWPOISON;
 		default:
 			return -EAGAIN;
@@ -324,6 +333,7 @@ static void fault_post(struct hermit_region *r, u64 idx, atomic64_t *word,
 		hermit_word_next(expected, HERMIT_EV_FETCH_BEGIN, 0, 0,
 				 &fetching);
 		if (atomic64_cmpxchg(word, expected, fetching) != expected) {
+			HERMIT_MARK(read_posted_twice);
 			hermit_req_put(req);	/* and its page */
 			w->kind = HERMIT_WAIT_NONE;
 			return;
@@ -364,6 +374,7 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 		 */
 		if (w->region == r && w->idx == idx &&
 		    !smp_load_acquire(&w->req->done)) {
+			HERMIT_MARK(back_after_a_signal);
 			w->kind = HERMIT_WAIT_REQ;
 			return;
 		}
@@ -396,6 +407,7 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 	switch (hermit_word_state(w->word)) {
 	case HERMIT_DISCARDING:
 	case HERMIT_FETCHING:
+		HERMIT_MARK(waits_for_another);
 		w->kind = HERMIT_WAIT_WORD;
 		return;
 	case HERMIT_EVICTING:
@@ -413,8 +425,10 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 		ret = fault_install_zero(r, idx, word);
 		break;
 	case HERMIT_REMOTE:
-		if (time_before(jiffies, READ_ONCE(r->read_backoff[idx % HERMIT_PAGE_HASH])))
+		if (time_before(jiffies, READ_ONCE(r->read_backoff[idx % HERMIT_PAGE_HASH]))) {
+			HERMIT_MARK(backs_off);
 			return;
+		}
 		if (!r->sync) {
 			fault_post(r, idx, word, flags, now, w);
 			return;

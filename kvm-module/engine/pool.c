@@ -20,6 +20,7 @@
 #include <linux/sched/mm.h>
 
 #include "engine/limit.h"
+#include "engine/mark.h"
 #include "engine/pool.h"
 #include "engine/region.h"
 #include "engine/stats.h"
@@ -231,8 +232,10 @@ static long pool_gather(struct hermit_region *r, struct page **batch)
 		if (!charged)
 			return -ENOSPC;
 		n = pool_alloc(r, batch, charged, PAGE_GFP_FAULT);
-		if (n < charged)
+		if (n < charged) {
+			HERMIT_MARK(no_memory_for_a_page);
 			WRITE_ONCE(r->starved, true);
+		}
 	}
 	return n ?: -ENOMEM;
 }
@@ -346,6 +349,7 @@ bool hermit_pool_shrink(struct hermit_region *r)
 	bool any = false;
 
 	while (hermit_pool_over(r) && pool_give_one(r)) {
+		HERMIT_MARK(limit_lowered);
 		any = true;
 		cond_resched();
 	}

@@ -12,6 +12,7 @@
 #include <linux/slab.h>
 
 #include "engine/fault.h"
+#include "engine/mark.h"
 #include "engine/pool.h"
 #include "engine/recall.h"
 #include "engine/region.h"
@@ -47,8 +48,10 @@ static int recall_wait(struct hermit_region *r, u64 idx, unsigned long deadline,
 		if (time_after_eq(jiffies, deadline))
 			return -ETIMEDOUT;
 		hermit_fault_prepare(r, idx, HERMIT_FAULT_HOST, w);
-		if (w->kind == HERMIT_WAIT_ROOM)
+		if (w->kind == HERMIT_WAIT_ROOM) {
+			HERMIT_MARK(recall_without_room);
 			return -ENOSPC;
+		}
 		if (w->kind != HERMIT_WAIT_NONE)
 			hermit_waiter_sleep(w, TASK_INTERRUPTIBLE,
 					  max(1L, (long)(deadline - jiffies)));

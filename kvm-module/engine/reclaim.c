@@ -17,6 +17,7 @@
 #include "engine/clock.h"
 #include "engine/discard.h"
 #include "engine/limit.h"
+#include "engine/mark.h"
 #include "engine/pool.h"
 #include "engine/reclaim.h"
 #include "engine/region.h"
@@ -66,6 +67,7 @@ static void reclaim_write_done(struct hermit_io *io)
 
 	io->page = NULL;
 	if (failed) {
+		HERMIT_MARK(write_refused);
 		/*
 		 * The page is still the word's, which goes back to LOCAL below,
 		 * or ours: the bit does no harm then.
@@ -89,6 +91,7 @@ static void reclaim_write_done(struct hermit_io *io)
 			hermit_page_put(r, page);
 		}
 	} else if ((old & HERMIT_W_FOREIGN) || !hermit_word_has_page(old)) {
+		HERMIT_MARK(discarded_in_flight);
 		/* Discarded meanwhile: the page came to us with that. */
 		hermit_page_free(r, page);
 	}
@@ -99,8 +102,10 @@ static void reclaim_write_done(struct hermit_io *io)
 	 */
 	if (hermit_word_state(new) == HERMIT_ABSENT && (new & HERMIT_W_COPY) &&
 	    !hermit_word_next(new, HERMIT_EV_DISCARD_BEGIN, 0, 0, &next) &&
-	    atomic64_cmpxchg(hermit_word(r, req->idx), new, next) == new)
+	    atomic64_cmpxchg(hermit_word(r, req->idx), new, next) == new) {
+		HERMIT_MARK(stale_copy_left);
 		hermit_discard_copy(r, req->idx, 1);
+	}
 out:
 	if (atomic_dec_return(&r->writes) < HERMIT_MAX_WRITES &&
 	    wq_has_sleeper(&r->write_wq))
@@ -124,6 +129,7 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 	bool dirty;
 
 	if (v->keep) {
+		HERMIT_MARK(page_lock_held);
 		if (v->flags & HERMIT_MMU_DIRTY)
 			SetPageDirty(page);
 		reclaim_keep(r, v);
@@ -137,6 +143,7 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 	if (!page_ref_freeze(page, 1)) {
 		if (v->flags & HERMIT_MMU_DIRTY)
 			SetPageDirty(page);
+		HERMIT_MARK(page_pinned);
 		hermit_count(r, HERMIT_C_PINNED, 1);
 		reclaim_keep(r, v);
 		return false;
@@ -158,8 +165,10 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 		ev = HERMIT_EV_EVICT_WRITE;
 		if (time_after_eq(jiffies, READ_ONCE(r->write_backoff)))
 			req = hermit_req_alloc(r);
-		if (!req)
+		if (!req) {
+			HERMIT_MARK(no_write_now);
 			goto keep;
+		}
 		req->idx = v->idx;
 		req->io.op = HERMIT_IO_WRITE;
 		req->io.page = page;
@@ -169,6 +178,7 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 	}
 
 	if (hermit_word_apply(word, ev, gen, &old, &new)) {
+		HERMIT_MARK(rescued_from_the_owner);
 		/* Rescued since. */
 		if (req) {
 			req->io.page = NULL;

@@ -20,6 +20,7 @@
 #include "engine/discard.h"
 #include "engine/event.h"
 #include "engine/limit.h"
+#include "engine/mark.h"
 #include "engine/wset.h"
 #include "engine/policy.h"
 #include "engine/pool.h"
@@ -53,6 +54,7 @@ static void link_state(void *user, enum hermit_server_state state)
 {
 	struct hermit_region *r = user;
 
+	HERMIT_MARK(server_state_told);
 	hermit_event(r, HERMIT_EVENT_SERVER_STATE, 0, state);
 	/* Full, it refuses writes only. */
 	WRITE_ONCE(r->link_up, state == HERMIT_SERVER_UP ||
@@ -365,6 +367,7 @@ void hermit_region_end(struct hermit_region *r)
 	mutex_unlock(&regions_lock);
 
 	WRITE_ONCE(r->dead, true);
+	HERMIT_MARK(region_ends);
 	/* Whoever saw it alive under RCU has submitted by now. */
 	synchronize_rcu();
 	region_wake_all(r);

@@ -7,6 +7,7 @@
 #include <linux/mempool.h>
 #include <linux/slab.h>
 
+#include "engine/mark.h"
 #include "engine/pool.h"
 #include "engine/region.h"
 #include "engine/request.h"
@@ -96,6 +97,7 @@ int hermit_req_submit(struct hermit_region *r, struct hermit_req *req)
 	rcu_read_lock();
 	if (unlikely(READ_ONCE(r->dead))) {
 		rcu_read_unlock();
+		HERMIT_MARK(ends_before_a_request);
 		return -EFAULT;
 	}
 	atomic_inc(&r->requests);
@@ -129,6 +131,7 @@ void hermit_req_submit_list(struct hermit_region *r, struct list_head *ios)
 		return;
 	}
 	rcu_read_unlock();
+	HERMIT_MARK(ends_before_a_batch);
 	list_for_each_entry_safe(io, next, ios, node) {
 		list_del_init(&io->node);
 		io->status = -ECANCELED;

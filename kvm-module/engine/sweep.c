@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 
 #include "engine/event.h"
+#include "engine/mark.h"
 #include "engine/region.h"
 #include "engine/stats.h"
 #include "engine/sweep.h"
@@ -31,6 +32,7 @@ u64 hermit_sweep(struct hermit_region *r)
 			continue;
 		if (!lost++)
 			lowest = idx;
+		HERMIT_MARK(page_lost);
 		hermit_word_wake(r, idx);
 	}
 	up_write(&r->sweep_lock);

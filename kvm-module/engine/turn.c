@@ -13,6 +13,7 @@
 #include <linux/module.h>
 #include <linux/wait.h>
 
+#include "engine/mark.h"
 #include "engine/region.h"
 #include "engine/stats.h"
 #include "engine/turn.h"
@@ -59,6 +60,7 @@ void hermit_turn_begin(struct hermit_region *r)
 	init_waitqueue_head(&t.wq);
 	list_add_tail(&t.node, &turn_queue);
 	spin_unlock(&turn_lock);
+	HERMIT_MARK(turn_waits);
 	hermit_count(r, HERMIT_C_TURN_WAITS, 1);
 	wait_event_timeout(t.wq, READ_ONCE(t.given), TURN_WAIT);
 	spin_lock(&turn_lock);

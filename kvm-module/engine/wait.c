@@ -6,6 +6,7 @@
 #include <linux/sched/clock.h>
 #include <linux/sched/signal.h>
 
+#include "engine/mark.h"
 #include "engine/pool.h"
 #include "engine/region.h"
 #include "engine/request.h"
@@ -77,6 +78,8 @@ void hermit_waiters_enter(struct hermit_region *r)
 	now = ktime_get_coarse_ns();
 	if (now - READ_ONCE(r->gave_up) > NSEC_PER_SEC)
 		WRITE_ONCE(r->stall_since, now);
+	else
+		HERMIT_MARK(waits_on);
 }
 
 void hermit_waiters_leave(struct hermit_region *r, bool served)
@@ -142,6 +145,7 @@ int hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state, long timeou
 		if (over)
 			break;
 		if (signal_pending_state(state, current)) {
+			HERMIT_MARK(wait_interrupted);
 			ret = -EINTR;
 			break;
 		}

@@ -8,6 +8,7 @@
 
 #include "engine/event.h"
 #include "engine/limit.h"
+#include "engine/mark.h"
 #include "engine/region.h"
 #include "engine/wait.h"
 #include "engine/watchdog.h"
@@ -53,12 +54,14 @@ void hermit_watchdog(struct work_struct *work)
 	if (waited > r->fault_timeout) {
 		if (!r->stalled) {
 			r->stalled = true;
+			HERMIT_MARK(stall_begins);
 			r->stall_begun = since;
 			hermit_event(r, HERMIT_EVENT_STALL_BEGIN,
 				     div_u64(waited, NSEC_PER_MSEC), 0);
 		}
 	} else if (r->stalled) {
 		r->stalled = false;
+		HERMIT_MARK(stall_ends);
 		hermit_event(r, HERMIT_EVENT_STALL_END,
 			     div_u64(now - r->stall_begun, NSEC_PER_MSEC), 0);
 	}
@@ -68,6 +71,7 @@ void hermit_watchdog(struct work_struct *work)
 	} else if (!r->unreachable &&
 		   now - READ_ONCE(r->limit_set) > UNREACHABLE_NS) {
 		r->unreachable = true;
+		HERMIT_MARK(limit_unreachable);
 		hermit_event(r, HERMIT_EVENT_LIMIT_UNREACHABLE,
 			     (u64)used << PAGE_SHIFT, (u64)limit << PAGE_SHIFT);
 	}

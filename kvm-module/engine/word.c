@@ -3,6 +3,7 @@
 #include <linux/gfp.h>
 #include <linux/sched/mm.h>
 
+#include "engine/mark.h"
 #include "engine/region.h"
 #include "engine/word.h"
 
@@ -22,6 +23,7 @@ atomic64_t *hermit_word_alloc(struct hermit_region *r, u64 idx)
 			return NULL;
 		old = cmpxchg(slot, NULL, c);
 		if (old) {
+			HERMIT_MARK(chunk_made_twice);
 			free_page((unsigned long)c);
 			c = old;
 		} else {

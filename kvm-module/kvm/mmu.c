@@ -7,6 +7,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 
+#include "engine/mark.h"
 #include "engine/region.h"
 #include "engine/stats.h"
 #include "engine/unmap.h"
@@ -102,8 +103,10 @@ int hermit_mmu_age(struct hermit_region *r, const u64 *idx, int n,
 	struct hermit_binding *b;
 	int i, nr, ret = -EOPNOTSUPP;
 
-	if (!READ_ONCE(r->nr_bindings))
+	if (!READ_ONCE(r->nr_bindings)) {
+		HERMIT_MARK(stock_kvm);
 		return ret;
+	}
 	down_read(&r->bind_lock);
 	list_for_each_entry(b, &r->bindings, node) {
 		nr = 0;

@@ -16,6 +16,7 @@
 
 #include "engine/ahead.h"
 #include "engine/fault.h"
+#include "engine/mark.h"
 #include "engine/policy.h"
 #include "engine/region.h"
 #include "engine/request.h"
@@ -242,6 +243,7 @@ static int provider_park(struct kvm_provider_wait *wait)
 
 	if (!w->region)
 		return 0;
+	HERMIT_MARK(vcpu_parks);
 	hermit_count(w->region, HERMIT_C_PARKED, 1);
 	ret = hermit_waiter_sleep(w, TASK_INTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT);
 	hermit_vcpu_waited(&v->who, hermit_ns(w->began, w->ended));
