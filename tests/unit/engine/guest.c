@@ -4,19 +4,16 @@
  * translation buffer (TLB) each, and what KVM does for them: a fault takes the
  * page, and installs it only if nothing was zapped since it began.
  *
- * An access is one instruction: no switch inside. The oracle learns of a store
- * in that same instruction.
+ * An access is one instruction: no switch inside.
  */
 #include "world.h"
 
-#include "engine/discard.h"
 #include "engine/poison.h"
 #include "engine/pool.h"
 #include "engine/wait.h"
 #include "engine/word.h"
 #include "kvm/mmu.h"
 #include "kvm/provider.h"
-#include "memory.h"
 
 #define VCPUS	8
 
@@ -28,46 +25,22 @@ struct entry {
 static struct entry ept[WORLD_PAGES], tlb[VCPUS][WORLD_PAGES];
 static struct mutex mmu_lock;
 static u64 seq;
-static u64 versions[WORLD_PAGES], last_version;
-static int discarding[WORLD_PAGES];
+static int invalidating;
 static struct kvm_provider_binding *binding;
-static struct vm_area_struct vma;
 static int nr_vcpus;
 static u64 poison_nr[SHIM_PAGES];	/* the how manieth; 0: it is good */
 static bool told[WORLD_PAGES];
-static struct { struct address_space space; int refs; } memory;
-
-const struct vm_operations_struct hermit_vm_ops;
-
-struct file *hermit_memory_create(struct hermit_region *r)
-{
-	hermit_region_get(r);
-	r->mapping = &memory.space;
-	return (struct file *)&memory;
-}
-
-struct inode;
-void iput(struct inode *inode)
-{
-}
-
-/* Nobody of the host maps anything yet. */
-void unmap_mapping_pages(struct address_space *m, pgoff_t start, pgoff_t n,
-			 bool cows)
-{
-}
+static u64 where;			/* the last access of any vCPU */
 
 void guest_init(void)
 {
 	memset(ept, 0, sizeof(ept));
 	memset(tlb, 0, sizeof(tlb));
-	memset(versions, 0, sizeof(versions));
-	memset(discarding, 0, sizeof(discarding));
 	mutex_init(&mmu_lock);
 	memset(poison_nr, 0, sizeof(poison_nr));
 	memset(told, 0, sizeof(told));
-	seq = last_version = 0;
-	nr_vcpus = 0;
+	seq = where = 0;
+	invalidating = nr_vcpus = 0;
 }
 
 static int mmu_zap(struct kvm *kvm, struct kvm_provider_page *p, int n)
@@ -97,6 +70,35 @@ static int mmu_zap(struct kvm *kvm, struct kvm_provider_page *p, int n)
 	}
 	mutex_unlock(&mmu_lock);
 	return 0;
+}
+
+/* KVM's MMU notifier: no page of the range is installed until its end. */
+void guest_invalidate_begin(u64 idx, u64 n)
+{
+	u64 i;
+	int v;
+
+	mutex_lock(&mmu_lock);
+	invalidating++;
+	for (i = idx; i < idx + n; i++) {
+		/* As Linux 6.12: D is kept when an entry goes. */
+		if (ept[i].page && ept[i].dirty)
+			SetPageDirty(ept[i].page);
+		ept[i] = (struct entry){};
+	}
+	for (v = 0; v < VCPUS; v++) {
+		fiber_point();
+		memset(&tlb[v][idx], 0, n * sizeof(tlb[v][0]));
+	}
+	mutex_unlock(&mmu_lock);
+}
+
+void guest_invalidate_end(void)
+{
+	mutex_lock(&mmu_lock);
+	WRITE_ONCE(seq, seq + 1);
+	invalidating--;
+	mutex_unlock(&mmu_lock);
 }
 
 static int mmu_age(struct kvm *kvm, struct kvm_provider_page *p, int n)
@@ -130,12 +132,6 @@ static const struct hermit_mmu_ops mmu_ops = {
 
 bool guest_bind(void)
 {
-	vma = (struct vm_area_struct){
-		.vm_end = WORLD_PAGES << PAGE_SHIFT,
-		.vm_ops = &hermit_vm_ops,
-		.vm_private_data = world.r,
-	};
-	shim_current.vma = &vma;
 	if (hermit_mmu_register(&mmu_ops))
 		fiber_fail("hermit_mmu_register()");
 	binding = hermit_provider_ops.bind(&(struct kvm_provider_binding){
@@ -180,7 +176,11 @@ static bool wait_is_over(void *arg)
 		return w->req->done;
 	case HERMIT_WAIT_WORD:
 		word = hermit_word(w->region, w->idx);
-		return word->counter != (s64)w->word;
+		if (word->counter == (s64)w->word)
+			return false;
+		fprintf(stderr, "page %llu: waits for its word, %#llx, to change; it is %#llx\n",
+			w->idx, w->word, word->counter);
+		return true;
 	case HERMIT_WAIT_ROOM:
 		return hermit_room(w->region) > 0 || somebody_rests(w->region);
 	default:
@@ -188,29 +188,48 @@ static bool wait_is_over(void *arg)
 	}
 }
 
+int __real_hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state,
+				long timeout);
+int __wrap_hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state,
+			       long timeout);
+
+/* The linker puts this in between: all who wait there. */
+int __wrap_hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state,
+			       long timeout)
+{
+	int ret;
+
+	fiber_expect(wait_is_over, w);
+	ret = __real_hermit_waiter_sleep(w, state, timeout);
+	fiber_expect(NULL, NULL);
+	return ret;
+}
+
 /* One fault of a vCPU, as KVM takes it; false if there is no such page any more. */
 static bool vcpu_fault(u64 idx, struct kvm_provider_wait **wait)
 {
-	u64 before = READ_ONCE(seq), poisons = world.poisons, nr;
+	u64 before = READ_ONCE(seq), poisons = world.poisons;
 	struct page *page;
 	struct hermit_waiter *w;
 	bool writable;
 	int ret;
 
 	world.faulted++;
+	fiber_local()->srcu = true;
 	ret = hermit_provider_ops.get_page(binding, idx, KVM_PROVIDER_WRITE, &page,
 					   &writable);
 	if (!ret) {
-		nr = poison_nr[page - shim_pages];
-		if (nr && nr <= poisons)
+		if (guest_poisoned(page, poisons))
 			fiber_fail("page %llu: a fault got a bad frame", idx);
 		mutex_lock(&mmu_lock);
-		if (READ_ONCE(seq) == before && !ept[idx].page)
+		if (READ_ONCE(seq) == before && !invalidating && !ept[idx].page)
 			ept[idx] = (struct entry){ .page = page };
 		mutex_unlock(&mmu_lock);
 		put_page(page);
+		fiber_local()->srcu = false;
 		return true;
 	}
+	fiber_local()->srcu = ret == -EAGAIN;
 	if ((ret == -EHWPOISON &&
 	     (world.lost || world.poisons || world.r->dead)) ||
 	    (ret == -EFAULT && world.r->dead))
@@ -219,11 +238,14 @@ static bool vcpu_fault(u64 idx, struct kvm_provider_wait **wait)
 		fiber_fail("page %llu: error %d", idx, ret);
 	if (!*wait)
 		*wait = hermit_provider_ops.alloc_wait(binding);
-	if (!*wait)
+	if (!*wait) {
+		fiber_local()->srcu = false;
 		return true;
+	}
 	/* hermit's own part follows KVM's. */
 	w = (struct hermit_waiter *)(*wait + 1);
 	ret = hermit_provider_ops.wait_page(binding, idx, KVM_PROVIDER_WRITE, *wait);
+	fiber_local()->srcu = false;
 	if (!ret)
 		return true;
 	if (world.no_nap && !world.r->dead &&
@@ -232,9 +254,7 @@ static bool vcpu_fault(u64 idx, struct kvm_provider_wait **wait)
 			   idx);
 	if (world.faults.signals && fiber_once_in(world.faults.signals))
 		fiber_local()->signal = true;
-	fiber_expect(wait_is_over, w);
 	hermit_provider_ops.park(*wait);
-	fiber_expect(NULL, NULL);
 	fiber_local()->signal = false;
 	return true;
 }
@@ -243,7 +263,6 @@ static bool vcpu_fault(u64 idx, struct kvm_provider_wait **wait)
 static bool vcpu_access(int cpu, u64 idx, bool write)
 {
 	struct entry *t = &tlb[cpu][idx], *e = &ept[idx];
-	u64 *data, first, last;
 
 	if (!t->page || (write && !t->dirty)) {
 		/* The walk sets A, and D for a store, as the processor does. */
@@ -254,22 +273,25 @@ static bool vcpu_access(int cpu, u64 idx, bool write)
 		*t = *e;
 		t->dirty = write;
 	}
-	data = t->page->data;
-	first = data[0];
-	last = data[PAGE_WORDS - 1];
-	/* What ends has no contents any more. */
-	if (discarding[idx] || world.r->dead)
-		return true;
-	if (first != versions[idx] || last != versions[idx])
-		fiber_fail("page %llu: holds %llu and %llu, was written %llu",
-			   idx, first, last, versions[idx]);
-	if (write) {
-		versions[idx] = fiber_once_in(16) ? 0 : ++last_version;
-		data[0] = data[PAGE_WORDS - 1] = versions[idx];
-		if (!versions[idx])
-			memset(data, 0, PAGE_SIZE);
-	}
+	oracle_access(idx, t->page, write, "a vCPU");
 	return true;
+}
+
+void guest_touch(int cpu, u64 idx, bool write, struct kvm_provider_wait **wait)
+{
+	while (!vcpu_access(cpu, idx, write) && vcpu_fault(idx, wait))
+		fiber_point();
+}
+
+struct kvm_provider_wait *guest_wait(void)
+{
+	return hermit_provider_ops.alloc_wait(binding);
+}
+
+void guest_drop(struct kvm_provider_wait *wait)
+{
+	if (wait)
+		hermit_provider_ops.free_wait(wait);
 }
 
 static void budget_check(void)
@@ -293,19 +315,27 @@ void vcpu_main(void *arg)
 		bool write = fiber_random(2);
 
 		/* Mostly in a row, or around a place of its own. */
-		idx = fiber_once_in(4) ? fiber_random(world.r->npages) :
+		idx = fiber_once_in(4) ? world_page(world.r->npages) :
+		      fiber_once_in(4) ? (where + fiber_random(4)) % world.r->npages :
 		      fiber_once_in(2) ? (idx + 1) % world.r->npages :
 		      (hot + fiber_random(8)) % world.r->npages;
-		while (!vcpu_access(cpu, idx, write) && vcpu_fault(idx, &wait))
-			fiber_point();
+		where = idx;
+		guest_touch(cpu, idx, write, &wait);
 		budget_check();
 		/* It thinks: pages grow old. */
 		if (fiber_once_in(think))
 			fiber_sleep(fiber_now() + fiber_random(5000000));
 		fiber_point();
 	}
-	if (wait)
-		hermit_provider_ops.free_wait(wait);
+	guest_drop(wait);
+}
+
+/* Was the frame bad when there had been so many bad ones? */
+bool guest_poisoned(struct page *page, u64 poisons)
+{
+	u64 nr = poison_nr[page - shim_pages];
+
+	return nr && nr <= poisons;
 }
 
 void guest_poison(void)
@@ -340,19 +370,6 @@ static void check_told(void)
 		}
 }
 
-void guest_balloon(u64 idx, u64 nr)
-{
-	u64 i;
-
-	for (i = idx; i < idx + nr; i++)
-		discarding[i]++;
-	hermit_discard(world.r, idx, nr);
-	for (i = idx; i < idx + nr; i++) {
-		versions[i] = 0;
-		discarding[i]--;
-	}
-}
-
 void guest_check_all(void)
 {
 	struct kvm_provider_wait *wait = NULL;
@@ -360,8 +377,6 @@ void guest_check_all(void)
 
 	check_told();
 	for (i = 0; i < world.r->npages; i++)
-		while (!vcpu_access(0, i, false) && vcpu_fault(i, &wait))
-			fiber_point();
-	if (wait)
-		hermit_provider_ops.free_wait(wait);
+		guest_touch(0, i, false, &wait);
+	guest_drop(wait);
 }

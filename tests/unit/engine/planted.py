@@ -2,25 +2,32 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """That the walks can fail: bugs planted in the engine, each found by a seed.
 
-    planted.py BUILD NAME... | --all | --list [--seconds N]
+    planted.py [--seconds N] BUILD NAME... | --all | --list
 
-BUILD is the build directory, where the walk has been built. One file is changed
-in a copy, compiled as the walk's was, and linked with the walk's other objects.
-A planted bug whose old text is not in the source exactly once is an error: the
-source has moved on, and so must this list.
+N is 60, and of processor time: what else the machine does makes no bug harder.
+BUILD is the build directory, where the walk has been built. Files are changed in
+copies; the sources among them, and those that a changed header is planted for, are
+compiled as the walk's were and linked with the walk's other objects. A planted bug
+whose old text is not in the source exactly once is an error: the source has moved
+on, and so must this list.
 """
 import argparse
 import json
 import pathlib
 import re
+import resource
 import shlex
 import subprocess
 import sys
 import tempfile
-import time
 
 E = 'kvm-module/engine/'
-# name: (file, old, new). What each shows is in its name.
+MEMORY = 'kvm-module/memory.c'
+READ = 'kvm-module/read.c'
+WORD = 'kvm-module/core/pageword.h'
+# name: (file, old, new)..., and for a header the sources that are to see it. What
+# each shows is in its name. The first twenty are those of the model of
+# tests/unit/core, in the engine itself.
 BUGS = {
     'install-no-cas': (E + 'fault.c',
         'if (atomic64_cmpxchg(word, expected, new | flags) == expected) {',
@@ -37,6 +44,52 @@ BUGS = {
     'free-early': (E + 'reclaim.c',
         'default:\n\t\tlist_add_tail(&req->io.node, writes);',
         'default:\n\t\tput_page(page);\n\t\tlist_add_tail(&req->io.node, writes);'),
+    'failed-read': (E + 'fault.c',
+        'if (!io->status) {\n\t\tfault_install', 'if (1) {\n\t\tfault_install'),
+    'no-generation': (E + 'word.h',
+        'return atomic64_inc_return(&r->generation);', 'return 1;',
+        E + 'fault.c', E + 'reclaim.c'),
+    'two-writes': [(WORD, 'if (s != HERMIT_LOCAL || w)\n', 'if (s != HERMIT_LOCAL)\n',
+                    E + 'clock.c'),
+        (WORD, 'if (s != HERMIT_EVICTING || w ||\n', 'if (s != HERMIT_EVICTING ||\n',
+         E + 'reclaim.c'),
+        (E + 'clock.c', '(w & (HERMIT_W_STATE | HERMIT_W_INFLIGHT)) == HERMIT_LOCAL',
+         '(w & HERMIT_W_STATE) == HERMIT_LOCAL')],
+    'no-reread': [(E + 'fault.c',
+        'if (unlikely(!same_page(atomic64_read(word), w))) {', 'if (0) {'),
+        (READ, 'if (!hermit_word_has_page(w) ||\n'
+         '\t\t\t    hermit_word_value(w) != page_to_pfn(page)) {', 'if (0) {')],
+    'foreign-copy': (WORD, 'if (!(old & HERMIT_W_FOREIGN))\n\t\t\t*new |= HERMIT_W_COPY;',
+        '*new |= HERMIT_W_COPY;', E + 'reclaim.c'),
+    'discard-uncounted': [(E + 'discard.c',
+        '\t\tWARN_ON_ONCE(hermit_word_apply(hermit_word(r, req->idx + i), ev,\n'
+        '\t\t\t\t\t       0, &old, &new));\n', ''),
+        (E + 'discard.c', 'enum hermit_event ev = io->status ? HERMIT_EV_DISCARD_FAIL :\n'
+         '\t\t\t\t\t    HERMIT_EV_DISCARD_OK;\n\tu64 old, new;\n', ''),
+        (E + 'discard.c', 'if (!hermit_req_submit(r, req))\n\t\t\treturn;',
+         'for (i = 0; i < nr; i++)\n\t\t\thermit_word_apply(hermit_word(r, idx + i),'
+         ' HERMIT_EV_DISCARD_OK, 0, &old, &new);\n'
+         '\t\tif (!hermit_req_submit(r, req))\n\t\t\treturn;')],
+    'lose-keeps-copy': (WORD, 'else\n\t\t\t*new = old & ~HERMIT_W_COPY;\n\t\treturn 0;\n\n'
+        '\tcase HERMIT_NR_EVENTS:', 'return 0;\n\n\tcase HERMIT_NR_EVENTS:', E + 'sweep.c'),
+    'rescue-steals': (WORD, '*new = w ? body | HERMIT_LOCAL : old | HERMIT_W_RESCUED;',
+        '*new = body | HERMIT_LOCAL;', E + 'fault.c'),
+    'ignore-rescue': (WORD, '(old & (HERMIT_W_RESCUED | HERMIT_W_HOSTMAPPED))',
+        '(old & HERMIT_W_HOSTMAPPED)', E + 'reclaim.c'),
+    'host-map-blind': (MEMORY,
+        '} while (old != new && !atomic64_try_cmpxchg(word, (s64 *)&old, new));',
+        '} while (0);'),
+    'pread-unchecked': (READ, 'else if (atomic64_read(hermit_word(r, idx)) != before)', 'else if (0)'),
+    'drain-rereads': (E + 'reclaim.c',
+        'atomic64_cmpxchg(hermit_word(r, req->idx), new, next) == new)',
+        '!hermit_word_apply(hermit_word(r, req->idx), HERMIT_EV_DISCARD_BEGIN, 0, &old,'
+        ' &next) && old != next)'),
+    # of the simulated KVM: that the check of what it promises can fail
+    'no-seq': ('tests/unit/engine/guest.c',
+        'if (READ_ONCE(seq) == before && !invalidating && !ept[idx].page)',
+        'if (1)'),
+    'no-flush': ('tests/unit/engine/guest.c',
+        'tlb[v][p[i].idx] = (struct entry){};', ';'),
     'copy-always-valid': (E + 'reclaim.c',
         'if (!dirty && (v->word & HERMIT_W_COPY)) {',
         'if (v->word & HERMIT_W_COPY) {'),
@@ -44,8 +97,6 @@ BUGS = {
         'hermit_unmap(r, b.s.v, b.s.nr, false);', ';'),
     'dirty-bit-dropped': (E + 'reclaim.c',
         'dirty |= !!(v->flags & HERMIT_MMU_DIRTY);', ''),
-    'failed-read': (E + 'fault.c',
-        'if (!io->status) {\n\t\tfault_install', 'if (1) {\n\t\tfault_install'),
     'pool-not-zeroed': (E + 'fault.c',
         'if (!hermit_page_is_zeroed(page))\n\t\tclear_highpage(page);', ''),
     'charge-blind': (E + 'pool.c',
@@ -64,6 +115,10 @@ BUGS = {
     'room-not-told': (E + 'pool.c',
         '\tif (pooled)\n\t\troom_wake(r);\n\telse\n\t\tpage_release(r, page);',
         '\tif (!pooled)\n\t\tpage_release(r, page);'),
+    'uncharge-not-told': (E + 'pool.c',
+        'atomic_long_sub(n, &r->used);\n\troom_wake(r);', 'atomic_long_sub(n, &r->used);'),
+    'evicting-not-asked': (E + 'fault.c',
+        '!hermit_word_apply(word, HERMIT_EV_RESCUE, 0, &old,\n\t\t\t\t\t     &w->word) &&\n', ''),
     'done-not-told': (E + 'request.c',
         'if (wq_has_sleeper(&req->wq))\n\t\twake_up_all(&req->wq);', ''),
     'rest-no-barrier': (E + 'threads.c',
@@ -84,12 +139,11 @@ BUGS = {
     'bad-frame-stale-copy': (E + 'poison.c',
         'lost = dirty || !(v->word & HERMIT_W_COPY);',
         'lost = !(v->word & HERMIT_W_COPY);'),
-    # of the simulated KVM: that the check of what it promises can fail
-    'no-seq': ('tests/unit/engine/guest.c',
-        'if (READ_ONCE(seq) == before && !ept[idx].page)', 'if (1)'),
-    'no-flush': ('tests/unit/engine/guest.c',
-        'tlb[v][p[i].idx] = (struct entry){};', ';'),
 }
+
+
+# As in meson.build.
+LINK = ['-Wl,--wrap=hermit_waiter_sleep']
 
 
 def compile_command(build, source):
@@ -99,30 +153,49 @@ def compile_command(build, source):
     sys.exit(f'{build}: {source} is not compiled for the walk')
 
 
+def edit(root, tmp, name):
+    """Changed copies of files, and the sources to compile again."""
+    texts, sources = {}, []
+    edits = BUGS[name]
+    for file, old, new, *users in edits if isinstance(edits, list) else [edits]:
+        text = texts.get(file) or (root / file).read_text()
+        if text.count(old) != 1:
+            sys.exit(f'{name}: its old text is {text.count(old)} times in {file}; '
+                     'bring the list in planted.py up to date')
+        texts[file] = text.replace(old, new)
+        sources += users or [file]
+    for file, text in texts.items():
+        copy = tmp / name / file
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(text)
+    return list(dict.fromkeys(sources))
+
+
 def plant(build, root, tmp, name):
-    file, old, new = BUGS[name]
-    text = (root / file).read_text()
-    if text.count(old) != 1:
-        sys.exit(f'{name}: its old text is {text.count(old)} times in {file}; '
-                 'bring the list in planted.py up to date')
-    copy = tmp / (name + '.c')
-    copy.write_text(text.replace(old, new))
-    command = compile_command(build, file)
-    out = build / command['output']
-    args = shlex.split(command['command'])
-    for option in '-MQ', '-MF':
-        if option in args:
-            del args[args.index(option):args.index(option) + 2]
-    args = [x for x in args if x not in ('-MD', '-Werror')]
-    args[args.index('-o') + 1] = str(tmp / (name + '.o'))
-    args[-1] = str(copy)
-    args += ['-w', '-iquote', str((root / file).parent)]
-    subprocess.run(args, cwd=build, check=True)
-    objects = [o for o in out.parent.glob('*.o') if o != out]
-    walk = tmp / name
+    objects = {}
+    for file in edit(root, tmp, name):
+        command = compile_command(build, file)
+        args = shlex.split(command['command'])
+        for option in '-MQ', '-MF':
+            if option in args:
+                del args[args.index(option):args.index(option) + 2]
+        args = [x for x in args if x not in ('-MD', '-Werror')]
+        out = build / command['output']
+        objects[out] = tmp / name / out.name
+        args[args.index('-o') + 1] = str(objects[out])
+        copy = tmp / name / file
+        if copy.exists():
+            args[-1] = str(copy)
+        # A changed header comes before the one that it was copied from.
+        args += ['-w', '-iquote', str(tmp / name / 'kvm-module'),
+                 '-iquote', str((root / file).parent),
+                 '-iquote', str(root / 'kvm-module/core')]
+        subprocess.run(args, cwd=build, check=True)
+    others = [o for o in out.parent.glob('*.o') if o not in objects]
+    walk = tmp / name / 'walk'
     cc = args[1] if args[0].endswith('ccache') else args[0]
-    subprocess.run([cc, '-fsanitize=address,undefined', '-o', walk,
-                    tmp / (name + '.o'), *objects], check=True)
+    subprocess.run([cc, '-fsanitize=address,undefined', *LINK, '-o', walk,
+                    *objects.values(), *others], check=True)
     return walk
 
 
@@ -145,11 +218,12 @@ if subprocess.run([good, '--runs', '100'], capture_output=True).returncode:
 with tempfile.TemporaryDirectory() as tmp:
     for name in BUGS if a.all else a.names:
         walk = plant(a.build.resolve(), root, pathlib.Path(tmp), name)
-        begin = time.monotonic()
-        run = subprocess.run([walk, '--seconds', str(a.seconds)],
+        begin = resource.getrusage(resource.RUSAGE_CHILDREN)
+        run = subprocess.run([walk, '--cpu-seconds', str(a.seconds)],
                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                              errors='replace')
-        took = time.monotonic() - begin
+        end = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took = (end.ru_utime + end.ru_stime) - (begin.ru_utime + begin.ru_stime)
         said = re.search(r'FAILED.*|ERROR: .*|runtime error.*', run.stderr)
         if run.returncode and said:
             print(f'{name}: found in {took:.1f} s: {said[0][:150]}', flush=True)

@@ -14,7 +14,8 @@ struct server_page {
 
 static struct server_page pages[WORLD_PAGES];
 static int outstanding;
-static bool closing, losing;
+static bool closing, losing;		/* losing: or away */
+static bool gone;			/* losing, and what is out fails */
 static struct list_head held;		/* while it is losing */
 static const struct hermit_link_user_ops *user_ops;
 static void *user;
@@ -27,7 +28,7 @@ void server_init(void)
 {
 	memset(pages, 0, sizeof(pages));
 	outstanding = 0;
-	closing = losing = false;
+	closing = losing = gone = false;
 	INIT_LIST_HEAD(&held);
 }
 
@@ -73,6 +74,20 @@ static void carry_out(struct hermit_io *io)
 	}
 }
 
+static u64 some_delay(void)
+{
+	return fiber_random(1000000ull << fiber_random(10));
+}
+
+static void answer(void *arg)
+{
+	struct hermit_io *io = arg;
+
+	fiber_point();
+	io->done(io);
+	outstanding--;
+}
+
 static void complete_io(void *arg)
 {
 	struct hermit_io *io = arg;
@@ -81,7 +96,7 @@ static void complete_io(void *arg)
 	io->status = 0;
 	if (closing && fiber_once_in(2))
 		io->status = -ECANCELED;
-	else if (losing)
+	else if (gone)
 		io->status = -ENODATA;
 	else if (io->op == HERMIT_IO_READ && happens(f->read_fails))
 		io->status = -EIO;
@@ -90,32 +105,38 @@ static void complete_io(void *arg)
 	/* What failed may have been carried out, or not. */
 	if (!io->status || (io->op == HERMIT_IO_WRITE && fiber_once_in(2)))
 		carry_out(io);
-	fiber_point();
-	io->done(io);
-	outstanding--;
+	/* Done is done, and the answer is on its way for a while. */
+	if (happens(f->late) && !happens(f->inside))
+		fiber_start("answer", answer, io, true, some_delay());
+	else
+		answer(io);
 }
 
-static void submit_one(struct hermit_link *link, struct hermit_io *io)
+static void post(struct hermit_io *io)
 {
 	u64 delay = fiber_random(4) ? fiber_random(20000) : 0;
 
-	fiber_point();
-	if (closing)
-		fiber_fail("a request to a closed link");
-	if (losing) {
-		list_add_tail(&io->node, &held);
-		return;
-	}
 	outstanding++;
 	if (happens(world.faults.inside)) {
 		complete_io(io);
 		return;
 	}
 	if (happens(world.faults.late))
-		delay = fiber_random(NSEC_PER_SEC);
+		delay = some_delay();
 	fiber_start(io->op == HERMIT_IO_READ ? "read" :
 		    io->op == HERMIT_IO_WRITE ? "write" : "discard",
 		    complete_io, io, true, delay);
+}
+
+static void submit_one(struct hermit_link *link, struct hermit_io *io)
+{
+	fiber_point();
+	if (closing)
+		fiber_fail("a request to a closed link");
+	if (losing)
+		list_add_tail(&io->node, &held);
+	else
+		post(io);
 }
 
 static void submit(struct hermit_link *link, struct list_head *ios)
@@ -129,19 +150,63 @@ static void submit(struct hermit_link *link, struct list_head *ios)
 	}
 }
 
+static void post_held(void)
+{
+	struct hermit_io *io;
+
+	while (!list_empty(&held)) {
+		io = list_first_entry(&held, struct hermit_io, node);
+		list_del_init(&io->node);
+		post(io);
+	}
+}
+
 /* As the contract of contents_lost() says: none is out, none is posted. */
 void server_lose(void)
 {
 	if (closing || world.r->dead)
 		return;
-	world.lost = losing = true;
+	world.lost = losing = gone = true;
 	while (outstanding)
 		fiber_sleep(fiber_now() + 1000);
 	memset(pages, 0, sizeof(pages));
 	world.losses++;
 	user_ops->contents_lost(user, 2);
+	gone = false;
+	post_held();
 	losing = false;
-	submit(NULL, &held);
+}
+
+/* Reconnecting: what is submitted meanwhile is posted then. */
+void server_away(u64 ns)
+{
+	u64 until = fiber_now() + ns;
+
+	if (closing || losing || world.r->dead)
+		return;
+	losing = true;
+	user_ops->state(user, HERMIT_SERVER_RECONNECTING);
+	while (fiber_now() < until && !world.r->dead)
+		fiber_sleep(min(until, fiber_now() + 10000000));
+	user_ops->state(user, HERMIT_SERVER_UP);
+	post_held();
+	losing = false;
+}
+
+void server_away_main(void *arg)
+{
+	server_away(NSEC_PER_SEC);
+	world.left--;
+}
+
+u64 server_held(u64 idx)
+{
+	struct hermit_io *io;
+	u64 n = 0;
+
+	list_for_each_entry(io, &held, node)
+		n += io->op == HERMIT_IO_READ && io->offset >> PAGE_SHIFT == idx;
+	return n;
 }
 
 static struct hermit_link *server_connect(const struct hermit_link_params *params)

@@ -6,14 +6,17 @@
  *	walk --seed 7			that walk, and no other
  *	walk --runs 100			the seeds 1 to 100
  *	walk --seed 7 --seconds 60	from 7 on, until the time is over
+ *	walk --cpu-seconds 60		the same, in time of the processor
  *
  *	walk --known NAME		one that showed a fault once
+ *	walk --marks ...		and fail if a mark (engine/mark.h) was never passed
  *
  * A failure prints its seed and ends the program with status 1.
  */
 #include <getopt.h>
 #include <time.h>
 
+#include "marks.h"
 #include "world.h"
 
 #include "engine/limit.h"
@@ -22,51 +25,86 @@
 #include "engine/request.h"
 #include "engine/stats.h"
 #include "engine/threads.h"
-#include "engine/turn.h"
 #include "engine/word.h"
 
 /* A walk that goes on for so long goes nowhere. */
-#define MOST_POINTS	20000000
+#define MOST_POINTS	2000000
 
 struct world world;
 
-static int left, vcpus_left;
+static bool roomy;			/* some room to read ahead */
+static u64 discarded;			/* the last page that was */
+static u64 delicate;			/* the first of those that all are after; or 0 */
 
-static void vcpu(void *arg)
+void walk_vcpu(void *arg)
 {
-	vcpu_main(arg);
-	vcpus_left--;
-	left--;
+	struct host_thread stock = { HOST_THREADS - 1, *(int *)arg };
+
+	if (world.stock)
+		host_main(&stock);
+	else
+		vcpu_main(arg);
+	world.vcpus_left--;
+	world.left--;
 }
 
-/* Half the time one of which the server has, or gets, a copy. */
-static u64 some_page(u64 below)
+/*
+ * Half the time one of which the server has, or gets, a copy; or one that was just
+ * discarded, or of a few that all are after.
+ */
+u64 world_page(u64 below)
 {
-	u64 idx = fiber_random(below), i;
-	atomic64_t *words = hermit_word(world.r, 0);
+	static const u64 flags[] = { HERMIT_W_COPY, HERMIT_W_INFLIGHT };
+	u64 idx = fiber_random(below), wanted, i;
+	struct hermit_chunk *c = world.r->chunks[0];
 
-	if (!words || fiber_random(2))
+	if (discarded < below && fiber_once_in(4))
+		return discarded;
+	if (delicate && fiber_random(2))
+		return (delicate + fiber_random(6)) % below;
+	if (!c || fiber_random(2))
 		return idx;
+	wanted = flags[fiber_random(2)];
 	for (i = idx; i < below; i++)
-		if (words[i].counter & (HERMIT_W_COPY | HERMIT_W_INFLIGHT))
+		if (c->words[i].counter & wanted)
 			return i;
 	return idx;
+}
+
+static void host(void *arg)
+{
+	host_main(arg);
+	world.left--;
+}
+
+/* At the moment when what is on its way to the server has arrived. */
+static void touch_at_last(u64 idx)
+{
+	atomic64_t *word = hermit_word(world.r, idx);
+	int i;
+
+	for (i = 0; word && word->counter & HERMIT_W_INFLIGHT && i < 2000; i++)
+		fiber_sleep(fiber_now() + fiber_random(600));
+	host_touch(HOST_THREADS - 2, idx, fiber_random(2));
 }
 
 static void balloon(void *arg)
 {
 	u64 idx, nr, pause = 20000ull << fiber_random(10);
 
-	while (vcpus_left) {
+	while (world.vcpus_left) {
 		nr = 1 + fiber_random(fiber_once_in(10) ? 40 : 3);
-		idx = some_page(world.r->npages - nr);
-		guest_balloon(idx, nr);
+		idx = world_page(world.r->npages - nr);
+		host_discard(idx, nr);
+		discarded = idx;
+		if (fiber_random(2))
+			touch_at_last(idx);
 		fiber_sleep(fiber_now() + fiber_random(pause));
 	}
-	left--;
+	world.left--;
 }
 
-static void set_limit(long limit)
+void walk_set_limit(long limit)
 {
 	world.most = max(world.most, limit);
 	hermit_limit_set(world.r, limit);
@@ -78,10 +116,11 @@ long hermit_group_room(struct mem_cgroup *memcg, long enough)
 	return world.high ? world.high - shim_pages_used() : LONG_MAX;
 }
 
-/* All CPUs' pools full, and what three vCPUs and two threads may hold. */
-static long low_limit(void)
+/* All CPUs' pools full, and what vCPUs, threads and pins may hold. */
+long walk_low_limit(void)
 {
-	return FIBER_CPUS * HERMIT_PCP_PAGES + 16 + fiber_random(40);
+	return FIBER_CPUS * HERMIT_PCP_PAGES + 24 + fiber_random(40) +
+	       (roomy ? 30 : 0);
 }
 
 static void mover(void *arg)
@@ -90,11 +129,11 @@ static void mover(void *arg)
 
 	bool still = fiber_random(2);
 
-	while (vcpus_left && !still) {
+	while (world.vcpus_left && !still) {
 		fiber_sleep(fiber_now() + fiber_random(pause));
-		set_limit(low_limit());
+		walk_set_limit(walk_low_limit());
 	}
-	left--;
+	world.left--;
 }
 
 /* Of all orders: nothing leaves before it is HERMIT_FRESH_MS old. */
@@ -105,30 +144,33 @@ static u64 some_time(void)
 
 static void loss(void *arg)
 {
+	while (world.vcpus_left && world.faults.outages) {
+		fiber_sleep(fiber_now() + some_time());
+		server_away(some_time());
+	}
 	if (world.faults.loses) {
 		fiber_sleep(fiber_now() + some_time());
 		server_lose();
 	}
-	left--;
+	world.left--;
 }
 
 static void cosmic_rays(void *arg)
 {
 	u64 pause = 10000ull << fiber_random(10);
 
-	while (vcpus_left && world.faults.poison) {
+	while (world.vcpus_left && world.faults.poison) {
 		fiber_sleep(fiber_now() + fiber_random(pause));
 		/* Most of what can be hit is not in use. */
 		if (world.poisons < 40)
 			guest_poison();
 	}
-	left--;
+	world.left--;
 }
 
-static bool create(void)
+bool walk_create(void)
 {
 	struct hermit_create c = { .reclaim_threads = 1 + fiber_random(3) };
-	struct file *memory;
 
 	c.region_size = (96 + fiber_random(WORLD_PAGES - 96 + 1)) << PAGE_SHIFT;
 	c.limit = c.region_size;
@@ -137,57 +179,115 @@ static bool create(void)
 	strcpy(c.name, "walk");
 	strcpy(c.servers[0], "sim:");
 	world.most = c.limit >> PAGE_SHIFT;
-	world.r = hermit_region_create(&c, &memory);
-	if (!IS_ERR(world.r))
+	world.r = hermit_region_create(&c, &world.file);
+	if (!IS_ERR(world.r)) {
+		host_mmap(world.file);
 		return true;
+	}
 	if (!world.faults.no_memory)
 		fiber_fail("hermit_region_create(): %ld, %s",
 			   PTR_ERR(world.r), c.error);
 	return false;
 }
 
-static void walk_main(void *arg)
+/*
+ * The clock goes on by nearly the time after which the stamps of page words come
+ * again: no page is fresh then, and a word may look as one that is gone.
+ */
+static void shifter(void *arg)
+{
+	u64 turn = (1ull << HERMIT_W_STAMP_BITS) * JIFFY_NS;
+	u64 pause = 100000ull << fiber_random(8);
+
+	while (world.vcpus_left && world.faults.shifts) {
+		fiber_sleep(fiber_now() + fiber_random(pause));
+		fiber_shift(turn - fiber_random(3) * JIFFY_NS);
+	}
+	world.left--;
+}
+
+void walk_start(const char *name, void (*fn)(void *), void *arg)
+{
+	world.left++;
+	fiber_start(name, fn, arg, false, 0);
+}
+
+/* QEMU is gone; in which order is its affair. */
+void walk_gone(struct hermit_region *r)
+{
+	bool unmapped = fiber_random(2);
+
+	if (unmapped)
+		host_munmap();
+	if (!world.stock)
+		guest_unbind();
+	if (!unmapped)
+		host_munmap();
+	fput(world.file);
+	hermit_region_put(r);
+}
+
+void walk_main(void *arg)
 {
 	int accesses[3], i, vcpus = 1 + fiber_random(ARRAY_SIZE(accesses));
+	struct host_thread hosts[3] = {};
 	struct hermit_region *r;
+	int nr_hosts = fiber_random(ARRAY_SIZE(hosts) + 1);
 
-	if (!create())
+	if (!walk_create())
 		return;
 	r = world.r;
-	if (!guest_bind()) {
+	hermit_region_get(r);
+	if (!world.stock && !guest_bind()) {
 		hermit_region_end(r);
+		host_munmap();
+		fput(world.file);
 		hermit_region_put(r);
 		return;
 	}
 	/* Nothing is charged yet. */
 	world.most = 0;
-	set_limit(low_limit());
-	vcpus_left = vcpus;
-	left = vcpus + 4;
+	walk_set_limit(walk_low_limit());
+	world.vcpus_left = vcpus;
+	world.left = 0;
 	for (i = 0; i < vcpus; i++) {
 		accesses[i] = 50 + fiber_random(400);
-		fiber_start("vcpu", vcpu, &accesses[i], false, 0);
+		walk_start("vcpu", walk_vcpu, &accesses[i]);
 	}
-	fiber_start("balloon", balloon, NULL, false, 0);
-	fiber_start("mover", mover, NULL, false, 0);
-	fiber_start("loss", loss, NULL, false, 0);
-	fiber_start("cosmic rays", cosmic_rays, NULL, false, 0);
+	for (i = 0; i < nr_hosts; i++) {
+		hosts[i] = (struct host_thread){ i, 20 + fiber_random(100) };
+		walk_start("host", host, &hosts[i]);
+	}
+	walk_start("balloon", balloon, NULL);
+	walk_start("mover", mover, NULL);
+	walk_start("loss", loss, NULL);
+	walk_start("shifter", shifter, NULL);
+	walk_start("cosmic rays", cosmic_rays, NULL);
 	if (fiber_once_in(3)) {
 		/* QEMU is killed. */
-		fiber_sleep(fiber_now() + some_time());
-		world.ended += vcpus_left > 0;
+		fiber_sleep(fiber_now() + (fiber_random(2) ? some_time() :
+							     fiber_random(5000000)));
+		world.ended += world.vcpus_left > 0;
 		hermit_region_end(r);
-		while (left)
+		while (world.left)
 			fiber_sleep(fiber_now() + 100000);
-		guest_unbind();
-	} else {
-		while (left)
-			fiber_sleep(fiber_now() + 100000);
-		guest_check_all();
-		guest_unbind();
-		hermit_region_end(r);
+		walk_gone(r);
+		return;
 	}
-	hermit_region_put(r);		/* the memory fd's */
+	while (world.left)
+		fiber_sleep(fiber_now() + 100000);
+	if (!world.stock)
+		guest_check_all();
+	host_check_all();
+	if (fiber_random(2)) {
+		hermit_region_end(r);
+		walk_gone(r);
+	} else {
+		hermit_region_get(r);
+		walk_gone(r);
+		hermit_region_end(r);
+		hermit_region_put(r);
+	}
 }
 
 static unsigned int sometimes(unsigned int once_in)
@@ -195,299 +295,44 @@ static unsigned int sometimes(unsigned int once_in)
 	return fiber_once_in(2) ? once_in : 0;
 }
 
-/*
- * A server that answers every read with an error is a stall as a silent one, and
- * so is a host without any memory; nobody asks in vain without a rest.
- */
-static void stall_is_told(bool dry)
-{
-	struct hermit_region *r;
-	int accesses = 1000;
-	u64 faulted, before = world.faulted;
-	unsigned int i, begun = 0;
-	bool told;
-
-	if (!create())
-		fiber_fail("no region");
-	r = world.r;
-	r->fault_timeout = NSEC_PER_SEC;
-	guest_bind();
-	world.most = 0;
-	set_limit(dry ? r->npages : low_limit());
-	vcpus_left = left = 1;
-	fiber_start("vcpu", vcpu, &accesses, false, 0);
-	if (dry) {
-		while (world.faulted < before + 3)
-			fiber_sleep(fiber_now() + 1000);
-		shim_fail_once_in = 1;
-	}
-	faulted = world.faulted;
-	fiber_sleep(fiber_now() + 30 * NSEC_PER_SEC);
-	if (!left)
-		fiber_fail("the vCPU never had to wait: take another seed");
-	faulted = world.faulted - faulted;
-	if (faulted > 20000)
-		fiber_fail("%llu faults in 30 s, none of which could get on", faulted);
-	for (i = 0; i < r->events.head; i++)
-		begun += r->events.ring[i].type == HERMIT_EVENT_STALL_BEGIN;
-	if (begun > 1)
-		fiber_fail("one stall was told of %u times", begun);
-	told = r->stalled;
-	world.faults.read_fails = shim_fail_once_in = 0;
-	while (left)
-		fiber_sleep(fiber_now() + 100000);
-	guest_unbind();
-	hermit_region_end(r);
-	hermit_region_put(r);
-	if (!told)
-		fiber_fail("nothing went on for 30 s, and no stall was told after 1 s");
-}
-
-static void failed_reads(void *arg)
-{
-	stall_is_told(false);
-}
-
-static void no_memory(void *arg)
-{
-	stall_is_told(true);
-}
-
-/*
- * A host, or a group, with fewer pages than the limit: pages leave, and the guest
- * goes on with what there is. Then it has them all.
- */
-static void too_little(bool high)
-{
-	struct hermit_region *r;
-	int accesses = 400;
-	long least = low_limit();
-
-	if (!create())
-		fiber_fail("no region");
-	r = world.r;
-	r->floor = least - 20;
-	guest_bind();
-	vcpus_left = left = 1;
-	if (high)
-		world.high = least;
-	else
-		shim_most_pages = least;
-	fiber_start("vcpu", vcpu, &accesses, false, 0);
-	fiber_sleep(fiber_now() + 60 * NSEC_PER_SEC);
-	if (left)
-		fiber_fail("400 accesses take more than a minute with %ld pages", least);
-	if (shim_pages_used() > least)
-		fiber_fail("%d pages are used, of %ld", shim_pages_used(), least);
-	world.high = shim_most_pages = 0;
-	fiber_sleep(fiber_now() + 60 * NSEC_PER_SEC);
-	if (r->limit_now != r->limit)
-		fiber_fail("a minute later the limit is %ld of %ld", r->limit_now,
-			   r->limit);
-	guest_unbind();
-	hermit_region_end(r);
-	hermit_region_put(r);
-}
-
-static void few_pages(void *arg)
-{
-	too_little(false);
-}
-
-static void above_high(void *arg)
-{
-	too_little(true);
-}
-
-/* All turns of the host are held by threads that do not run: all goes on. */
-static void turns_held(void *arg)
-{
-	struct hermit_region *other = calloc(1, sizeof(*other));
-	unsigned int i;
-
-	other->stats = alloc_percpu(struct hermit_cpu_stats);
-	other->policy.weight = HERMIT_SHARE_WEIGHT;
-	for (i = 0; i < num_online_cpus(); i++)
-		hermit_turn_begin(other);
-	walk_main(NULL);
-	for (i = 0; i < num_online_cpus(); i++)
-		hermit_turn_end(other, 1);
-	free_percpu(other->stats);
-	free(other);
-}
-
-/* Without its server nothing leaves in advance, and nothing is read twice. */
-static void server_away(void *arg)
-{
-	struct hermit_region *r;
-	int accesses = 200;
-	u64 writes;
-
-	if (!create())
-		fiber_fail("no region");
-	r = world.r;
-	r->link_up = false;
-	guest_bind();
-	vcpus_left = left = 1;
-	fiber_start("vcpu", vcpu, &accesses, false, 0);
-	writes = world.writes;
-	while (left)
-		fiber_sleep(fiber_now() + 100000);
-	/* Below the limit by a few pages: with its server there it would begin. */
-	WRITE_ONCE(r->sched.gap, r->npages);
-	set_limit(max(r->used.counter + 8, 64L));
-	hermit_threads_kick(r);
-	fiber_sleep(fiber_now() + NSEC_PER_SEC);
-	if (world.writes != writes)
-		fiber_fail("%llu pages left for a server that is away",
-			   world.writes - writes);
-	r->link_up = true;
-	hermit_threads_kick(r);
-	fiber_sleep(fiber_now() + NSEC_PER_SEC);
-	if (world.writes == writes)
-		fiber_fail("nothing left, though the server is there: this shows nothing");
-	guest_unbind();
-	hermit_region_end(r);
-	hermit_region_put(r);
-}
-
-/*
- * The host has none: the OOM killer asks until it is told of nothing more, which
- * has to come, and it was told of pages that it has. The VM lives on its floor, and
- * later it may have all that it had.
- */
-static void host_dry(void *arg)
-{
-	unsigned long freed, told = 0;
-	struct shrink_control sc = {};
-	struct hermit_region *r;
-	int accesses = 2000, asked = 0, before;
-	long had, floor = low_limit();
-
-	if (!create())
-		fiber_fail("no region");
-	r = world.r;
-	r->floor = floor;
-	guest_bind();
-	vcpus_left = left = 1;
-	fiber_start("vcpu", vcpu, &accesses, false, 0);
-	while (left && r->used.counter < floor + 10)
-		fiber_sleep(fiber_now() + 100000);
-	sc.nr_to_scan = shim_shrinker->count_objects(shim_shrinker, &sc);
-	before = shim_pages_used();
-	freed = shim_shrinker->scan_objects(shim_shrinker, &sc);
-	if (freed != SHRINK_STOP && freed > sc.nr_to_scan)
-		fiber_fail("the shrinker gave %lu pages, asked for %lu of %d", freed,
-			   sc.nr_to_scan, before);
-	had = r->used.counter;
-	do {
-		freed = 0;
-		shim_oom->notifier_call(shim_oom, 0, &freed);
-		told += freed;
-		if (++asked > 100)
-			fiber_fail("asked %d times, and %lu pages were told of", asked, told);
-		fiber_sleep(fiber_now() + NSEC_PER_MSEC);
-	} while (freed || r->used.counter > floor);
-	if (r->limit_now != min(floor, r->limit))
-		fiber_fail("the limit is %ld, the floor %ld", r->limit_now, floor);
-	/* What came and went meanwhile counts as well; but not for ever. */
-	if ((long)told < had - floor)
-		fiber_fail("%lu pages told of, %ld were given", told, had - floor);
-	while (left)
-		fiber_sleep(fiber_now() + 100000);
-	fiber_sleep(fiber_now() + 60 * NSEC_PER_SEC);
-	if (r->limit_now != r->limit)
-		fiber_fail("a minute later the limit is %ld of %ld", r->limit_now,
-			   r->limit);
-	guest_unbind();
-	hermit_region_end(r);
-	hermit_region_put(r);
-}
-
-/* As hermitctl list, stat and set: whoever finds a region finds all of it. */
-static void finder(void *arg)
-{
-	const u8 uuid[16] = { 1 };
-	struct hermit_region *r;
-
-	while (left) {
-		r = hermit_region_find(uuid);
-		if (r) {
-			rcu_read_lock();
-			if (!READ_ONCE(r->dead) && r->link->ops != &world_transport)
-				fiber_fail("a region was found whose link is none");
-			rcu_read_unlock();
-			hermit_threads_kick(r);
-			hermit_region_put(r);
-		}
-		fiber_sleep(fiber_now() + fiber_random(2000));
-	}
-	left--;
-}
-
-/* Regions that come to life, or do not for lack of memory, while others look. */
-static void births(void *arg)
-{
-	int i;
-
-	left = 1;
-	fiber_start("finder", finder, NULL, false, 0);
-	for (i = 0; i < 20; i++) {
-		if (!create())
-			continue;
-		hermit_region_end(world.r);
-		hermit_region_put(world.r);
-	}
-	left = 0;
-	while (!left)
-		fiber_sleep(fiber_now() + 1000);
-}
-
-static const struct known {
-	const char *name;
-	void (*fn)(void *arg);
-	struct faults faults;
-	bool no_nap;
-} known[] = {
-	{ "failed-reads-are-a-stall", failed_reads, { .read_fails = 1 } },
-	{ "no-memory-is-a-stall", no_memory, { } },
-	{ "above-memory-high-goes-on", above_high, { } },
-	{ "few-pages-go-on", few_pages, { } },
-	{ "found-is-whole", births, { .no_memory = 12 } },
-	{ "host-without-memory", host_dry, { } },
-	{ "nothing-leaves-in-advance", server_away, { } },
-	{ "turns-held-by-others", turns_held, { } },
-	{ "no-nap-beside-room", walk_main, { }, .no_nap = true },
-	{ }
-};
-
 static void walk(u64 seed, const struct known *k)
 {
 	fiber_init(seed);
+	fiber_steady = false;
 	world.lost = false;
 	world.high = 0;
 	world.poisons = 0;
+	discarded = WORLD_PAGES;
+	delicate = sometimes(1 + fiber_random(WORLD_PAGES));
 	shim_pages_init();
+	oracle_init();
 	server_init();
 	guest_init();
+	host_init();
 	world.faults = (struct faults){
 		.read_fails = sometimes(10),
 		.write_fails = sometimes(10),
-		.late = sometimes(30),
+		.late = sometimes(fiber_once_in(2) ? 4 : 30),
 		.inside = sometimes(5),
 		.signals = sometimes(5),
 		.no_memory = sometimes(20),
 		.loses = fiber_once_in(4),
+		.outages = fiber_once_in(4),
+		.shifts = fiber_once_in(4),
 		.poison = fiber_once_in(3),
 	};
 	if (k)
 		world.faults = k->faults;
+	roomy = fiber_once_in(3);
 	world.no_nap = k && k->no_nap;
+	world.stock = !k && fiber_once_in(8);
 	shim_fail_once_in = world.faults.no_memory;
 	if (hermit_req_init() || hermit_pressure_init())
 		fiber_fail("hermit_req_init(), or hermit_pressure_init()");
-	fiber_start("walk", k ? k->fn : walk_main, NULL, false, 0);
-	fiber_run(MOST_POINTS);
+	fiber_start("walk", k ? k->fn : fiber_once_in(6) ?
+		    scenarios[fiber_random(SCENARIOS)] : walk_main,
+		    NULL, false, 0);
+	fiber_run(k ? 20 * MOST_POINTS : MOST_POINTS);
 	hermit_pressure_exit();
 	hermit_req_exit();
 	if (shim_pages_used())
@@ -496,12 +341,35 @@ static void walk(u64 seed, const struct known *k)
 		fiber_fail("the host counts %ld pages too many", shim_node_pages / 2);
 }
 
-static double seconds(void)
+static double seconds(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static bool all_marks_passed(void)
+{
+	struct mark *const *m, *const *o;
+	u64 passed, marks = 0, missed = 0;
+
+	for (m = __start_hermit_marks; m < __stop_hermit_marks; m++) {
+		/* An inline function has one in each file that calls it. */
+		for (passed = 0, o = __start_hermit_marks; o < __stop_hermit_marks; o++) {
+			if (o < m && !strcmp((*o)->name, (*m)->name))
+				break;
+			if (!strcmp((*o)->name, (*m)->name))
+				passed += (*o)->passed;
+		}
+		if (o < __stop_hermit_marks)
+			continue;
+		marks++;
+		missed += !passed;
+		printf("%s%s %llu", marks == 1 ? "marks: " : ", ", (*m)->name, passed);
+	}
+	printf("\n%llu marks, %llu never passed\n", marks, missed);
+	return !missed;
 }
 
 int main(int argc, char **argv)
@@ -510,22 +378,30 @@ int main(int argc, char **argv)
 		{ "seed", required_argument, NULL, 's' },
 		{ "runs", required_argument, NULL, 'r' },
 		{ "seconds", required_argument, NULL, 't' },
+		{ "cpu-seconds", required_argument, NULL, 'c' },
 		{ "known", required_argument, NULL, 'k' },
 		{ "verbose", no_argument, NULL, 'v' },
+		{ "marks", no_argument, NULL, 'm' },
 		{ }
 	};
-	double begin = seconds(), until = 0, took;
+	double begin = seconds(CLOCK_MONOTONIC), until = 0, took;
+	clockid_t clock = CLOCK_MONOTONIC;
 	u64 seed = 1, runs = 1, i, points = 0;
 	const struct known *k = NULL;
-	bool verbose = false;
+	bool verbose = false, marks = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
 		switch (c) {
 		case 's': seed = strtoull(optarg, NULL, 0); break;
 		case 'r': runs = strtoull(optarg, NULL, 0); break;
+		case 'c':
+			clock = CLOCK_PROCESS_CPUTIME_ID;
+			until = atof(optarg);
+			break;
 		case 't': until = begin + atof(optarg); break;
 		case 'v': verbose = true; break;
+		case 'm': marks = true; break;
 		case 'k':
 			for (k = known; k->name && strcmp(k->name, optarg); k++)
 				;
@@ -535,17 +411,24 @@ int main(int argc, char **argv)
 		default: return 2;
 		}
 	hermit_transport_register(&world_transport);
-	for (i = 0; until ? seconds() < until : i < runs; i++) {
+	for (i = 0; until ? seconds(clock) < until : i < runs; i++) {
 		if (verbose)
 			fprintf(stderr, "seed %llu\n", seed + i);
 		walk(seed + i, k);
 		points += fiber_points();
 	}
-	took = seconds() - begin;
+	took = seconds(CLOCK_MONOTONIC) - begin;
 	printf("%llu walks from seed %llu: %.0f walks and %.0f switch points a second, %llu points a walk\n",
 	       i, seed, i / took, points / took, points / (i ?: 1));
 	printf("server: %llu reads, %llu writes, %llu discards, %llu losses; guest: %llu faults, %llu zapped, of them %llu dirty; %llu ends in mid-air; %llu frames went bad\n",
 	       world.reads, world.writes, world.discards, world.losses, world.faulted,
 	       world.zapped, world.harvested, world.ended, world.poisoned);
+	printf("host: %llu faults, %llu pages mapped, %llu pins, %llu preads, %llu pages recalled\n",
+	       world.faulted_host, world.host_mapped, world.pins, world.preads,
+	       world.recalled);
+	if (marks && !all_marks_passed()) {
+		fprintf(stderr, "FAILED: marks that no walk passed: above, with a 0\n");
+		return 1;
+	}
 	return 0;
 }

@@ -2,8 +2,9 @@
 #ifndef HERMIT_TEST_WORLD_H
 #define HERMIT_TEST_WORLD_H
 /*
- * Around the engine: a server behind a link (server.c), and a VM (guest.c) whose
- * every access is checked against what was written last.
+ * Around the engine: a server behind a link (server.c), a VM (guest.c), and QEMU
+ * with what works for it (host.c). Every access is checked against what was
+ * written last (oracle.c).
  *
  * A page of version v has v in its first and in its last word; v is 0 in a page
  * of zeros.
@@ -26,17 +27,23 @@ struct faults {
 	unsigned int no_memory;		/* an allocation fails */
 	bool loses;			/* the server loses its contents, once */
 	bool poison;			/* frames of the host go bad */
+	bool shifts;			/* the clock jumps */
+	bool outages;			/* the server is away now and then */
 };
 
 struct world {
 	struct hermit_region *r;
+	struct file *file;
 	struct faults faults;
 	long high;			/* the group's memory.high, pages; 0: none */
 	long most;			/* the highest limit that there was */
 	bool no_nap;			/* a fault has no reason to back off */
+	bool stock;			/* KVM is not patched: vCPUs fault by host PTEs */
 	bool lost;			/* it has, or is about to */
 	u64 poisons, poisoned;		/* frames that went bad: in this walk, in all */
+	int left, vcpus_left;		/* fibers of the walk, and those that end it */
 	u64 reads, writes, discards, losses, ended, faulted, zapped, harvested;
+	u64 faulted_host, host_mapped, pins, preads, recalled;
 };
 extern struct world world;
 
@@ -44,6 +51,9 @@ extern struct world world;
 extern const struct hermit_transport_ops world_transport;
 void server_init(void);
 void server_lose(void);			/* its contents; sleeps */
+u64 server_held(u64 idx);		/* reads of the page that wait until it is back */
+void server_away_main(void *arg);	/* away for a second */
+void server_away(u64 ns);		/* what is out waits; sleeps */
 
 /* guest.c */
 void guest_init(void);
@@ -55,8 +65,70 @@ void vcpu_main(void *arg);		/* arg: how many accesses, an int * */
  * Once it is bad no fault may get it.
  */
 void guest_poison(void);
-void guest_balloon(u64 idx, u64 nr);	/* discard, and check that it is zeros */
+/* Was it bad when world.poisons was @poisons? */
+bool guest_poisoned(struct page *page, u64 poisons);
+struct kvm_provider_wait;
+/* Until it succeeds, or there is no such page; guest_drop() ends a series. */
+void guest_touch(int cpu, u64 idx, bool write, struct kvm_provider_wait **wait);
+struct kvm_provider_wait *guest_wait(void);	/* made beforehand */
+void guest_drop(struct kvm_provider_wait *wait);
+void guest_invalidate_begin(u64 idx, u64 nr);
+void guest_invalidate_end(void);
 /* Every page is what it should be; reads them all. */
 void guest_check_all(void);
+
+/* host.c */
+#define HOST_THREADS	5
+struct host_thread {
+	int nr, accesses;
+};
+void host_init(void);
+void host_mmap(struct file *memory);	/* until it is unmapped */
+void host_munmap(void);
+void host_main(void *arg);		/* a struct host_thread */
+void host_touch(int thread, u64 idx, bool write);
+void host_zap(u64 idx, u64 nr);		/* the mm does as it likes with PTEs */
+void host_once(u64 idx, unsigned int flags);	/* one fault */
+void host_isolate(u64 idx);		/* hold the page's lock for a while */
+void host_recall(void);			/* some range */
+bool host_read(u64 idx, u64 nr);	/* by pread(); false at the end of the region */
+void host_discard(u64 idx, u64 nr);	/* by fallocate(), and it is zeros */
+void host_check_all(void);
+
+/* oracle.c */
+#define ORACLE_DEVICE	(~0ull)		/* what a device writes to a page it has alone */
+void oracle_init(void);
+/* One instruction reads the page, writes it too if @write. */
+void oracle_access(u64 idx, struct page *page, bool write, const char *who);
+void oracle_discard_begin(u64 idx, u64 nr);
+void oracle_discard_end(u64 idx, u64 nr);
+u64 oracle_discards(u64 idx);		/* how often one began */
+bool oracle_discarding(u64 idx);	/* is one under way? */
+/* A read that takes its time; what it found in the first and the last word. */
+u64 oracle_read_begin(u64 idx);
+void oracle_read_end(u64 idx, u64 since, u64 first, u64 last, const char *who);
+
+/* walk.c */
+/* A page below @below, often one where much happens. */
+u64 world_page(u64 below);
+bool walk_create(void);			/* and map; false without memory */
+void walk_start(const char *name, void (*fn)(void *), void *arg);
+void walk_set_limit(long limit);
+long walk_low_limit(void);
+void walk_vcpu(void *arg);		/* as vcpu_main() */
+void walk_gone(struct hermit_region *r);	/* with a reference, that it puts */
+void walk_main(void *arg);
+
+/* scenarios.c */
+/* Walks to where few others come. */
+#define SCENARIOS	6
+extern void (*const scenarios[SCENARIOS])(void *arg);
+/* The last one has no name. */
+extern const struct known {
+	const char *name;
+	void (*fn)(void *arg);
+	struct faults faults;
+	bool no_nap;
+} known[];
 
 #endif /* HERMIT_TEST_WORLD_H */

@@ -29,7 +29,7 @@ struct fiber {
 	void *arg;
 	uint64_t priority;
 	bool used, over, softirq, begun, asleep, timed_out, alone;
-	uint64_t until;
+	uint64_t until, stalled;	/* stalled: it has no CPU before then */
 	int preempt, bh, rcu, cpu;
 	uint64_t rcu_since;
 	struct fiber *under;		/* softirq: the task that it interrupted */
@@ -49,6 +49,7 @@ static size_t home_size;
 static uint64_t seed, rng, now, points, limit, drop_rate, lowest, rcu_clock;
 static struct fiber *cpu_owner[FIBER_CPUS];
 static bool quiet;			/* no switch now: the walk itself looks */
+bool fiber_steady;
 
 uint64_t fiber_random(uint64_t n)
 {
@@ -84,7 +85,6 @@ void fiber_fail(const char *fmt, ...)
 }
 
 struct fiber *fiber_self(void) { return self; }
-const char *fiber_name(const struct fiber *f) { return f->name; }
 bool fiber_rests(const struct fiber *f) { return f->asleep && !f->until; }
 bool fiber_softirq(void) { return self && self->softirq; }
 uint64_t fiber_now(void) { return now; }
@@ -190,7 +190,7 @@ static bool can_run(struct fiber *f)
 {
 	int i;
 
-	if (f->over || f->asleep)
+	if (f->over || f->asleep || f->stalled > now)
 		return false;
 	if (f->softirq && !f->begun) {
 		for (i = 0; i < FIBER_CPUS; i++)
@@ -222,28 +222,39 @@ static struct fiber *best(void)
 static struct fiber *next_timer(void)
 {
 	struct fiber *f, *found = NULL;
-	bool left = false;
+	bool left = false, stalled = false;
+	uint64_t at, first = UINT64_MAX;
 
 	for (f = fibers; f < fibers + nr_fibers; f++) {
-		left |= !f->over;
-		if (!f->over && f->asleep && f->until &&
-		    (!found || f->until < found->until))
+		if (f->over)
+			continue;
+		left = true;
+		at = f->asleep ? f->until : 0;
+		stalled |= f->stalled > now;
+		if (f->stalled > now && (!f->asleep || at))
+			at = f->stalled > at ? f->stalled : at;
+		if (at && at < first) {
 			found = f;
+			first = at;
+		}
 	}
 	if (!found && left)
 		fiber_fail("nobody can go on, and nobody waits for the time");
 	if (!found)
 		return NULL;
 	quiet = true;
-	for (f = fibers; f < fibers + nr_fibers; f++)
+	/* Who is stalled may be about to tell. */
+	for (f = fibers; f < fibers + nr_fibers && !stalled; f++)
 		if (!f->over && f->asleep && f->cond && f->cond(f->cond_arg))
 			fiber_fail("lost wake-up: all is at rest, what %s waits for is there, and nobody told it",
 				   f->name);
 	quiet = false;
-	now = found->until;
-	found->asleep = false;
-	found->timed_out = true;
-	found->alone = true;
+	now = first;
+	if (found->asleep) {
+		found->asleep = false;
+		found->timed_out = true;
+		found->alone = !stalled;
+	}
 	return found;
 }
 
@@ -287,9 +298,16 @@ void fiber_point(void)
 	if (++points > limit)
 		fiber_fail("no end after %llu switch points",
 			   (unsigned long long)limit);
-	if (fiber_once_in(drop_rate))
+	if (fiber_once_in(drop_rate)) {
 		self->priority = fiber_once_in(2) ? --lowest :
 						    lowest + fiber_random(1 << 20);
+		/* Or its CPU is gone for a while. Those who spin for a lock would for as long. */
+		if (!fiber_steady && fiber_once_in(4) && !self->asleep &&
+		    !fiber_atomic() && !self->local.nr_held) {
+			fiber_drain();
+			self->stalled = now + fiber_random(1000ULL << fiber_random(16));
+		}
+	}
 	go_on();
 }
 
@@ -331,6 +349,18 @@ void fiber_expect(bool (*cond)(void *), void *arg)
 {
 	self->cond = cond;
 	self->cond_arg = arg;
+}
+
+void fiber_shift(uint64_t ns)
+{
+	struct fiber *f;
+
+	now += ns;
+	for (f = fibers; f < fibers + nr_fibers; f++) {
+		if (f->until)
+			f->until += ns;
+		f->stalled += ns;
+	}
 }
 
 int fiber_cpu(void)

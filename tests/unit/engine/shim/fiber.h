@@ -10,7 +10,8 @@
  * Probabilistic Guarantees of Finding Bugs", ASPLOS 2010): each fiber has a
  * random priority, the highest that can run runs, and at random moments the one
  * that runs falls below all others. A walk is longer than what that paper
- * bounds, so the moments come back at a rate that is drawn for each walk.
+ * bounds, so the moments come back at a rate that is drawn for each walk. Some of
+ * those who fall, and hold nothing, have no CPU for up to 65 ms.
  *
  * Stores of shared words pass a store buffer, as on x86 (TSO): a fiber sees its
  * own at once, others see them in order, later. See fiber_store().
@@ -27,6 +28,7 @@ struct fiber;
  */
 void fiber_init(uint64_t seed);
 void fiber_run(uint64_t points);
+extern bool fiber_steady;		/* nobody loses its CPU for a while */
 
 /*
  * A fiber that runs fn(arg), from @delay ns on. A softirq may not sleep; it
@@ -36,7 +38,6 @@ void fiber_run(uint64_t points);
 struct fiber *fiber_start(const char *name, void (*fn)(void *), void *arg,
 			  bool softirq, uint64_t delay);
 struct fiber *fiber_self(void);
-const char *fiber_name(const struct fiber *f);
 bool fiber_softirq(void);
 bool fiber_rests(const struct fiber *f);	/* asleep until it is woken */
 
@@ -78,6 +79,8 @@ bool fiber_atomic(void);		/* may it not sleep here? */
 /* Virtual time, ns. */
 uint64_t fiber_now(void);
 uint64_t fiber_points(void);
+/* The clock jumps ahead, and nobody has slept for longer. */
+void fiber_shift(uint64_t ns);
 /* A random number below @n, of the walk; and true once in @n. */
 uint64_t fiber_random(uint64_t n);
 static inline bool fiber_once_in(uint64_t n)
@@ -92,7 +95,7 @@ void fiber_drain(void);
 /* What the current fiber is for the shim's user. */
 struct fiber_local {
 	unsigned int state;		/* TASK_* */
-	bool signal;
+	bool signal, killed, srcu;	/* srcu: KVM's, no long waits */
 	unsigned int flags;
 	void *held[8];			/* locks, with their classes */
 	int nr_held;

@@ -9,6 +9,7 @@ int shim_most_pages;
 long shim_node_pages;
 struct shrinker *shim_shrinker;
 struct notifier_block *shim_oom;
+bool shim_mempool_dry;
 
 void *memchr_inv(const void *p, int c, size_t n)
 {
@@ -44,11 +45,6 @@ void *shim_alloc(size_t size, gfp_t gfp)
 	return gfp & __GFP_ZERO ? memset(p, 0, size) : p;
 }
 
-unsigned long __get_free_page(gfp_t gfp)
-{
-	return (unsigned long)shim_alloc(PAGE_SIZE, gfp);
-}
-
 struct kmem_cache {
 	size_t size;
 };
@@ -65,11 +61,6 @@ struct kmem_cache *shim_cache(size_t size)
 
 	c->size = size;
 	return c;
-}
-
-void kmem_cache_destroy(struct kmem_cache *c)
-{
-	free(c);
 }
 
 mempool_t *mempool_create_slab_pool(int min, struct kmem_cache *c)
@@ -93,12 +84,16 @@ void mempool_destroy(mempool_t *p)
 void *mempool_alloc(mempool_t *p, gfp_t gfp)
 {
 	may_allocate(gfp);
-	if (!fails())
+	if (!shim_mempool_dry && !fails())
 		return malloc(p->cache->size);
-	if ((gfp & __GFP_DIRECT_RECLAIM) && !(gfp & __GFP_NORETRY))
+	/* Whoever may sleep does, until there is one: __GFP_NORETRY is no help. */
+	while (!p->reserve) {
+		if (!(gfp & __GFP_DIRECT_RECLAIM))
+			return NULL;
+		if (fiber_local()->srcu)
+			fiber_fail("waits for a request under kvm->srcu");
 		wait_event(p->wq, p->reserve > 0);
-	else if (!p->reserve)
-		return NULL;
+	}
 	p->reserve--;
 	return malloc(p->cache->size);
 }
@@ -117,7 +112,7 @@ void mempool_free(void *e, mempool_t *p)
 /* ---- pages ---- */
 
 struct page shim_pages[SHIM_PAGES];
-static int used;
+int shim_used;
 
 u64 shim_pfn(u64 pfn)
 {
@@ -130,7 +125,7 @@ void shim_pages_init(void)
 {
 	int i;
 
-	used = shim_most_pages = 0;
+	shim_used = shim_most_pages = 0;
 	for (i = 0; i < SHIM_PAGES; i++) {
 		struct page *p = &shim_pages[i];
 		void *data = p->data ?: malloc(PAGE_SIZE);
@@ -142,11 +137,6 @@ void shim_pages_init(void)
 	}
 }
 
-int shim_pages_used(void)
-{
-	return used;
-}
-
 /* Soon the same one again, so that a stale word names a page of another use. */
 struct page *alloc_page(gfp_t gfp)
 {
@@ -154,7 +144,7 @@ struct page *alloc_page(gfp_t gfp)
 	int first = fiber_random(8), i;
 
 	may_allocate(gfp);
-	if (fails() || (shim_most_pages && used >= shim_most_pages))
+	if (fails() || (shim_most_pages && shim_used >= shim_most_pages))
 		return NULL;
 	for (i = 0; i < SHIM_PAGES; i++) {
 		p = &shim_pages[(first + i) % SHIM_PAGES];
@@ -166,7 +156,7 @@ struct page *alloc_page(gfp_t gfp)
 		if (!__asan_region_is_poisoned(p->data, 1))
 			continue;
 		__asan_unpoison_memory_region(p->data, PAGE_SIZE);
-		used++;
+		shim_used++;
 		p->mapping = NULL;
 		p->private = 0;
 		p->dirty.counter = 0;
@@ -174,7 +164,7 @@ struct page *alloc_page(gfp_t gfp)
 		atomic_set(&p->refs, 1);
 		return p;
 	}
-	fiber_fail("no page left: %d in use", used);
+	fiber_fail("no page left: %d in use", shim_used);
 }
 
 void put_page(struct page *p)
@@ -189,7 +179,7 @@ void put_page(struct page *p)
 		fiber_fail("a page is freed that has a mapping");
 	if (p->locked.counter)
 		fiber_fail("a page is freed that is locked");
-	used--;
+	shim_used--;
 	__asan_poison_memory_region(p->data, PAGE_SIZE);
 }
 

@@ -3,6 +3,7 @@
 #include "shim.h"
 
 struct shim_task shim_current;
+struct rw_semaphore shim_mmap_lock = SHIM_LOCK_INIT;
 
 /* ---- references ---- */
 
@@ -107,7 +108,7 @@ bool shim_trylock(struct shim_lock *l, bool read)
 	return true;
 }
 
-void shim_lock(struct shim_lock *l, bool spin, bool read, bool try)
+void shim_lock(struct shim_lock *l, bool spin, bool read)
 {
 	if (!spin)
 		might_sleep();
@@ -165,11 +166,6 @@ long schedule_timeout(long timeout)
 	return now >= end ? 0 : end - now;
 }
 
-void schedule(void)
-{
-	schedule_timeout(MAX_SCHEDULE_TIMEOUT);
-}
-
 void shim_wake_task(struct fiber *f)
 {
 	fiber_point();
@@ -196,11 +192,10 @@ void finish_wait(wait_queue_head_t *w, struct wait_queue_entry *e)
 	spin_unlock_bh(&w->lock);
 }
 
-void wake_up_all(wait_queue_head_t *w)
+static void wake_all(wait_queue_head_t *w)
 {
 	struct wait_queue_entry *e, *next;
 
-	spin_lock_bh(&w->lock);
 	list_for_each_entry_safe(e, next, &w->head, entry) {
 		if (e->func) {
 			e->func(e, 0, 0, NULL);
@@ -210,6 +205,12 @@ void wake_up_all(wait_queue_head_t *w)
 		list_del_init(&e->entry);
 		shim_wake_task(e->task);
 	}
+}
+
+void wake_up_all(wait_queue_head_t *w)
+{
+	spin_lock_bh(&w->lock);
+	wake_all(w);
 	spin_unlock_bh(&w->lock);
 }
 
@@ -221,15 +222,10 @@ bool wq_has_sleeper(wait_queue_head_t *w)
 
 void complete(struct completion *c)
 {
-	struct wait_queue_entry *e, *next;
-
 	/* The waiter may free it once it is done: all of it under the lock. */
 	spin_lock_bh(&c->wq.lock);
 	c->done = true;
-	list_for_each_entry_safe(e, next, &c->wq.head, entry) {
-		list_del_init(&e->entry);
-		shim_wake_task(e->task);
-	}
+	wake_all(&c->wq);
 	spin_unlock_bh(&c->wq.lock);
 }
 

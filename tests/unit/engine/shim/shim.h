@@ -10,6 +10,7 @@
  * accesses is not seen.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -18,22 +19,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <linux/types.h>
 
 #include "fiber.h"
 
-typedef uint8_t u8;
-typedef uint16_t u16;
-typedef uint32_t u32;
+typedef uint8_t u8; typedef uint16_t u16; typedef uint32_t u32;
 typedef unsigned long long u64;
-typedef int8_t s8;
-typedef int16_t s16;
-typedef int32_t s32;
-typedef long long s64;
-typedef unsigned int gfp_t;
+typedef int8_t s8; typedef int16_t s16;
+typedef int32_t s32; typedef long long s64;
 typedef unsigned long pgoff_t;
 typedef u64 gfn_t, gpa_t;
-typedef unsigned int vm_fault_t;
+typedef unsigned int gfp_t, vm_fault_t;
 
 #undef __always_inline
 #define __always_inline		inline __attribute__((__always_inline__))
@@ -75,35 +72,16 @@ typedef unsigned int vm_fault_t;
 #define offset_in_page(x)	((unsigned long)(x) & (PAGE_SIZE - 1))
 #define DECLARE_BITMAP(name, n)	unsigned long name[DIV_ROUND_UP(n, 64)]
 
-static inline int ilog2(u64 v)
-{
-	return 63 - __builtin_clzll(v);
-}
+static inline int ilog2(u64 v) { return 63 - __builtin_clzll(v); }
 static inline u64 div64_u64(u64 a, u64 b) { return a / b; }
 static inline u64 div_u64(u64 a, u32 b) { return a / b; }
-static inline u64 hash_64(u64 v, unsigned int bits)
-{
-	return v * 0x61C8864680B583EBull >> (64 - bits);
-}
-static inline u32 hash_32(u32 v, unsigned int bits)
-{
-	return v * 0x61C88647u >> (32 - bits);
-}
+#define hash_64(v, bits)	((u64)(v) * 0x61C8864680B583EBull >> (64 - (bits)))
+#define hash_32(v, bits)	((u32)(v) * 0x61C88647u >> (32 - (bits)))
 static inline int fls(unsigned int v) { return v ? 32 - __builtin_clz(v) : 0; }
-static inline bool test_bit(long n, const unsigned long *p)
-{
-	return p[n / 64] >> (n % 64) & 1;
-}
-static inline void __set_bit(long n, unsigned long *p)
-{
-	p[n / 64] |= 1UL << (n % 64);
-}
+#define test_bit(n, p)		((p)[(n) / 64] >> ((n) % 64) & 1)
+#define __set_bit(n, p)		((p)[(n) / 64] |= 1UL << ((n) % 64))
 
-#define strscpy(to, from)	shim_strscpy(to, from, sizeof(to))
-static inline void shim_strscpy(char *to, const char *from, size_t size)
-{
-	snprintf(to, size, "%s", from);
-}
+#define strscpy(to, from)	((void)snprintf(to, sizeof(to), "%s", from))
 void *memchr_inv(const void *p, int c, size_t n);
 
 #define pr_warn(...)		((void)snprintf(NULL, 0, __VA_ARGS__))
@@ -199,21 +177,14 @@ static inline void list_add_tail(struct list_head *n, struct list_head *l)
 	l->prev->next = n;
 	l->prev = n;
 }
-static inline void list_add(struct list_head *n, struct list_head *l)
-{
-	list_add_tail(n, l->next);
-}
+#define list_add(n, l)		list_add_tail(n, (l)->next)
 static inline void list_del(struct list_head *n)
 {
 	n->next->prev = n->prev;
 	n->prev->next = n->next;
 	n->next = n->prev = NULL;
 }
-static inline void list_del_init(struct list_head *n)
-{
-	list_del(n);
-	INIT_LIST_HEAD(n);
-}
+#define list_del_init(n)	do { list_del(n); INIT_LIST_HEAD(n); } while (0)
 #define list_entry(p, type, member) container_of(p, type, member)
 #define list_first_entry(l, type, member) list_entry((l)->next, type, member)
 /* The head is in no entry: no member of one may be named. */
@@ -238,8 +209,7 @@ struct shim_lock {
 	int readers;
 };
 typedef struct { struct shim_lock l; } spinlock_t;
-struct mutex { struct shim_lock l; };
-struct rw_semaphore { struct shim_lock l; };
+struct mutex { struct shim_lock l; }; struct rw_semaphore { struct shim_lock l; };
 #define SHIM_STR2(x)		#x
 #define SHIM_STR(x)		SHIM_STR2(x)
 #define SHIM_HERE		__FILE__ ":" SHIM_STR(__LINE__)
@@ -250,47 +220,26 @@ struct rw_semaphore { struct shim_lock l; };
 #define mutex_init(m)		(*(m) = (struct mutex)SHIM_LOCK_INIT)
 #define init_rwsem(s)		(*(s) = (struct rw_semaphore)SHIM_LOCK_INIT)
 
-void shim_lock(struct shim_lock *l, bool spin, bool read, bool try);
+void shim_lock(struct shim_lock *l, bool spin, bool read);
 bool shim_trylock(struct shim_lock *l, bool read);
 void shim_unlock(struct shim_lock *l, bool read);
 bool shim_held(const struct shim_lock *l, bool read);
 
-static inline void spin_lock(spinlock_t *s)
-{
-	fiber_preempt_off();
-	shim_lock(&s->l, true, false, false);
-}
-static inline bool spin_trylock(spinlock_t *s)
-{
-	fiber_preempt_off();
-	if (shim_trylock(&s->l, false))
-		return true;
-	fiber_preempt_on();
-	return false;
-}
-static inline void spin_unlock(spinlock_t *s)
-{
-	shim_unlock(&s->l, false);
-	fiber_preempt_on();
-}
-static inline void spin_lock_bh(spinlock_t *s)
-{
-	fiber_bh_off();
-	shim_lock(&s->l, true, false, false);
-}
-static inline void spin_unlock_bh(spinlock_t *s)
-{
-	shim_unlock(&s->l, false);
-	fiber_bh_on();
-}
+#define spin_lock(s)		do { fiber_preempt_off(); shim_lock(&(s)->l, true, false); } while (0)
+#define spin_trylock(s) ({						\
+	fiber_preempt_off();						\
+	shim_trylock(&(s)->l, false) || (fiber_preempt_on(), false); })
+#define spin_unlock(s)		do { shim_unlock(&(s)->l, false); fiber_preempt_on(); } while (0)
+#define spin_lock_bh(s)		do { fiber_bh_off(); shim_lock(&(s)->l, true, false); } while (0)
+#define spin_unlock_bh(s)	do { shim_unlock(&(s)->l, false); fiber_bh_on(); } while (0)
 #define spin_lock_irqsave(s, f)	do { (f) = 0; spin_lock_bh(s); } while (0)
 #define spin_unlock_irqrestore(s, f) do { (void)(f); spin_unlock_bh(s); } while (0)
-#define mutex_lock(m)		shim_lock(&(m)->l, false, false, false)
+#define mutex_lock(m)		shim_lock(&(m)->l, false, false)
 #define mutex_trylock(m)	shim_trylock(&(m)->l, false)
 #define mutex_unlock(m)		shim_unlock(&(m)->l, false)
-#define down_read(s)		shim_lock(&(s)->l, false, true, false)
+#define down_read(s)		shim_lock(&(s)->l, false, true)
 #define up_read(s)		shim_unlock(&(s)->l, true)
-#define down_write(s)		shim_lock(&(s)->l, false, false, false)
+#define down_write(s)		shim_lock(&(s)->l, false, false)
 #define up_write(s)		shim_unlock(&(s)->l, false)
 #define shim_assert(x)		do { if (!(x)) fiber_fail("not held: " #x); } while (0)
 #define lockdep_assert_held(s)	shim_assert(shim_held(&(s)->l, false))
@@ -301,11 +250,7 @@ static inline void spin_unlock_bh(spinlock_t *s)
 #define synchronize_rcu()	fiber_rcu_wait()
 
 /* Tasks and waiting. */
-#define TASK_RUNNING		0
-#define TASK_INTERRUPTIBLE	1
-#define TASK_UNINTERRUPTIBLE	2
-#define TASK_KILLABLE		4
-#define TASK_IDLE		8
+enum { TASK_RUNNING, TASK_INTERRUPTIBLE, TASK_UNINTERRUPTIBLE, TASK_KILLABLE = 4, TASK_IDLE = 8 };
 #define HZ			250
 #define JIFFY_NS		(NSEC_PER_SEC / HZ)
 #define MAX_SCHEDULE_TIMEOUT	LONG_MAX
@@ -319,33 +264,27 @@ static inline void spin_unlock_bh(spinlock_t *s)
 #define ktime_get_coarse_ns()	((u64)(fiber_now() / JIFFY_NS * JIFFY_NS))
 #define set_current_state(s)	do { fiber_local()->state = (s); smp_mb(); } while (0)
 #define __set_current_state(s)	(fiber_local()->state = (s))
-#define signal_pending(t)	(fiber_local()->signal)
-#define fatal_signal_pending(t)	false
-#define signal_pending_state(s, t) \
-	(((s) & TASK_INTERRUPTIBLE) && fiber_local()->signal)
+#define fatal_signal_pending(t)	(fiber_local()->killed)
+#define signal_pending(t)	(fiber_local()->signal || fatal_signal_pending(t))
+#define signal_pending_state(s, t)					\
+	(((s) & TASK_INTERRUPTIBLE) ? signal_pending(t) :		\
+	 ((s) & TASK_KILLABLE) && fatal_signal_pending(t))
 #define need_resched()		fiber_once_in(8)
 #define cpu_relax()		fiber_yield()
 #define might_sleep()		do { if (fiber_atomic()) fiber_fail("may not sleep here, " SHIM_HERE); } while (0)
 #define cond_resched()		do { might_sleep(); fiber_point(); } while (0)
 #define memalloc_noreclaim_save() 0U
 #define memalloc_noreclaim_restore(f) do { if (f) barrier(); } while (0)
-void schedule(void);
 long schedule_timeout(long timeout);
-static inline long schedule_timeout_interruptible(long t)
-{
-	__set_current_state(TASK_INTERRUPTIBLE);
-	return schedule_timeout(t);
-}
-static inline long schedule_timeout_uninterruptible(long t)
-{
-	__set_current_state(TASK_UNINTERRUPTIBLE);
-	return schedule_timeout(t);
-}
+#define schedule()		((void)schedule_timeout(MAX_SCHEDULE_TIMEOUT))
+#define shim_sleep(s, t)	({ __set_current_state(s); schedule_timeout(t); })
+#define schedule_timeout_interruptible(t) shim_sleep(TASK_INTERRUPTIBLE, t)
+#define schedule_timeout_uninterruptible(t) shim_sleep(TASK_UNINTERRUPTIBLE, t)
+#define schedule_timeout_killable(t) shim_sleep(TASK_KILLABLE, t)
 void shim_wake_task(struct fiber *f);
 
 struct wait_queue_entry {
-	struct list_head entry;
-	struct fiber *task;
+	struct list_head entry; struct fiber *task;
 	int (*func)(struct wait_queue_entry *e, unsigned int mode, int flags, void *key);
 };
 typedef struct { spinlock_t lock; struct list_head head; } wait_queue_head_t;
@@ -431,6 +370,7 @@ bool cancel_delayed_work_sync(struct delayed_work *d);
 /* Memory. An allocation that may fail does once in shim_fail_once_in (0: never). */
 extern unsigned int shim_fail_once_in;
 extern int shim_most_pages;		/* that there are, or a cgroup may have; 0: enough */
+extern bool shim_mempool_dry;		/* the slab has nothing for any of them */
 #define __GFP_DIRECT_RECLAIM	1u
 #define __GFP_ZERO		2u
 #define __GFP_NORETRY		4u
@@ -439,8 +379,7 @@ extern int shim_most_pages;		/* that there are, or a cgroup may have; 0: enough 
 #define GFP_KERNEL		__GFP_DIRECT_RECLAIM
 #define GFP_KERNEL_ACCOUNT	(GFP_KERNEL | __GFP_ACCOUNT)
 #define GFP_HIGHUSER		GFP_KERNEL
-#define GFP_NOWAIT		0u
-#define GFP_ATOMIC		0u
+enum { GFP_NOWAIT, GFP_ATOMIC = 0 };
 void *shim_alloc(size_t size, gfp_t gfp);
 #define kmalloc(n, gfp)		shim_alloc(n, gfp)
 #define kzalloc(n, gfp)		shim_alloc(n, (gfp) | __GFP_ZERO)
@@ -448,13 +387,12 @@ void *shim_alloc(size_t size, gfp_t gfp);
 #define kvcalloc(n, size, gfp)	kcalloc(n, size, gfp)
 #define kfree(p)		free(p)
 #define kvfree(p)		free(p)
-unsigned long __get_free_page(gfp_t gfp);
+#define __get_free_page(gfp)	((unsigned long)shim_alloc(PAGE_SIZE, gfp))
 #define free_page(p)		free((void *)(p))
-struct kmem_cache;
-typedef struct shim_mempool mempool_t;
+struct kmem_cache; typedef struct shim_mempool mempool_t;
 struct kmem_cache *shim_cache(size_t size);
 #define KMEM_CACHE(s, f)	shim_cache(sizeof(struct s))
-void kmem_cache_destroy(struct kmem_cache *c);
+#define kmem_cache_destroy(c)	free(c)
 mempool_t *mempool_create_slab_pool(int min, struct kmem_cache *c);
 void mempool_destroy(mempool_t *p);
 void *mempool_alloc(mempool_t *p, gfp_t gfp);
@@ -466,33 +404,28 @@ static inline struct mem_cgroup *set_active_memcg(struct mem_cgroup *m) { return
 
 /* Pages: PG_locked, PG_dirty, the reference count with freeze, contents. */
 struct inode;
-struct address_space { struct inode *host; };
+struct address_space { struct inode *host; const struct address_space_operations *a_ops; };
 struct page {
-	atomic_t refs;
-	atomic_t locked;
-	atomic_t dirty;
+	atomic_t refs; atomic_t locked; atomic_t dirty;
 	atomic_t poisoned;		/* PG_hwpoison: for ever */
-	struct address_space *mapping;
-	unsigned long index, private;
-	struct list_head lru;
+	struct address_space *mapping; unsigned long index, private; struct list_head lru;
 	wait_queue_head_t wq;
 	void *data;			/* PAGE_SIZE; poisoned while it is free */
 	u64 version;
 };
-#define SHIM_PAGES		1024
-#define SHIM_PFN		0x100000
+enum { SHIM_PAGES = 1024, SHIM_PFN = 0x100000 };
 extern struct page shim_pages[SHIM_PAGES];
 /* One node; each page counts twice there, as a memfd's does. */
 extern long shim_node_pages;
 #define page_pgdat(p)		((struct pglist_data *)shim_pages)
-#define NR_FILE_PAGES		0
-#define NR_SHMEM		1
+enum { NR_FILE_PAGES, NR_SHMEM };
 #define mod_node_page_state(node, item, n) ((void)(node), shim_node_pages += (n))
 #define page_to_pfn(p)		((u64)((p) - shim_pages) + SHIM_PFN)
 #define pfn_to_page(n)		(&shim_pages[shim_pfn(n)])
 u64 shim_pfn(u64 pfn);
 void shim_pages_init(void);
-int shim_pages_used(void);
+extern int shim_used;
+#define shim_pages_used()	(shim_used + 0)
 struct page *alloc_page(gfp_t gfp);
 void put_page(struct page *p);
 static inline void get_page(struct page *p) { atomic_inc(&p->refs); }
@@ -530,22 +463,32 @@ struct notifier_block { int (*notifier_call)(struct notifier_block *nb, unsigned
 #define NOTIFY_OK		1
 #define register_oom_notifier(nb) (shim_oom = (nb), 0)
 #define unregister_oom_notifier(nb) (shim_oom = NULL)
-extern struct shrinker *shim_shrinker;
-extern struct notifier_block *shim_oom;
+extern struct shrinker *shim_shrinker; extern struct notifier_block *shim_oom;
 /* The user of the shim takes the pages out of its host page tables. */
 void unmap_mapping_pages(struct address_space *m, pgoff_t start, pgoff_t n, bool cows);
-void iput(struct inode *inode);
 
 /* The one process: its threads are fibers, and it has one mapping. */
-struct file;
-struct vm_operations_struct { int none; };
-struct vm_area_struct {
-	unsigned long vm_start, vm_end, vm_pgoff;
-	const struct vm_operations_struct *vm_ops;
-	void *vm_private_data;
+struct vm_fault;
+struct vm_operations_struct {
+	vm_fault_t (*fault)(struct vm_fault *vmf);
+	vm_fault_t (*map_pages)(struct vm_fault *vmf, pgoff_t start, pgoff_t end);
+	vm_fault_t (*page_mkwrite)(struct vm_fault *vmf);
 };
-struct pid;
-#define PIDTYPE_PID		0
+struct vm_area_struct {
+	unsigned long vm_start, vm_end, vm_pgoff, vm_flags;
+	const struct vm_operations_struct *vm_ops; void *vm_private_data;
+	struct file *vm_file;
+};
+struct vm_fault { struct vm_area_struct *vma; unsigned int flags; pgoff_t pgoff; struct page *page; };
+enum { VM_FAULT_SIGBUS = 2, VM_FAULT_MAJOR = 4, VM_FAULT_HWPOISON = 16, VM_FAULT_NOPAGE = 256,
+       VM_FAULT_LOCKED = 512, VM_FAULT_RETRY = 1024 };
+enum { FAULT_FLAG_WRITE = 1, FAULT_FLAG_ALLOW_RETRY = 4, FAULT_FLAG_RETRY_NOWAIT = 8,
+       FAULT_FLAG_KILLABLE = 0x10, FAULT_FLAG_TRIED = 0x20, FAULT_FLAG_USER = 0x40,
+       FAULT_FLAG_INTERRUPTIBLE = 0x200 };
+enum { VM_SHARED = 8, VM_DONTCOPY = 0x20000, VM_DONTEXPAND = 0x40000, VM_DONTDUMP = 0x4000000 };
+#define vma_pages(v)		(((v)->vm_end - (v)->vm_start) >> PAGE_SHIFT)
+#define vm_flags_set(v, f)	((v)->vm_flags |= (f))
+struct pid; enum { PIDTYPE_PID };
 #define get_task_pid(t, type)	((struct pid *)NULL)
 #define put_pid(p)		((void)(p))
 #define pid_vnr(p)		1
@@ -553,15 +496,55 @@ struct shim_task { void *mm; int pid; struct vm_area_struct *vma; };
 extern struct shim_task shim_current;
 #define current			(&shim_current)
 #define find_vma(mm, address)	(shim_current.vma)
-#define mmap_read_lock(mm)	might_sleep()
-#define mmap_read_unlock(mm)	fiber_point()
+extern struct rw_semaphore shim_mmap_lock;
+#define mmap_read_lock(mm)	down_read(&shim_mmap_lock)
+#define mmap_read_unlock(mm)	up_read(&shim_mmap_lock)
+#define release_fault_lock(vmf)	mmap_read_unlock(NULL)
+
+/* A file of an inode of its own. */
+struct inode {
+	const struct inode_operations *i_op; struct address_space *i_mapping, i_data;
+	unsigned int i_mode; loff_t i_size; atomic_t refs;
+};
+struct file {
+	const struct file_operations *f_op; void *private_data;
+	struct inode *inode; struct address_space *f_mapping;
+	unsigned int f_flags, f_mode; atomic_t refs;
+};
+struct kiocb { struct file *ki_filp; loff_t ki_pos; }; struct iov_iter { char *to; size_t count; };
+struct file_operations {
+	void *owner; int (*mmap)(struct file *file, struct vm_area_struct *vma);
+	ssize_t (*read_iter)(struct kiocb *iocb, struct iov_iter *to);
+	long (*fallocate)(struct file *file, int mode, loff_t offset, loff_t len);
+	loff_t (*llseek)(struct file *file, loff_t offset, int whence);
+	int (*release)(struct inode *inode, struct file *file);
+};
+struct mnt_idmap; struct iattr; struct kstat; struct folio;
+struct dentry { struct inode *d_inode; }; struct path { struct dentry *dentry; };
+struct inode_operations {
+	int (*setattr)(struct mnt_idmap *m, struct dentry *d, struct iattr *a);
+	int (*getattr)(struct mnt_idmap *m, const struct path *p, struct kstat *s, u32, unsigned int);
+};
+struct address_space_operations { void *dirty_folio; bool (*release_folio)(struct folio *folio, gfp_t gfp); };
+#define noop_dirty_folio	NULL
+#define generic_fillattr(m, mask, inode, stat) ((void)(inode))
+#define generic_file_llseek_size(file, offset, whence, most, eof) ((most) + (eof) - (most))
+#define mapping_set_gfp_mask(m, gfp) ((void)(m))
+#define mapping_set_unevictable(m) ((void)(m))
+#define mapping_set_release_always(m) ((void)(m))
+enum { FMODE_LSEEK = 4, FMODE_PREAD = 8, FALLOC_FL_KEEP_SIZE = 1, FALLOC_FL_PUNCH_HOLE = 2 };
+struct file *anon_inode_create_getfile(const char *name, const struct file_operations *fops, void *data, int flags, void *context);
+#define file_inode(f)		((f)->inode)
+#define get_file(f)		(atomic_inc(&(f)->refs), (f))
+void fput(struct file *f);
+#define ihold(i)		atomic_inc(&(i)->refs)
+#define iput(i)			do { if (!atomic_dec_return(&(i)->refs)) kfree(i); } while (0)
+/* Not in one go: what is written meanwhile is in one part, and not in the other. */
+size_t copy_page_to_iter(struct page *p, size_t offset, size_t n, struct iov_iter *to);
+size_t iov_iter_zero(size_t n, struct iov_iter *to);
+#define iov_iter_count(i)	((i)->count)
 
 typedef struct { u8 b[16]; } uuid_t;
-static inline bool uuid_is_null(const uuid_t *u)
-{
-	static const u8 none[16];
-
-	return !memcmp(u, none, sizeof(none));
-}
+#define uuid_is_null(u)		(!memchr_inv((u)->b, 0, sizeof((u)->b)))
 
 #endif /* HERMIT_SHIM_H */

@@ -166,7 +166,38 @@ static void napper(void *arg)
 	unsigned long begin = jiffies;
 
 	CHECK(!schedule_timeout_interruptible(7));
-	CHECK(jiffies - begin >= 7 && jiffies - begin <= 8);
+	/* 65 ms more if it is stalled. */
+	CHECK(jiffies - begin >= 7 && jiffies - begin <= 8 + 17);
+}
+
+/* The clock jumps, and who sleeps sleeps as long as it wanted. */
+static u64 jumped;
+
+static void shifted(void *arg)
+{
+	u64 begin = fiber_now(), before = jumped;
+
+	fiber_sleep(begin + 1000000);
+	CHECK(fiber_now() - begin >= 1000000 + jumped - before);
+}
+
+static void shifting(void *arg)
+{
+	u64 begin = fiber_now();
+
+	fiber_shift(NSEC_PER_SEC);
+	CHECK(fiber_now() - begin == NSEC_PER_SEC);
+	jumped += NSEC_PER_SEC;
+}
+
+/* A killable sleep ends for a signal that kills, and for no other. */
+static void killed(void *arg)
+{
+	fiber_local()->signal = true;
+	CHECK(!schedule_timeout_killable(1));
+	fiber_local()->killed = true;
+	CHECK(schedule_timeout_killable(1000) > 900);
+	CHECK(signal_pending_state(TASK_KILLABLE, 0) && !signal_pending_state(TASK_UNINTERRUPTIBLE, 0));
 }
 
 static void rcu_reader(void *arg)
@@ -198,11 +229,11 @@ static void thread_owner(void *arg)
 	int before;
 
 	vhost_task_start(t);
-	fiber_sleep(fiber_now() + 1000000);
+	fiber_sleep(fiber_now() + NSEC_PER_SEC);
 	before = total;
 	CHECK(before && !(total % 3) && shim_vhost_task_rests(t));
 	vhost_task_wake(t);
-	fiber_sleep(fiber_now() + 1000000);
+	fiber_sleep(fiber_now() + NSEC_PER_SEC);
 	CHECK(total == before + 3);
 	vhost_task_stop(t);
 }
@@ -237,6 +268,8 @@ static void test_waits(void)
 		init_waitqueue_head(&wq);
 		run2(i, waiter, waker, true);
 		run2(i, napper, NULL, false);
+		run2(i, shifted, shifting, false);
+		run2(i, killed, NULL, false);
 		run2(i, rcu_reader, rcu_freer, false);
 		run2(i, thread_owner, NULL, false);
 		total = 0;
@@ -262,6 +295,37 @@ static void freezer(void *arg)
 	unlock_page(page);
 	put_page(page);
 	CHECK(!get_page_unless_zero(page));
+}
+
+static int file_release(struct inode *inode, struct file *file)
+{
+	total++;
+	return 0;
+}
+
+static const struct file_operations file_ops = { .release = file_release };
+
+static void files(void *arg)
+{
+	struct file *f = anon_inode_create_getfile("file", &file_ops, NULL, 0, NULL);
+	struct inode *inode = file_inode(f);
+	struct iov_iter to;
+	char data[6] = "......";
+
+	total = 0;
+	ihold(inode);
+	CHECK(get_file(f) == f && inode->i_mapping->host == inode);
+	fput(f);
+	CHECK(!total);
+	fput(f);
+	CHECK(total == 1);
+	iput(inode);
+	page = alloc_page(GFP_KERNEL);
+	memcpy((char *)page->data + 7, "abcd", 4);
+	to = (struct iov_iter){ data, sizeof(data) };
+	CHECK(copy_page_to_iter(page, 7, 3, &to) == 3 && iov_iter_zero(1, &to) == 1);
+	CHECK(iov_iter_count(&to) == 2 && !memcmp(data, "abc\0..", 6));
+	put_page(page);
 }
 
 static void pooled(void *arg)
@@ -342,6 +406,7 @@ int main(void)
 	test_waits();
 	test_memory();
 	run2(1, pooled, NULL, false);
+	run2(1, files, NULL, false);
 	must_fail("sleeps under a spinlock", sleeps_in_lock, NULL, false);
 	must_fail("sleeps under RCU", sleeps_in_rcu, NULL, false);
 	must_fail("two orders of two locks", order_ab, NULL, false);

@@ -1,0 +1,514 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Walks to a place of their own; and those that showed a fault of the engine once.
+ */
+#include "world.h"
+
+#include "engine/limit.h"
+#include "engine/pool.h"
+#include "engine/region.h"
+#include "engine/request.h"
+#include "engine/stats.h"
+#include "engine/threads.h"
+#include "engine/turn.h"
+#include "engine/word.h"
+
+static struct hermit_region *create_and_bind(void)
+{
+	if (!walk_create())
+		fiber_fail("no region");
+	hermit_region_get(world.r);
+	if (!guest_bind())
+		fiber_fail("no binding");
+	world.most = world.r->npages;
+	world.left = 0;
+	return world.r;
+}
+
+static void wait_for_all(void)
+{
+	while (world.left)
+		fiber_sleep(fiber_now() + 100000);
+}
+
+static void end(struct hermit_region *r)
+{
+	hermit_region_end(r);
+	walk_gone(r);
+}
+
+/* ---- walks to where few others come ---- */
+
+/* Of a region without a binding, all of it touched; the caller ends it. */
+static struct hermit_region *create_stock(void)
+{
+	u64 i;
+
+	world.faults = (struct faults){ };
+	shim_fail_once_in = 0;
+	world.stock = true;
+	if (!walk_create())
+		fiber_fail("no region");
+	hermit_region_get(world.r);
+	world.left = 0;
+	for (i = 0; i < 70; i++)
+		host_touch(0, i, true);
+	return world.r;
+}
+
+/* A page that is remote; the limit is low from here on. */
+static u64 some_remote_page(struct hermit_region *r)
+{
+	u64 i, at_once = fiber_now() + 20 * NSEC_PER_SEC;
+
+	for (i = 0; i < 60; i++)
+		host_touch(0, i, true);
+	walk_set_limit(48);
+	for (i = 0; fiber_now() < at_once; i = (i + 1) % 60) {
+		if (hermit_word_state(hermit_word(r, i)->counter) == HERMIT_REMOTE)
+			return i;
+		fiber_sleep(fiber_now() + 100000);
+	}
+	fiber_fail("no page became remote");
+}
+
+/* No page can leave for a while. */
+static void limit_unreachable(void *arg)
+{
+	struct hermit_region *r = create_stock();
+
+	world.faults.write_fails = 1;
+	walk_set_limit(walk_low_limit() / 2);
+	fiber_sleep(fiber_now() + 8 * NSEC_PER_SEC);
+	world.faults.write_fails = 0;
+	walk_set_limit(walk_low_limit());
+	host_check_all();
+	end(r);
+}
+
+static void isolator(void *arg)
+{
+	host_isolate(*(u64 *)arg);
+	world.left--;
+}
+
+/* The server is away, there is no room, and a page is held by its lock. */
+static void nothing_to_be_had(void *arg)
+{
+	struct hermit_region *r = create_stock();
+	u64 idx = some_remote_page(r), local = 0, i;
+
+	walk_start("away", server_away_main, NULL);
+	fiber_sleep(fiber_now() + 1000000);
+	/* Holds mmap_lock, and may not wait until it is back. */
+	host_once(idx, 0);
+	while (local < 69 &&
+	       hermit_word_state(hermit_word(r, local)->counter) != HERMIT_LOCAL)
+		local++;
+	walk_start("isolator", isolator, &local);
+	for (i = 0; i < 100; i++) {
+		host_zap(local, 1);
+		host_once(local, FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_RETRY_NOWAIT);
+		fiber_sleep(fiber_now() + 10000);
+	}
+	walk_set_limit(1);
+	for (i = 0; i < 5; i++)
+		host_recall();
+	walk_set_limit(walk_low_limit());
+	wait_for_all();
+	end(r);
+}
+
+static void scanner(void *arg)
+{
+	struct host_thread *t = arg;
+	u64 i;
+
+	for (i = 0; i < 70 && !world.r->dead; i++)
+		if (t->nr % 2)
+			host_read(i, 1);
+		else
+			host_touch(t->nr, i, false);
+	world.left--;
+}
+
+/* All go through the same pages, and QEMU may be killed amid it. */
+static void scan(bool ends)
+{
+	static struct host_thread t[4];
+	struct hermit_region *r = create_stock();
+	unsigned int i;
+
+	some_remote_page(r);
+	walk_set_limit(ends ? 60 : r->npages);
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		t[i].nr = ends ? i : 2 * (i % 2);
+		walk_start("scanner", scanner, &t[i]);
+	}
+	if (!ends)
+		wait_for_all();
+	fiber_sleep(fiber_now() + fiber_random(300000));
+	hermit_region_end(r);
+	wait_for_all();
+	walk_gone(r);
+}
+
+static void scan_together(void *arg) { scan(false); }
+static void ends_amid(void *arg) { scan(true); }
+
+void (*const scenarios[SCENARIOS])(void *arg) = {
+	limit_unreachable, nothing_to_be_had, scan_together, scan_together,
+	ends_amid, ends_amid,
+};
+
+/* ---- what showed a fault once ---- */
+
+/*
+ * A server that answers every read with an error is a stall as a silent one, and
+ * so is a host without any memory; nobody asks in vain without a rest.
+ */
+static void stall_is_told(bool dry)
+{
+	struct hermit_region *r;
+	int accesses = 1000;
+	u64 faulted, before = world.faulted;
+	unsigned int i, begun = 0;
+	bool told;
+
+	r = create_and_bind();
+	r->fault_timeout = NSEC_PER_SEC;
+	world.most = 0;
+	walk_set_limit(dry ? r->npages : walk_low_limit());
+	world.vcpus_left = 1;
+	world.left = 0;
+	walk_start("vcpu", walk_vcpu, &accesses);
+	if (dry) {
+		while (world.faulted < before + 3)
+			fiber_sleep(fiber_now() + 1000);
+		shim_fail_once_in = 1;
+	}
+	faulted = world.faulted;
+	fiber_sleep(fiber_now() + 30 * NSEC_PER_SEC);
+	if (!world.left)
+		fiber_fail("the vCPU never had to wait: take another seed");
+	faulted = world.faulted - faulted;
+	if (faulted > 20000)
+		fiber_fail("%llu faults in 30 s, none of which could get on", faulted);
+	for (i = 0; i < r->events.head; i++)
+		begun += r->events.ring[i].type == HERMIT_EVENT_STALL_BEGIN;
+	if (begun > 1)
+		fiber_fail("one stall was told of %u times", begun);
+	told = r->stalled;
+	world.faults.read_fails = shim_fail_once_in = 0;
+	while (world.left)
+		fiber_sleep(fiber_now() + 100000);
+	end(r);
+	if (!told)
+		fiber_fail("nothing went on for 30 s, and no stall was told after 1 s");
+}
+
+static void failed_reads(void *arg)
+{
+	stall_is_told(false);
+}
+
+/*
+ * Who has no CPU between two naps does not wait, as the watchdog sees it, and the
+ * stall is told of again: not here.
+ */
+static void no_memory(void *arg)
+{
+	fiber_steady = true;
+	stall_is_told(true);
+}
+
+/*
+ * A host, or a group, with fewer pages than the limit: pages leave, and the guest
+ * goes on with what there is. Then it has them all.
+ */
+static void too_little(bool high)
+{
+	struct hermit_region *r;
+	int accesses = 400;
+	long least = walk_low_limit();
+
+	r = create_and_bind();
+	r->floor = least - 20;
+	world.vcpus_left = 1;
+	world.left = 0;
+	if (high)
+		world.high = least;
+	else
+		shim_most_pages = least;
+	walk_start("vcpu", walk_vcpu, &accesses);
+	fiber_sleep(fiber_now() + 60 * NSEC_PER_SEC);
+	if (world.left)
+		fiber_fail("400 accesses take more than a minute with %ld pages", least);
+	if (shim_pages_used() > least)
+		fiber_fail("%d pages are used, of %ld", shim_pages_used(), least);
+	world.high = shim_most_pages = 0;
+	fiber_sleep(fiber_now() + 60 * NSEC_PER_SEC);
+	if (r->limit_now != r->limit)
+		fiber_fail("a minute later the limit is %ld of %ld", r->limit_now,
+			   r->limit);
+	end(r);
+}
+
+static void few_pages(void *arg)
+{
+	too_little(false);
+}
+
+static void above_high(void *arg)
+{
+	too_little(true);
+}
+
+/* All turns of the host are held by threads that do not run: all goes on. */
+static void turns_held(void *arg)
+{
+	struct hermit_region *other = calloc(1, sizeof(*other));
+	unsigned int i;
+
+	other->stats = alloc_percpu(struct hermit_cpu_stats);
+	other->policy.weight = HERMIT_SHARE_WEIGHT;
+	for (i = 0; i < num_online_cpus(); i++)
+		hermit_turn_begin(other);
+	walk_main(NULL);
+	for (i = 0; i < num_online_cpus(); i++)
+		hermit_turn_end(other, 1);
+	free_percpu(other->stats);
+	free(other);
+}
+
+/* Without its server nothing leaves in advance, and nothing is read twice. */
+static void without_server(void *arg)
+{
+	struct hermit_region *r;
+	int accesses = 200;
+	u64 writes;
+
+	r = create_and_bind();
+	r->link_up = false;
+	world.vcpus_left = 1;
+	world.left = 0;
+	walk_start("vcpu", walk_vcpu, &accesses);
+	writes = world.writes;
+	while (world.left)
+		fiber_sleep(fiber_now() + 100000);
+	/* Below the limit by a few pages: with its server there it would begin. */
+	WRITE_ONCE(r->sched.gap, r->npages);
+	walk_set_limit(max(r->used.counter + 8, 64L));
+	hermit_threads_kick(r);
+	fiber_sleep(fiber_now() + NSEC_PER_SEC);
+	if (world.writes != writes)
+		fiber_fail("%llu pages world.left for a server that is away",
+			   world.writes - writes);
+	r->link_up = true;
+	hermit_threads_kick(r);
+	fiber_sleep(fiber_now() + NSEC_PER_SEC);
+	if (world.writes == writes)
+		fiber_fail("nothing world.left, though the server is there: this shows nothing");
+	end(r);
+}
+
+/*
+ * The host has none: the OOM killer asks until it is told of nothing more, which
+ * has to come, and it was told of pages that it has. The VM lives on its floor, and
+ * later it may have all that it had.
+ */
+static void host_dry(void *arg)
+{
+	unsigned long freed, told = 0;
+	struct shrink_control sc = {};
+	struct hermit_region *r;
+	int accesses = 2000, asked = 0, before;
+	long had, floor = walk_low_limit();
+
+	r = create_and_bind();
+	r->floor = floor;
+	world.vcpus_left = 1;
+	world.left = 0;
+	walk_start("vcpu", walk_vcpu, &accesses);
+	while (world.left && r->used.counter < floor + 10)
+		fiber_sleep(fiber_now() + 100000);
+	sc.nr_to_scan = shim_shrinker->count_objects(shim_shrinker, &sc);
+	before = shim_pages_used();
+	freed = shim_shrinker->scan_objects(shim_shrinker, &sc);
+	if (freed != SHRINK_STOP && freed > sc.nr_to_scan)
+		fiber_fail("the shrinker gave %lu pages, asked for %lu of %d", freed,
+			   sc.nr_to_scan, before);
+	had = r->used.counter;
+	do {
+		freed = 0;
+		shim_oom->notifier_call(shim_oom, 0, &freed);
+		told += freed;
+		if (++asked > 100)
+			fiber_fail("asked %d times, and %lu pages were told of", asked, told);
+		fiber_sleep(fiber_now() + NSEC_PER_MSEC);
+	} while (freed || r->used.counter > floor);
+	if (r->limit_now != min(floor, r->limit))
+		fiber_fail("the limit is %ld, the floor %ld", r->limit_now, floor);
+	/* What came and went meanwhile counts as well; but not for ever. */
+	if ((long)told < had - floor)
+		fiber_fail("%lu pages told of, %ld were given", told, had - floor);
+	while (world.left)
+		fiber_sleep(fiber_now() + 100000);
+	fiber_sleep(fiber_now() + 60 * NSEC_PER_SEC);
+	if (r->limit_now != r->limit)
+		fiber_fail("a minute later the limit is %ld of %ld", r->limit_now,
+			   r->limit);
+	end(r);
+}
+
+/* As hermitctl list, stat and set: whoever finds a region finds all of it. */
+static void finder(void *arg)
+{
+	const u8 uuid[16] = { 1 };
+	struct hermit_region *r;
+
+	while (world.left) {
+		r = hermit_region_find(uuid);
+		if (r) {
+			rcu_read_lock();
+			if (!READ_ONCE(r->dead) && r->link->ops != &world_transport)
+				fiber_fail("a region was found whose link is none");
+			rcu_read_unlock();
+			hermit_threads_kick(r);
+			hermit_region_put(r);
+		}
+		fiber_sleep(fiber_now() + fiber_random(2000));
+	}
+	world.left--;
+}
+
+/* Regions that come to life, or do not for lack of memory, while others look. */
+static void births(void *arg)
+{
+	int i;
+
+	world.left = 1;
+	fiber_start("finder", finder, NULL, false, 0);
+	for (i = 0; i < 20; i++) {
+		if (!walk_create())
+			continue;
+		hermit_region_end(world.r);
+		host_munmap();
+		fput(world.file);
+	}
+	world.left = 0;
+	while (!world.left)
+		fiber_sleep(fiber_now() + 1000);
+}
+
+static void killed_toucher(void *arg)
+{
+	u64 i;
+
+	fiber_local()->killed = true;
+	for (i = 8; i < 64; i++)
+		host_once(i, FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE);
+	world.left--;
+}
+
+/* SIGKILL ends a fault, whatever it waits for. */
+static void kill_ends_fault(void *arg)
+{
+	struct hermit_region *r = create_and_bind();
+	int left;
+
+	host_touch(0, 0, true);
+	shim_fail_once_in = 1;
+	walk_start("killed", killed_toucher, NULL);
+	fiber_sleep(fiber_now() + 500 * NSEC_PER_MSEC);
+	left = world.left;
+	shim_fail_once_in = 0;
+	wait_for_all();
+	end(r);
+	if (left)
+		fiber_fail("a fault of a killed thread goes on while there is no memory");
+}
+
+/* A page with a memory error is nothing for the mm: it would evict it. */
+static void poison_stays_here(void *arg)
+{
+	struct hermit_region *r = create_and_bind();
+	struct page *page;
+
+	host_touch(0, 5, false);
+	host_zap(5, 1);
+	page = hermit_word_page(hermit_word(r, 5)->counter);
+	page->poisoned.counter = 1;
+	world.poisons++;		/* and it may say so */
+	host_touch(0, 5, false);
+	end(r);
+}
+
+static void page_toucher(void *arg)
+{
+	struct kvm_provider_wait *wait = NULL;
+	u64 idx = *(u64 *)arg;
+	static int cpu;
+
+	guest_touch(cpu++ % 2, idx, false, &wait);
+	guest_drop(wait);
+	world.left--;
+}
+
+/* All requests that there are belong to a VM whose server is away. */
+static void fault_waits_for_no_request(void *arg)
+{
+	struct hermit_region *r = create_and_bind();
+	struct hermit_req *req, *held[2 * HERMIT_MAX_WRITES];
+	u64 idx = some_remote_page(r);
+	int n = 0;
+
+	walk_set_limit(r->npages);
+	shim_mempool_dry = true;
+	while ((req = hermit_req_alloc(r)))
+		held[n++] = req;
+	walk_start("vcpu", page_toucher, &idx);
+	fiber_sleep(fiber_now() + 500 * NSEC_PER_MSEC);
+	shim_mempool_dry = false;
+	while (n)
+		hermit_req_put(held[--n]);
+	wait_for_all();
+	end(r);
+}
+
+/* With the server away one read of a page is enough. */
+static void away_reads_once(void *arg)
+{
+	struct hermit_region *r = create_and_bind();
+	u64 idx = some_remote_page(r), reads;
+
+	walk_set_limit(r->npages);
+	walk_start("away", server_away_main, NULL);
+	fiber_sleep(fiber_now() + 100 * NSEC_PER_MSEC);
+	walk_start("vcpu", page_toucher, &idx);
+	walk_start("vcpu", page_toucher, &idx);
+	fiber_sleep(fiber_now() + 500 * NSEC_PER_MSEC);
+	reads = server_held(idx);
+	wait_for_all();
+	end(r);
+	if (reads > 1)
+		fiber_fail("%llu reads of one page wait for the server that is away",
+			   reads);
+}
+
+const struct known known[] = {
+	{ "failed-reads-are-a-stall", failed_reads, { .read_fails = 1 } },
+	{ "no-memory-is-a-stall", no_memory, { } },
+	{ "above-memory-high-goes-on", above_high, { } },
+	{ "few-pages-go-on", few_pages, { } },
+	{ "found-is-whole", births, { .no_memory = 12 } },
+	{ "host-without-memory", host_dry, { } },
+	{ "nothing-leaves-in-advance", without_server, { } },
+	{ "turns-held-by-others", turns_held, { } },
+	{ "no-nap-beside-room", walk_main, { }, .no_nap = true },
+	{ "kill-ends-a-fault", kill_ends_fault, { } },
+	{ "poison-stays-here", poison_stays_here, { } },
+	{ "fault-waits-for-no-request", fault_waits_for_no_request, { } },
+	{ "away-reads-once", away_reads_once, { } },
+	{ }
+};
