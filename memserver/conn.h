@@ -28,7 +28,7 @@ void hermit_conns_free (HermitConns *conns);
 
 /*
  * Serve @fd, now owned by the callee, in a new thread; its client is @proved,
- * which is cleared. Called by the door.
+ * which is cleared. A HermitProved.
  */
 void hermit_conn_start (HermitServer *server, int fd, const HermitPeer *peer,
                         HermitHandshake *proved);

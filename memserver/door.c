@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "conn.h"
 #include "handshake.h"
 #include "log.h"
 
@@ -46,6 +45,7 @@ struct HermitDoor
 {
   HermitServer *server;
   guint max_places;
+  HermitProved proved;
   GMutex lock;
   GHashTable *places; /* id -> Place */
   GHashTable *known;  /* host -> when its last client came */
@@ -298,7 +298,7 @@ place_prove (HermitDoor *door, Place *place)
 
   place->handshake.identity = NULL; /* it goes with the other */
   fd = place_take (door, place);
-  hermit_conn_start (door->server, fd, &peer, &proved);
+  door->proved (door->server, fd, &peer, &proved);
 }
 
 /* Feed what came. */
@@ -419,7 +419,7 @@ door_main (gpointer data)
 /* ---- for the others ---- */
 
 HermitDoor *
-hermit_door_new (HermitServer *server, guint places)
+hermit_door_new (HermitServer *server, guint places, HermitProved proved)
 {
   HermitDoor *door = g_new0 (HermitDoor, 1);
   struct epoll_event event = { .events = EPOLLIN, .data.u64 = 0 };
@@ -427,6 +427,7 @@ hermit_door_new (HermitServer *server, guint places)
   g_assert (places >= 2 * HERMIT_DOOR_STRANGER_SHARE);
   door->server = server;
   door->max_places = places;
+  door->proved = proved;
   g_mutex_init (&door->lock);
   door->places
       = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL,

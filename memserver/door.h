@@ -5,8 +5,8 @@
  * Connections that have not proved themselves. One thread polls all of them;
  * each has a place, of which there are so many, and a deadline.
  *
- *   accept -> place: HELLO .. AUTH -> hermit_conn_start(): a thread of its own
- *               |  refused                 | its end
+ *   accept -> place: HELLO .. AUTH -> proved(): a thread of its own
+ *               |  refused            | its end
  *               `-> lingers, at most a second, until the peer has read why
  *
  * Who gets a place. A host that had a client here is *known*; half of the
@@ -17,6 +17,7 @@
  */
 #include <glib.h>
 
+#include "handshake.h"
 #include "peer.h"
 #include "server.h"
 
@@ -43,8 +44,17 @@ typedef enum
 
 const char *hermit_drop_name (HermitDrop drop);
 
-/* @places: at least 32. The thread starts at once. */
-HermitDoor *hermit_door_new (HermitServer *server, guint places);
+/* Has @fd and what @proved has from now on. By the door's thread, locked. */
+typedef void (*HermitProved) (HermitServer *server, int fd,
+                              const HermitPeer *peer,
+                              const HermitHandshake *proved);
+
+/*
+ * @places: at least 32. Who has proved himself goes to @proved. The thread
+ * starts at once.
+ */
+HermitDoor *hermit_door_new (HermitServer *server, guint places,
+                             HermitProved proved);
 
 /* Any thread, all of them; none waits. @fd is owned by the callee. */
 void hermit_door_admit (HermitDoor *door, int fd, const HermitPeer *peer);

@@ -224,7 +224,7 @@ serve (const HermitConfig *config, GError **error)
   if (!identities || !store_open (config, &server, error))
     return FALSE;
   server.conns = hermit_conns_new ();
-  server.door = hermit_door_new (&server, door_places ());
+  server.door = hermit_door_new (&server, door_places (), hermit_conn_start);
   control = hermit_control_new (&server);
 
   g_unix_signal_add (SIGTERM, on_signal, loop);

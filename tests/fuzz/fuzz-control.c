@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "conn.h"
 #include "control.h"
 #include "door.h"
 #include "fuzz-log.h"
@@ -100,7 +101,7 @@ init (void)
       &(HermitStoreConfig){ .capacity = REGIONS * HERMIT_EXTENT_SIZE }, NULL);
   server.sessions = hermit_sessions_new (server.store);
   anybody = hermit_identities_all (server.identities)->pdata[0];
-  server.door = hermit_door_new (&server, HERMIT_DOOR_PLACES);
+  server.door = hermit_door_new (&server, HERMIT_DOOR_PLACES, hermit_conn_start);
   control = hermit_control_new (&server);
 }
 

@@ -31,7 +31,7 @@ setup (void)
       = hermit_store_new (&(HermitStoreConfig){ .capacity = 16 * MIB }, NULL);
   server.sessions = hermit_sessions_new (server.store);
   server.conns = hermit_conns_new ();
-  server.door = hermit_door_new (&server, HERMIT_DOOR_PLACES);
+  server.door = hermit_door_new (&server, HERMIT_DOOR_PLACES, hermit_conn_start);
   memset (server.refusals, 0, sizeof (server.refusals));
 }
 

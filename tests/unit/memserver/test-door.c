@@ -31,7 +31,7 @@ setup (void)
       = hermit_store_new (&(HermitStoreConfig){ .capacity = 16 * MIB }, NULL);
   server.sessions = hermit_sessions_new (server.store);
   server.conns = hermit_conns_new ();
-  server.door = hermit_door_new (&server, PLACES);
+  server.door = hermit_door_new (&server, PLACES, hermit_conn_start);
 }
 
 static void
