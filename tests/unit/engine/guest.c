@@ -349,7 +349,11 @@ void guest_poison(void)
 	world.poisoned++;
 	poison_nr[page - shim_pages] = ++world.poisons;
 	/* As machine_check(). */
-	if (!page->mapping || fiber_once_in(2))
+	if (!page->mapping)
+		return;
+	/* What was told of the page's frame before is no word about this one. */
+	told[idx] = false;
+	if (fiber_once_in(2))
 		return;
 	told[idx] = hermit_word_has_page(atomic64_read(hermit_word(world.r, idx)));
 	hermit_poison_report(world.r, idx);
