@@ -44,10 +44,13 @@ typedef enum
 
 const char *hermit_drop_name (HermitDrop drop);
 
-/* Has @fd and what @proved has from now on. By the door's thread, locked. */
+/*
+ * Has @fd from now on, and what @proved has, which is cleared. By the door's
+ * thread, locked.
+ */
 typedef void (*HermitProved) (HermitServer *server, int fd,
                               const HermitPeer *peer,
-                              const HermitHandshake *proved);
+                              HermitHandshake *proved);
 
 /*
  * @places: at least 32. Who has proved himself goes to @proved. The thread
