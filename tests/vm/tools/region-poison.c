@@ -147,13 +147,11 @@ static void wait_state(uint64_t idx, unsigned char s, const char *what)
 /* Push @idx out, by touching all others again and again. */
 static void evict(uint64_t idx)
 {
-	volatile uint64_t sum = 0;
-
 	for (unsigned int i = 0; state(idx) != HERMIT_PAGE_REMOTE; i++) {
 		if (i == 1000)
 			die("page %lu does not leave", idx);
 		for (uint64_t p = FIRST + NPAGES / 2 * (i & 1); p < NPAGES; p++)
-			sum += *page_of(p);
+			(void)*(volatile uint64_t *)page_of(p);
 		usleep(1000);
 	}
 }
