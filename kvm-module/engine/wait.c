@@ -64,22 +64,33 @@ static bool wait_over(struct hermit_waiter *w)
 }
 
 /*
+ * How long ago somebody gave up; of those who do so right now another CPU's clock
+ * may be a little ahead, or they come between the clock and gave_up.
+ */
+static s64 waiters_rest(struct hermit_region *r)
+{
+	return ktime_get_coarse_ns() - READ_ONCE(r->gave_up);
+}
+
+/*
  * A stall counts from when the first of those who wait now began. Who gives up
  * and soon waits again, as naps do and a vCPU that is kicked, did not begin anew.
- * gave_up is stored before the count falls, and read by who raised it from 0: it
- * is 0 only if somebody was served since.
+ * gave_up is stored before the count falls, and read by who finds it 0: it is 0
+ * only if somebody was served since. stall_since is stored before the count
+ * rises, for the watchdog, which reads them in the other order: else it took the
+ * time of an older wait for that of this one, and told of a stall.
  */
 void hermit_waiters_enter(struct hermit_region *r)
 {
-	u64 now;
-
-	if (atomic_inc_return(&r->waiters) != 1)
-		return;
-	now = ktime_get_coarse_ns();
-	if (now - READ_ONCE(r->gave_up) > NSEC_PER_SEC)
-		WRITE_ONCE(r->stall_since, now);
-	else
-		HERMIT_MARK(waits_on);
+	if (!atomic_read(&r->waiters)) {
+		smp_rmb();
+		if (waiters_rest(r) > NSEC_PER_SEC)
+			WRITE_ONCE(r->stall_since, ktime_get_coarse_ns());
+		else
+			HERMIT_MARK(waits_on);
+	}
+	smp_mb__before_atomic();
+	atomic_inc(&r->waiters);
 }
 
 void hermit_waiters_leave(struct hermit_region *r, bool served)
@@ -92,9 +103,8 @@ void hermit_waiters_leave(struct hermit_region *r, bool served)
 
 bool hermit_waiters_any(struct hermit_region *r)
 {
-	/* Between two naps it takes much less. */
-	return atomic_read(&r->waiters) ||
-	       ktime_get_coarse_ns() - READ_ONCE(r->gave_up) < NSEC_PER_SEC / 5;
+	/* Who naps is back in less, see hermit_waiters_enter(). */
+	return atomic_read(&r->waiters) || waiters_rest(r) < NSEC_PER_SEC;
 }
 
 int hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state, long timeout)

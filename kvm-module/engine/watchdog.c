@@ -46,10 +46,13 @@ void hermit_watchdog(struct work_struct *work)
 	struct hermit_region *r = container_of(to_delayed_work(work),
 					       struct hermit_region, watchdog);
 	u64 now = ktime_get_ns(), since, waited;
+	bool waits = hermit_waiters_any(r);
 	long used = atomic_long_read(&r->used), limit = READ_ONCE(r->limit);
 
+	/* The count first, see hermit_waiters_enter(). */
+	smp_rmb();
 	since = max(READ_ONCE(r->stall_since), READ_ONCE(r->progress));
-	waited = hermit_waiters_any(r) && now > since ? now - since : 0;
+	waited = waits && now > since ? now - since : 0;
 	tell_guest(r, waited > TELL_AFTER_NS);
 	if (waited > r->fault_timeout) {
 		if (!r->stalled) {

@@ -311,7 +311,7 @@ void vcpu_main(void *arg)
 	u64 think = 4ull << fiber_random(8);
 	struct kvm_provider_wait *wait = NULL;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n && !world.enough; i++) {
 		bool write = fiber_random(2);
 
 		/* Mostly in a row, or around a place of its own. */

@@ -299,7 +299,7 @@ static void walk(u64 seed, const struct known *k)
 {
 	fiber_init(seed);
 	fiber_steady = false;
-	world.lost = false;
+	world.lost = world.enough = false;
 	world.high = 0;
 	world.poisons = 0;
 	discarded = WORLD_PAGES;

@@ -42,6 +42,7 @@ struct world {
 	bool lost;			/* it has, or is about to */
 	u64 poisons, poisoned;		/* frames that went bad: in this walk, in all */
 	int left, vcpus_left;		/* fibers of the walk, and those that end it */
+	bool enough;			/* vCPUs stop */
 	u64 reads, writes, discards, losses, ended, faulted, zapped, harvested;
 	u64 faulted_host, host_mapped, pins, preads, recalled;
 };

@@ -127,7 +127,7 @@ full_text (void)
       "  test-show      waited 41 times, 7.7 ms\n"
       "  thread 0       waited 42 times, 0.0 ms\n"
       "  server         tcp:192.0.2.7:7471 up, 4 connections, 61.0 MiB used, "
-      "round trip 12.3 us, 1038 errors, 1039 reconnects\n");
+      "round trip 12.3 us, 1039 errors, 1040 reconnects\n");
   return g_string_free (text, FALSE);
 }
 

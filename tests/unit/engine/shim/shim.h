@@ -119,7 +119,7 @@ void *memchr_inv(const void *p, int c, size_t n);
 #define smp_store_release(p, v)	WRITE_ONCE(*(p), v)
 #define smp_mb()		do { fiber_drain(); fiber_point(); } while (0)
 #define smp_mb__before_atomic()	barrier()
-#define smp_mb__after_atomic()	barrier()
+#define smp_rmb()		barrier()	/* x86 does not reorder loads */
 /* A locked operation on *p, which may be named _p in @op: drains, then acts. */
 #define shim_locked(p, op) ({						\
 	__typeof__(p) _p = (p);						\
