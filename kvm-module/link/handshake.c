@@ -394,6 +394,30 @@ int hermit_handshake_path(struct hermit_channel *channel,
 	return ret;
 }
 
+int hermit_handshake_end(struct hermit_channel *channel, long timeout, char *why)
+{
+	struct handshake *h = kzalloc(sizeof(*h), GFP_NOIO);
+	const char *wrong;
+	int ret;
+
+	if (!h) {
+		strscpy(why, "out of memory", HERMIT_ERROR_LEN);
+		return -ENOMEM;
+	}
+	h->ch = channel;
+	h->why = why;
+	h->deadline = jiffies + timeout;
+	hermit_wire_fill(&h->hdr, HERMIT_MSG_END, 0, 0, 0, 0);
+	ret = h->ch->send(h->ch, &h->hdr, sizeof(h->hdr)) ?:
+	      receive(h, &h->hdr, sizeof(h->hdr));
+	if (ret)
+		ret = say_io(h, ret);
+	else if (hermit_wire_check_reply(&h->hdr, &wrong))
+		ret = say_protocol(h, wrong);
+	kfree(h);
+	return ret;
+}
+
 bool hermit_refused_for_good(int err)
 {
 	switch (err) {

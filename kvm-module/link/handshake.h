@@ -76,6 +76,12 @@ int hermit_handshake_path(struct hermit_channel *channel,
 			  const struct hermit_session *session,
 			  long timeout, char *why);
 
+/*
+ * After hermit_handshake(): end the region, instead of anything else. 0, or an
+ * errno with @why.
+ */
+int hermit_handshake_end(struct hermit_channel *channel, long timeout, char *why);
+
 struct hermit_wire_refuse;
 
 /* The sentence and the errno for @refuse; its text is made printable. */

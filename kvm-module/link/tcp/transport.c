@@ -156,8 +156,15 @@ static int channel_recv(struct hermit_channel *ch, void *buf, size_t len,
 	return hermit_tcp_sock_recv(tcp->sock, buf, len);
 }
 
+/* What a connection is opened for. */
+enum purpose {
+	TO_SERVE,
+	TO_END,				/* the region, and be gone */
+};
+
 static int shake_hands(struct hermit_tcp_link *link, struct socket *sock,
-		       u64 epoch, struct hermit_session *session)
+		       enum purpose purpose, u64 epoch,
+		       struct hermit_session *session)
 {
 	struct tcp_channel ch = {
 		.base = { .send = channel_send, .recv = channel_recv },
@@ -168,16 +175,20 @@ static int shake_hands(struct hermit_tcp_link *link, struct socket *sock,
 	hermit_tcp_sock_set_timeout(sock, HANDSHAKE_TIMEOUT);
 	ret = hermit_handshake(&ch.base, &link->remote.id, epoch,
 			       HANDSHAKE_TIMEOUT, session, link->remote.why);
-	if (!ret)
+	if (!ret && purpose == TO_SERVE)
 		ret = hermit_handshake_path(&ch.base, session,
 					    HANDSHAKE_TIMEOUT,
 					    link->remote.why);
+	else if (!ret)
+		ret = hermit_handshake_end(&ch.base, END_TIMEOUT,
+					   link->remote.why);
 	hermit_tcp_sock_set_timeout(sock, MAX_SCHEDULE_TIMEOUT);
 	return ret;
 }
 
 /* A connected socket that shook hands; with @epoch 0 in a new epoch. */
-static struct socket *open_one(struct hermit_tcp_link *link, u64 epoch,
+static struct socket *open_one(struct hermit_tcp_link *link,
+			       enum purpose purpose, u64 epoch,
 			       struct hermit_session *session)
 {
 	struct socket *sock;
@@ -197,7 +208,7 @@ static struct socket *open_one(struct hermit_tcp_link *link, u64 epoch,
 			say_connect(link, ret);
 	}
 	if (!ret)
-		ret = shake_hands(link, sock, epoch, session);
+		ret = shake_hands(link, sock, purpose, epoch, session);
 	set_opening(link, NULL);
 	if (ret) {
 		hermit_tcp_sock_release(sock);
@@ -215,6 +226,24 @@ static unsigned int lists_of(unsigned int index, unsigned int nr)
 	return BIT(HERMIT_REMOTE_DEMAND) | BIT(HERMIT_REMOTE_READS);
 }
 
+/*
+ * The server has a region for who will not come: have it forget that, or it keeps
+ * the place against the next try, which is another client's to it. If it cannot
+ * be told the operator will have to.
+ */
+static void give_up(struct hermit_tcp_link *link, u64 epoch)
+{
+	struct hermit_session joined;
+	char why[HERMIT_ERROR_LEN];
+	struct socket *sock;
+
+	strscpy(why, link->remote.why);
+	sock = open_one(link, TO_END, epoch, &joined);
+	if (!IS_ERR(sock))
+		hermit_tcp_sock_release(sock);
+	strscpy(link->remote.why, why);
+}
+
 static int tcp_open(struct hermit_remote *remote,
 		    struct hermit_session *session)
 {
@@ -223,16 +252,20 @@ static int tcp_open(struct hermit_remote *remote,
 	unsigned int nr = 1, i;
 	int ret;
 
-	socks[0] = open_one(link, 0, session);
-	if (IS_ERR(socks[0]))
-		return PTR_ERR(socks[0]);
+	session->epoch = 0;
+	socks[0] = open_one(link, TO_SERVE, 0, session);
+	if (IS_ERR(socks[0])) {
+		ret = PTR_ERR(socks[0]);
+		i = 0;
+		goto err_release;
+	}
 
 	if (session->caps & HERMIT_CAP_MULTICONN)
 		nr = min(link->nr_conns, session->max_connections);
 	for (i = 1; i < nr; i++) {
 		struct hermit_session joined;
 
-		socks[i] = open_one(link, session->epoch, &joined);
+		socks[i] = open_one(link, TO_SERVE, session->epoch, &joined);
 		if (IS_ERR(socks[i])) {
 			ret = PTR_ERR(socks[i]);
 			goto err_release;
@@ -244,6 +277,8 @@ static int tcp_open(struct hermit_remote *remote,
 err_release:
 	while (i--)
 		hermit_tcp_sock_release(socks[i]);
+	if (session->epoch && !remote->incarnation)
+		give_up(link, session->epoch);
 	return ret;
 }
 
