@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=2G timeout=500 kvm=patched light log-ok='potentially unexpected fatal signal 7'
+# l1: mem=2G timeout=500 kvm=patched long light log-ok='potentially unexpected fatal signal 7'
 # A stall while QEMU's main loop waits for a page itself, in a command that
 # reads the guest's memory: the event comes, and the virtual CPUs are out of the
 # guest, before there is a page again. Then pages are lost, and a reset gives a
@@ -13,8 +13,8 @@ start()
 {
 	local name=$1
 	shift
-	HERMIT_OBJECT=,fault-timeout=5000 VM_CPUS=2 \
-	VM_APPEND="job=run -- hermit-guest-load --size 80M --threads 2 --write-ratio 0.5 --verify --seconds 1000" \
+	HERMIT_OBJECT=,fault-timeout=20000 VM_CPUS=2 \
+	VM_APPEND="job=run -- hermit-guest-load --size 72M --threads 2 --write-ratio 0.5 --verify --seconds 1000" \
 		hermit_vm $name 160 64 tcp:127.0.0.1:7471 -blockdev null-co,node-name=null,size=1048576,read-zeroes=on \
 		-action reboot=reset -chardev socket,id=qmp2,path=$W/$name.qmp2,server=on,wait=off -mon chardev=qmp2,mode=control "$@"
 	wait_for 20 test -S $W/$name.qmp2
