@@ -6,7 +6,7 @@
 . /src/tests/vm/vm-tests.sh
 SECONDS_OF_LOAD=${HERMIT_ARG_SECONDS:-20}
 load_hermit
-VM_APPEND="job=run -- hermit-guest-load --size 170M --threads 4 --write-ratio 0.5 --seconds $SECONDS_OF_LOAD --verify" \
+VM_APPEND="job=run -- hermit-guest-load --size 150M --threads 4 --write-ratio 0.5 --seconds $SECONDS_OF_LOAD --verify" \
 	hermit_vm p 256 64 local:plain
 wait_report p 120 '^up'
 sleep 10

@@ -27,7 +27,7 @@ flip()
 RANDOM=${HERMIT_ARG_SEED:-1}
 load_hermit
 start_memserver m1 tcp:127.0.0.1:7471 --capacity 1G
-for run in "local 256 64 170M local:plain" "tcp 192 112 100M tcp:127.0.0.1:7471"; do
+for run in "local 256 64 150M local:plain" "tcp 192 112 100M tcp:127.0.0.1:7471"; do
 	set -- $run
 	flips=0
 	VM_APPEND="job=run -- hermit-guest-load --size $4 --threads 4 --write-ratio 0.5 --seconds ${HERMIT_ARG_SECONDS:-15} --verify" \
