@@ -401,7 +401,6 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 	if (unlikely(hermit_poison_seen(w->word))) {
 		/* Reclaim may be faster, and tells nobody of a LOCAL page. */
 		hermit_poison_report(r, idx);
-		w->kind = HERMIT_WAIT_BACKOFF;
 		return;
 	}
 	switch (hermit_word_state(w->word)) {

@@ -54,19 +54,20 @@ void hermit_watchdog(struct work_struct *work)
 	since = max(READ_ONCE(r->stall_since), READ_ONCE(r->progress));
 	waited = waits && now > since ? now - since : 0;
 	tell_guest(r, waited > TELL_AFTER_NS);
-	if (waited > r->fault_timeout) {
-		if (!r->stalled) {
-			r->stalled = true;
-			HERMIT_MARK(stall_begins);
-			r->stall_begun = since;
-			hermit_event(r, HERMIT_EVENT_STALL_BEGIN,
-				     div_u64(waited, NSEC_PER_MSEC), 0);
+	if (waited <= r->fault_timeout) {
+		if (r->stalled) {
+			r->stalled = false;
+			HERMIT_MARK(stall_ends);
+			hermit_event(r, HERMIT_EVENT_STALL_END,
+				     div_u64(now - r->stall_begun, NSEC_PER_MSEC), 0);
 		}
-	} else if (r->stalled) {
-		r->stalled = false;
-		HERMIT_MARK(stall_ends);
-		hermit_event(r, HERMIT_EVENT_STALL_END,
-			     div_u64(now - r->stall_begun, NSEC_PER_MSEC), 0);
+	} else if (!r->stalled && atomic_read(&r->waiters)) {
+		/* Who just gave up, as a VM that was paused, begins none. */
+		r->stalled = true;
+		HERMIT_MARK(stall_begins);
+		r->stall_begun = since;
+		hermit_event(r, HERMIT_EVENT_STALL_BEGIN,
+			     div_u64(waited, NSEC_PER_MSEC), 0);
 	}
 
 	if (used <= limit) {
