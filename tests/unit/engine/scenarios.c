@@ -11,6 +11,7 @@
 #include "engine/stats.h"
 #include "engine/threads.h"
 #include "engine/turn.h"
+#include "engine/watchdog.h"
 #include "engine/word.h"
 
 static struct hermit_region *create_and_bind(void)
@@ -216,6 +217,48 @@ static void failed_reads(void *arg)
 static void no_memory(void *arg)
 {
 	stall_is_told(true);
+}
+
+/* The watchdog, much more often than ten times a second: it is queued no more. */
+static void watches(void *arg)
+{
+	while (!world.enough) {
+		hermit_watchdog(&world.r->watchdog.work);
+		fiber_sleep(fiber_now() + fiber_random(200000));
+	}
+	world.left--;
+}
+
+/*
+ * A page now and then, each of which comes at once, and nothing between for longer
+ * than a stall takes to be one: none is told of.
+ */
+static void seldom(void *arg)
+{
+	struct hermit_region *r;
+	unsigned int i;
+
+	r = create_and_bind();
+	r->fault_timeout = NSEC_PER_SEC;
+	walk_set_limit(walk_low_limit());
+	cancel_delayed_work_sync(&r->watchdog);
+	world.left = 0;
+	for (i = 0; i < 400; i++) {
+		struct kvm_provider_wait *wait = NULL;
+
+		fiber_sleep(fiber_now() + NSEC_PER_SEC + fiber_random(NSEC_PER_SEC / 10));
+		world.enough = false;
+		walk_start("watchdog", watches, NULL);
+		guest_touch(0, i % r->npages, true, &wait);
+		guest_drop(wait);
+		world.enough = true;
+		while (world.left)
+			fiber_sleep(fiber_now() + 10000);
+	}
+	for (i = 0; i < r->events.head; i++)
+		if (r->events.ring[i].type == HERMIT_EVENT_STALL_BEGIN)
+			fiber_fail("a stall was told of, and nobody waited");
+	end(r);
 }
 
 /*
@@ -495,6 +538,7 @@ static void away_reads_once(void *arg)
 const struct known known[] = {
 	{ "failed-reads-are-a-stall", failed_reads, { .read_fails = 1 } },
 	{ "no-memory-is-a-stall", no_memory, { } },
+	{ "no-stall-without-one", seldom, { } },
 	{ "above-memory-high-goes-on", above_high, { } },
 	{ "few-pages-go-on", few_pages, { } },
 	{ "found-is-whole", births, { .no_memory = 12 } },
