@@ -52,7 +52,7 @@ static bool wait_over(struct hermit_waiter *w)
 		/* Pairs with hermit_req_finish(): status and page are there. */
 		return smp_load_acquire(&w->req->done);
 	case HERMIT_WAIT_WORD:
-		return atomic64_read(hermit_word(r, w->idx)) != w->word ||
+		return hermit_waiter_moved(w, atomic64_read(hermit_word(r, w->idx))) ||
 		       READ_ONCE(r->dead);
 	case HERMIT_WAIT_ROOM:
 		return hermit_room(r) > 0 || READ_ONCE(r->dead);

@@ -4,6 +4,7 @@
 /* What a fault that found no page waits for, and since when somebody waits. */
 #include <linux/types.h>
 
+#include "core/pageword.h"
 #include "engine/request.h"
 
 struct hermit_region;
@@ -51,6 +52,15 @@ void hermit_waiters_enter(struct hermit_region *r);
 void hermit_waiters_leave(struct hermit_region *r, bool served);
 /* Does anybody wait, or did so in vain a moment ago and will again? Any context. */
 bool hermit_waiters_any(struct hermit_region *r);
+
+/*
+ * Of HERMIT_WAIT_WORD: is @word what it waits for? That its host PTEs went is on
+ * the owner's way there, and no news.
+ */
+static inline bool hermit_waiter_moved(const struct hermit_waiter *w, u64 word)
+{
+	return (word ^ w->word) & ~HERMIT_W_HOSTMAPPED;
+}
 
 static inline void hermit_waiter_forget(struct hermit_waiter *w)
 {

@@ -176,7 +176,7 @@ static bool wait_is_over(void *arg)
 		return w->req->done;
 	case HERMIT_WAIT_WORD:
 		word = hermit_word(w->region, w->idx);
-		if (word->counter == (s64)w->word)
+		if (!hermit_waiter_moved(w, word->counter))
 			return false;
 		fprintf(stderr, "page %llu: waits for its word, %#llx, to change; it is %#llx\n",
 			w->idx, w->word, word->counter);
