@@ -66,6 +66,7 @@ enum call
 };
 
 static HermitServer server;
+static const guint8 region_uuid[16] = { 1 };
 static const HermitPeer peer = { .name = "peer" };
 static HermitRdmaJoins *joins;
 static struct ibv_context verbs;
@@ -96,6 +97,7 @@ static struct
   gboolean leaving, told;
   enum rdma_cm_event_type event; /* 0: none */
   guint answers;                 /* CHALLENGE and WELCOME come first */
+  gboolean strange; /* a HELLO that was bent opened another region */
   GMutex lock;
   GCond gone;
 
@@ -161,16 +163,16 @@ request (guint8 type, guint8 extent, guint8 extents)
 static void
 hello (void)
 {
-  const struct hermit_wire_hello hello = {
+  struct hermit_wire_hello hello = {
     .version_min = cpu_to_le16 (1),
     .version_max = cpu_to_le16 (1),
     .flags = cpu_to_le32 (HERMIT_HELLO_OPEN),
-    .uuid = { 1 },
     .client_id = { 2 },
     .region_size = cpu_to_le64 (REGION_SIZE),
     .name = "fuzz",
   };
 
+  memcpy (hello.uuid, region_uuid, sizeof (hello.uuid));
   frame (HERMIT_MSG_HELLO, &hello, sizeof (hello));
 }
 
@@ -312,6 +314,16 @@ step (void)
 /* ---- what the server says ---- */
 
 static void
+look_at_session (const HermitSessionInfo *info, gpointer data)
+{
+  g_autofree char *uuid = hermit_uuid_text (region_uuid);
+  gboolean *strange = data;
+
+  if (info->connections && (strcmp (info->uuid, uuid) || info->size != REGION_SIZE))
+    *strange = TRUE;
+}
+
+static void
 check_grants (const struct hermit_wire_hdr *hdr,
               const struct hermit_wire_grant *grants)
 {
@@ -319,12 +331,14 @@ check_grants (const struct hermit_wire_hdr *hdr,
   guint first = le64_to_cpu (hdr->offset) / HERMIT_RDMA_EXTENT;
 
   require (n <= le32_to_cpu (hdr->extent) / HERMIT_RDMA_EXTENT);
-  require (first + n <= EXTENTS);
   for (guint i = 0; i < n; i++)
     {
       struct ibv_mr *mr = find_mr (&grants[i]);
       require (mr && mr->length % HERMIT_WIRE_PAGE == 0);
       require (mr->length <= HERMIT_RDMA_EXTENT);
+      if (dev.strange)
+        continue;
+      require (first + i < EXTENTS);
       dev.grants[first + i] = grants[i];
       for (guint at = 0; !dev.dirty[first + i] && at < mr->length;
            at += HERMIT_WIRE_PAGE)
@@ -348,6 +362,8 @@ check_sent (const guint8 *data, gsize length)
       require (!hermit_wire_check_handshake (
           &hdr, dev.answers ? HERMIT_MSG_WELCOME : HERMIT_MSG_CHALLENGE, &why));
       dev.answers++;
+      if (dev.answers == 2)
+        hermit_sessions_visit (server.sessions, look_at_session, &dev.strange);
       return;
     }
   if (hdr.type == HERMIT_MSG_REFUSE)
@@ -363,7 +379,7 @@ check_sent (const guint8 *data, gsize length)
   if (hdr.type == (HERMIT_MSG_GRANT | HERMIT_MSG_REPLY) && !hdr.status)
     check_grants (&hdr, grants);
   if (hdr.type == (HERMIT_MSG_RELEASE | HERMIT_MSG_REPLY) && !hdr.status)
-    for (guint i = 0; i < n; i++)
+    for (guint i = 0; i < n && !dev.strange; i++)
       {
         /* Its memory is given back: no device may know it. */
         require (!find_mr (&dev.grants[extent + i]));
@@ -374,7 +390,8 @@ check_sent (const guint8 *data, gsize length)
     {
       /* All but that of the messages themselves. */
       require (dev.mrs->len <= 1 + dev.kept);
-      memset (dev.dirty, 0, sizeof (dev.dirty));
+      if (!dev.strange)
+        memset (dev.dirty, 0, sizeof (dev.dirty));
     }
 }
 
@@ -706,6 +723,7 @@ connection (void)
   dev.leaving = dev.told = dev.sent = FALSE;
   dev.event = 0;
   dev.answers = 0;
+  dev.strange = FALSE;
   memset (dev.grants, 0, sizeof (dev.grants));
   dev.id = id_new ();
   conn = hermit_rdma_conn_new (dev.id, joins, &error);
@@ -727,9 +745,9 @@ connection (void)
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
-  const guint8 uuid[16] = { 1 };
   HermitStoreUsage usage;
   guint8 failing;
+  guint64 bytes;
 
   if (!server.store)
     {
@@ -758,7 +776,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   for (guint i = 0; i < CONNS_MAX && dev.at < dev.end; i++)
     connection ();
   g_ptr_array_unref (dev.mrs);
-  hermit_sessions_forget (server.sessions, uuid, TRUE, NULL);
+  /* All of them, also a strange one. */
+  hermit_sessions_forget_older (server.sessions, 0, &bytes);
   usage = hermit_store_usage (server.store);
   require (usage.taken == 0 && usage.backed == 0);
   return 0;

@@ -55,7 +55,7 @@ static bool race_create(uint64_t *s)
 	static const char *const servers[] = { "local:lz5", "tcp:127.0.0.1:1", "local::4096", "none:" };
 	struct hermit_create c = valid_create();
 	unsigned int i = next(s) % SLOTS;
-	int fd = user ? -1 : open("/dev/hermit", O_RDWR | O_CLOEXEC), old;
+	int fd = user ? -1 : open("/dev/hermit", O_RDWR | O_CLOEXEC | O_NONBLOCK), old;
 
 	if (user)
 		fd = atomic_load(&slot[i]);
@@ -83,7 +83,7 @@ static bool race_create(uint64_t *s)
 static bool race_open(uint64_t *s)
 {
 	struct hermit_open o = { .size = sizeof(o) };
-	int fd = user ? atomic_load(&slot[next(s) % SLOTS]) : open("/dev/hermit", O_RDWR | O_CLOEXEC), old;
+	int fd = user ? atomic_load(&slot[next(s) % SLOTS]) : open("/dev/hermit", O_RDWR | O_CLOEXEC | O_NONBLOCK), old;
 	bool ok;
 
 	memcpy(o.uuid, uuids[next(s) % UUIDS], 16);
@@ -155,7 +155,11 @@ static bool race_one(unsigned int what, uint64_t *s)
 		return !call(fd, HERMIT_GET_VCPUS, &v);
 	}
 	case 9: {
-		/* events there are, or there will be when the region ends */
+		/*
+		 * Events there are, or there will be when the region ends.
+		 * The fd does not block: another thread may be here for the
+		 * same ones.
+		 */
 		struct hermit_event_record e[2];
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 
@@ -201,8 +205,13 @@ void hammer_races(void)
 	signal(SIGBUS, on_bus);
 	for (int i = 0; i < UUIDS; i++)
 		set_uuid(uuids[i]);
-	for (int i = 0; user && i < SLOTS; i++)
-		atomic_store(&slot[i], control_fd());
+	for (int i = 0; user && i < SLOTS; i++) {
+		int fd = control_fd();
+
+		if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK))
+			die("F_SETFL");
+		atomic_store(&slot[i], fd);
+	}
 	for (uintptr_t i = 0; i < nthreads; i++)
 		if (pthread_create(&t[i], NULL, racer, (void *)i))
 			die("pthread_create");
