@@ -28,7 +28,7 @@
 #include "engine/word.h"
 
 /* A walk that goes on for so long goes nowhere. */
-#define MOST_POINTS	2000000
+#define MOST_POINTS	20000000
 
 struct world world;
 
@@ -332,7 +332,7 @@ static void walk(u64 seed, const struct known *k)
 	fiber_start("walk", k ? k->fn : fiber_once_in(6) ?
 		    scenarios[fiber_random(SCENARIOS)] : walk_main,
 		    NULL, false, 0);
-	fiber_run(k ? 20 * MOST_POINTS : MOST_POINTS);
+	fiber_run(k ? 2 * MOST_POINTS : MOST_POINTS);
 	hermit_pressure_exit();
 	hermit_req_exit();
 	if (shim_pages_used())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=2G timeout=300
+# l1: mem=2G timeout=300 light
 # The tcp transport against a memory server: random reads, writes and discards
 # come back right, over one connection and several, IPv4 and IPv6, with and
 # without a key; whatever is wrong with a server is said in one sentence.

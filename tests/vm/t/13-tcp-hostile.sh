@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=2G timeout=400
+# l1: mem=2G timeout=400 light
 # The tcp transport against servers that misbehave: in the handshake, which must
 # end with a sentence, and with requests, which must end the connection and
 # damage nothing. One answers writes before it has their pages, and one has all

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=1536M timeout=300 kvm=none
+# l1: mem=1536M timeout=300 kvm=none light
 # hermit.ko and hermit-memserver over TCP, without KVM: a plain run, the link
 # cut for 20 s and given back, a process that is killed, and a server that is full
 # until there is room at home. Every byte comes back each time, the server ends

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=1G timeout=400 kvm=none log-ok='oom-kill|Memory cgroup out of memory|Call Trace:'
+# l1: mem=1G timeout=400 kvm=none light log-ok='oom-kill|Memory cgroup out of memory|Call Trace:'
 # The local pool without any KVM: compressible, same-filled and incompressible
 # pages come back byte for byte while they change kind, its figures agree with
 # what was stored, a full pool stalls its writer until there is room, what it

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=1G timeout=240 kvm=none
+# l1: mem=1G timeout=240 kvm=none light
 # /dev/hermit and the memory fd under every wrong size, pointer, flag and range,
 # and under threads that create, open, change, recall and close the same regions
 # at once; as root, and as nobody with fds that root opened. Each answer is what

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=1G timeout=300 kvm=none
+# l1: mem=1G timeout=300 kvm=none light
 # No memory for hermit.ko: each allocation of a create refused once, then one of
 # three under load, and one of twenty while regions come and go; over the local
 # pool and over TCP with a key. Creates that fail say why

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=2G timeout=400
+# l1: mem=2G timeout=400 light
 # The rdma transport against a memory server on soft-RoCE: random reads, writes
 # and discards come back right, over one queue pair and several, with few work
 # requests and many, IPv4 and IPv6, with and without a key; the server's

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=2G timeout=300
+# l1: mem=2G timeout=300 light
 # The fence over RDMA: a WRITE that waited in the network until its queue pair
 # was replaced comes to nothing. A router between client and server keeps the
 # packets of WRITEs; the link gives up and connects anew; the pages are written

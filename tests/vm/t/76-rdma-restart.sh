@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # l1: mem=2G timeout=400 light
-# As 15-tcp-restart, over RDMA: what the device wrote by itself is kept, too.
+# As 16-tcp-restart, over RDMA: what the device wrote by itself is kept, too.
 . /src/tests/vm/rdma.sh
 
 load_rdma_test
