@@ -41,8 +41,9 @@ void hermit_fault_account(struct hermit_region *r, u64 idx, u64 ns)
  * Install @page, just read, if the word is still what it was when the read was
  * posted. The page is the word's from then on, or goes back to the pool.
  */
-static bool fault_install(struct hermit_region *r, u64 idx, u64 expected,
-			  struct page *page, u64 flags)
+static __always_inline bool fault_install(struct hermit_region *r, u64 idx,
+					  u64 expected, struct page *page,
+					  u64 flags)
 {
 	atomic64_t *word = hermit_word(r, idx);
 	u64 new;
@@ -66,7 +67,7 @@ static bool fault_install(struct hermit_region *r, u64 idx, u64 expected,
  * A page that is fetched by demand was evicted too early if fewer evictions
  * than pages are free now have passed since its own: see core/sched.h.
  */
-static void fault_count_fetch(struct hermit_region *r, u64 w)
+static __always_inline void fault_count_fetch(struct hermit_region *r, u64 w)
 {
 	u64 away = (atomic64_read(&r->generation) - hermit_word_value(w)) &
 		   HERMIT_W_VALUE_MASK;
@@ -359,6 +360,15 @@ static void fault_post(struct hermit_region *r, u64 idx, atomic64_t *word,
 		hermit_pool_top_up(r);
 }
 
+/* Reclaim may be faster, and tells nobody of a LOCAL page. */
+static bool fault_meets_poison(struct hermit_region *r, u64 idx, u64 word)
+{
+	if (likely(!hermit_poison_seen(word)))
+		return false;
+	hermit_poison_report(r, idx);
+	return true;
+}
+
 void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 			  struct hermit_waiter *w)
 {
@@ -398,18 +408,19 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 		return;
 	}
 	w->word = atomic64_read(word);
-	if (unlikely(hermit_poison_seen(w->word))) {
-		/* Reclaim may be faster, and tells nobody of a LOCAL page. */
-		hermit_poison_report(r, idx);
-		return;
-	}
 	switch (hermit_word_state(w->word)) {
+	case HERMIT_LOCAL:
+		if (fault_meets_poison(r, idx, w->word))
+			return;
+		break;
 	case HERMIT_DISCARDING:
 	case HERMIT_FETCHING:
 		HERMIT_MARK(waits_for_another);
 		w->kind = HERMIT_WAIT_WORD;
 		return;
 	case HERMIT_EVICTING:
+		if (fault_meets_poison(r, idx, w->word))
+			return;
 		/*
 		 * A host PTE needs LOCAL; the owner leaves without I/O, and tells
 		 * those who asked for the page.

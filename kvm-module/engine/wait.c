@@ -64,12 +64,12 @@ static bool wait_over(struct hermit_waiter *w)
 }
 
 /*
- * How long ago somebody gave up; of those who do so right now another CPU's clock
- * may be a little ahead, or they come between the clock and gave_up.
+ * How long before @now somebody gave up; of those who do so right now another
+ * CPU's clock may be a little ahead, or they come between the clock and gave_up.
  */
-static s64 waiters_rest(struct hermit_region *r)
+static s64 waiters_rest(struct hermit_region *r, u64 now)
 {
-	return ktime_get_coarse_ns() - READ_ONCE(r->gave_up);
+	return now - READ_ONCE(r->gave_up);
 }
 
 /*
@@ -82,10 +82,13 @@ static s64 waiters_rest(struct hermit_region *r)
  */
 void hermit_waiters_enter(struct hermit_region *r)
 {
+	u64 now;
+
 	if (!atomic_read(&r->waiters)) {
 		smp_rmb();
-		if (waiters_rest(r) > NSEC_PER_SEC)
-			WRITE_ONCE(r->stall_since, ktime_get_coarse_ns());
+		now = ktime_get_coarse_ns();
+		if (waiters_rest(r, now) > NSEC_PER_SEC)
+			WRITE_ONCE(r->stall_since, now);
 		else
 			HERMIT_MARK(waits_on);
 	}
@@ -104,7 +107,7 @@ void hermit_waiters_leave(struct hermit_region *r, bool served)
 bool hermit_waiters_any(struct hermit_region *r)
 {
 	/* Who naps is back in less, see hermit_waiters_enter(). */
-	return atomic_read(&r->waiters) || waiters_rest(r) < NSEC_PER_SEC;
+	return atomic_read(&r->waiters) || waiters_rest(r, ktime_get_coarse_ns()) < NSEC_PER_SEC;
 }
 
 int hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state, long timeout)
