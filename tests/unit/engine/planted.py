@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """That the walks can fail: bugs planted in the engine, each found by a seed.
 
-    planted.py [--seconds N] BUILD NAME... | --all | --list
+    planted.py [--seconds N] [--seed N] BUILD NAME... | --all | --list
 
-N is 60, and of processor time: what else the machine does makes no bug harder.
+60 seconds, and of processor time: what else the machine does makes no bug harder.
+The first walk is of seed 1.
 BUILD is the build directory, where the walk has been built. Files are changed in
 copies; the sources among them, and those that a changed header is planted for, are
 compiled as the walk's were and linked with the walk's other objects. A planted bug
@@ -205,6 +206,7 @@ parser.add_argument('names', nargs='*')
 parser.add_argument('--all', action='store_true')
 parser.add_argument('--list', action='store_true')
 parser.add_argument('--seconds', type=int, default=60)
+parser.add_argument('--seed', default='1')
 a = parser.parse_args()
 if a.list:
     print('\n'.join(BUGS))
@@ -219,7 +221,7 @@ with tempfile.TemporaryDirectory() as tmp:
     for name in BUGS if a.all else a.names:
         walk = plant(a.build.resolve(), root, pathlib.Path(tmp), name)
         begin = resource.getrusage(resource.RUSAGE_CHILDREN)
-        run = subprocess.run([walk, '--cpu-seconds', str(a.seconds)],
+        run = subprocess.run([walk, '--seed', a.seed, '--cpu-seconds', str(a.seconds)],
                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                              errors='replace')
         end = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -157,9 +157,71 @@ static void scan(bool ends)
 static void scan_together(void *arg) { scan(false); }
 static void ends_amid(void *arg) { scan(true); }
 
+static void page_toucher(void *arg)
+{
+	struct kvm_provider_wait *wait = NULL;
+	u64 idx = *(u64 *)arg;
+	static int cpu;
+
+	guest_touch(cpu++ % 2, idx, false, &wait);
+	guest_drop(wait);
+	world.left--;
+}
+
+/* Nothing goes wrong but what the walk is about. */
+static struct hermit_region *create_quiet(void)
+{
+	world.faults = (struct faults){ };
+	shim_fail_once_in = 0;
+	world.stock = false;
+	fiber_steady = true;
+	return create_and_bind();
+}
+
+/*
+ * The answer to a read takes so long that the page is brought by another one,
+ * written, and away again; at a moment with the same stamp as when it left before,
+ * so that its word differs by the generation alone.
+ */
+static void late_answer(void *arg)
+{
+	const u64 turn = HERMIT_W_STAMP_MASK + 1;
+	struct hermit_region *r = create_quiet();
+	u64 idx, was, i, tries;
+
+	for (tries = 0; tries < 8; tries++) {
+		struct kvm_provider_wait *wait = NULL;
+
+		idx = some_remote_page(r);
+		walk_set_limit(r->npages);
+		was = hermit_word(r, idx)->counter;
+		if (hermit_word_state(was) != HERMIT_REMOTE)
+			continue;
+		server_keep(idx);
+		walk_start("vcpu", page_toucher, &idx);
+		while (!server_keeps())
+			fiber_sleep(fiber_now() + 1000);
+		guest_touch(2, idx, true, &wait);
+		guest_drop(wait);
+		fiber_sleep(fiber_now() + JIFFY_NS);
+		fiber_shift((turn + hermit_word_stamp(was) - jiffies % turn) %
+			    turn * JIFFY_NS);
+		walk_set_limit(24);
+		for (i = 0; i < 1000; i++) {
+			if (hermit_word_state(hermit_word(r, idx)->counter) ==
+			    HERMIT_REMOTE)
+				break;
+			fiber_sleep(fiber_now() + 10000);
+		}
+		server_let_go();
+		wait_for_all();
+	}
+	end(r);
+}
+
 void (*const scenarios[SCENARIOS])(void *arg) = {
 	limit_unreachable, nothing_to_be_had, scan_together, scan_together,
-	ends_amid, ends_amid,
+	ends_amid, ends_amid, late_answer,
 };
 
 /* ---- what showed a fault once ---- */
@@ -481,17 +543,6 @@ static void poison_stays_here(void *arg)
 	world.poisons++;		/* and it may say so */
 	host_touch(0, 5, false);
 	end(r);
-}
-
-static void page_toucher(void *arg)
-{
-	struct kvm_provider_wait *wait = NULL;
-	u64 idx = *(u64 *)arg;
-	static int cpu;
-
-	guest_touch(cpu++ % 2, idx, false, &wait);
-	guest_drop(wait);
-	world.left--;
 }
 
 /* All requests that there are belong to a VM whose server is away. */

@@ -17,6 +17,8 @@ static int outstanding;
 static bool closing, losing;		/* losing: or away */
 static bool gone;			/* losing, and what is out fails */
 static struct list_head held;		/* while it is losing */
+static u64 keep;			/* see server_keep(); or no page */
+static struct hermit_io *kept;
 static const struct hermit_link_user_ops *user_ops;
 static void *user;
 
@@ -30,6 +32,8 @@ void server_init(void)
 	outstanding = 0;
 	closing = losing = gone = false;
 	INIT_LIST_HEAD(&held);
+	keep = WORLD_PAGES;
+	kept = NULL;
 }
 
 static bool happens(unsigned int once_in)
@@ -106,7 +110,10 @@ static void complete_io(void *arg)
 	if (!io->status || (io->op == HERMIT_IO_WRITE && fiber_once_in(2)))
 		carry_out(io);
 	/* Done is done, and the answer is on its way for a while. */
-	if (happens(f->late) && !happens(f->inside))
+	if (io->op == HERMIT_IO_READ && io->offset >> PAGE_SHIFT == keep) {
+		keep = WORLD_PAGES;
+		kept = io;
+	} else if (happens(f->late) && !happens(f->inside))
 		fiber_start("answer", answer, io, true, some_delay());
 	else
 		answer(io);
@@ -197,6 +204,22 @@ void server_away_main(void *arg)
 {
 	server_away(NSEC_PER_SEC);
 	world.left--;
+}
+
+void server_keep(u64 idx)
+{
+	keep = idx;
+}
+
+bool server_keeps(void)
+{
+	return kept;
+}
+
+void server_let_go(void)
+{
+	fiber_start("answer", answer, kept, true, 0);
+	kept = NULL;
 }
 
 u64 server_held(u64 idx)

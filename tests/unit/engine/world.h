@@ -53,6 +53,10 @@ extern const struct hermit_transport_ops world_transport;
 void server_init(void);
 void server_lose(void);			/* its contents; sleeps */
 u64 server_held(u64 idx);		/* reads of the page that wait until it is back */
+/* The answer to the next read of the page is on its way until it is let go. */
+void server_keep(u64 idx);
+bool server_keeps(void);		/* there is one */
+void server_let_go(void);
 void server_away_main(void *arg);	/* away for a second */
 void server_away(u64 ns);		/* what is out waits; sleeps */
 
@@ -122,7 +126,7 @@ void walk_main(void *arg);
 
 /* scenarios.c */
 /* Walks to where few others come. */
-#define SCENARIOS	6
+#define SCENARIOS	7
 extern void (*const scenarios[SCENARIOS])(void *arg);
 /* The last one has no name. */
 extern const struct known {
