@@ -62,6 +62,8 @@ static int mmu_zap(struct kvm *kvm, struct kvm_provider_page *p, int n)
 		world.harvested += e->dirty;
 		*e = (struct entry){};
 	}
+	if (world.flush)
+		fiber_sleep(fiber_now() + fiber_random(world.flush));
 	/* The flush: each vCPU has dropped them when it returns. */
 	for (v = 0; v < VCPUS; v++) {
 		fiber_point();
@@ -182,7 +184,10 @@ static bool wait_is_over(void *arg)
 			w->idx, w->word, word->counter);
 		return true;
 	case HERMIT_WAIT_ROOM:
-		return hermit_room(w->region) > 0 || somebody_rests(w->region);
+		if (hermit_room(w->region) <= 0)
+			return somebody_rests(w->region);
+		fprintf(stderr, "page %llu: waits for room, and there is some\n", w->idx);
+		return true;
 	default:
 		return false;
 	}

@@ -4,6 +4,7 @@
  */
 #include "world.h"
 
+#include "engine/clock.h"
 #include "engine/limit.h"
 #include "engine/pool.h"
 #include "engine/region.h"
@@ -219,9 +220,69 @@ static void late_answer(void *arg)
 	end(r);
 }
 
+static void host_toucher(void *arg)
+{
+	host_touch(1, *(u64 *)arg, false);
+	world.left--;
+}
+
+/*
+ * Host threads wait for the lock of a clean page, which begins to leave meanwhile:
+ * they have to ask its owner for it.
+ */
+static void asked_amid(void *arg)
+{
+	struct hermit_region *r = create_quiet();
+	static u64 idx[4];
+	u64 i, tries;
+
+	some_remote_page(r);
+	for (tries = 0; tries < 4; tries++) {
+		world.flush = 0;
+		walk_set_limit(r->npages);
+		for (i = 0; i < 60; i++)
+			host_touch(0, i, false);
+		fiber_sleep(fiber_now() + 2 * HERMIT_FRESH_MS * NSEC_PER_MSEC);
+		world.flush = NSEC_PER_MSEC;
+		for (i = 0; i < ARRAY_SIZE(idx); i++) {
+			idx[i] = fiber_random(60);
+			walk_start("isolator", isolator, &idx[i]);
+		}
+		fiber_sleep(fiber_now() + 20000);
+		host_zap(0, 60);
+		for (i = 0; i < ARRAY_SIZE(idx); i++)
+			walk_start("host", host_toucher, &idx[i]);
+		fiber_sleep(fiber_now() + 20000);
+		walk_set_limit(24);
+		wait_for_all();
+	}
+	end(r);
+}
+
+/* All room is charged, now and then, for pages that the host does not have. */
+static void refused_amid(void *arg)
+{
+	struct hermit_region *r = create_quiet();
+	static u64 idx[4];
+	u64 i;
+
+	if (!hermit_word_alloc(r, 0))
+		fiber_fail("no memory for words");
+	walk_set_limit(HERMIT_PCP_REFILL);
+	shim_most_pages = -1;		/* not one */
+	for (i = 0; i < ARRAY_SIZE(idx); i++) {
+		idx[i] = i;
+		walk_start("vcpu", page_toucher, &idx[i]);
+	}
+	fiber_sleep(fiber_now() + 5 * NSEC_PER_SEC);
+	shim_most_pages = 0;
+	wait_for_all();
+	end(r);
+}
+
 void (*const scenarios[SCENARIOS])(void *arg) = {
 	limit_unreachable, nothing_to_be_had, scan_together, scan_together,
-	ends_amid, ends_amid, late_answer,
+	ends_amid, ends_amid, late_answer, asked_amid, refused_amid,
 };
 
 /* ---- what showed a fault once ---- */

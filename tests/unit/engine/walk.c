@@ -300,7 +300,7 @@ static void walk(u64 seed, const struct known *k)
 	fiber_init(seed);
 	fiber_steady = false;
 	world.lost = world.enough = false;
-	world.high = 0;
+	world.high = world.flush = 0;
 	world.poisons = 0;
 	discarded = WORLD_PAGES;
 	delicate = sometimes(1 + fiber_random(WORLD_PAGES));

@@ -43,6 +43,7 @@ struct world {
 	u64 poisons, poisoned;		/* frames that went bad: in this walk, in all */
 	int left, vcpus_left;		/* fibers of the walk, and those that end it */
 	bool enough;			/* vCPUs stop */
+	u64 flush;			/* ns that the flush of a zap takes, at most */
 	u64 reads, writes, discards, losses, ended, faulted, zapped, harvested;
 	u64 faulted_host, host_mapped, pins, preads, recalled;
 };
@@ -126,7 +127,7 @@ void walk_main(void *arg);
 
 /* scenarios.c */
 /* Walks to where few others come. */
-#define SCENARIOS	7
+#define SCENARIOS	9
 extern void (*const scenarios[SCENARIOS])(void *arg);
 /* The last one has no name. */
 extern const struct known {
