@@ -20,6 +20,7 @@
 #include <linux/swap.h>
 
 #include "engine/limit.h"
+#include "engine/mark.h"
 #include "engine/pool.h"
 #include "engine/pressure.h"
 #include "engine/region.h"
@@ -65,8 +66,11 @@ static unsigned long pressure_scan(struct shrinker *s, struct shrink_control *sc
 	struct give g = { .left = sc->nr_to_scan };
 
 	hermit_region_each(give_pool, &g);
+	if (!g.given)
+		return SHRINK_STOP;
+	HERMIT_MARK(shrinker_gives);
 	mm_account_reclaimed_pages(g.given);
-	return g.given ?: SHRINK_STOP;
+	return g.given;
 }
 
 static void oom_squeeze(struct hermit_region *r, void *arg)

@@ -137,6 +137,11 @@ BUGS = {
         'if (0) {'),
     'bad-frame-not-taken': (E + 'poison.c',
         'queue_delayed_work(system_wq, &p->work, 0);', ''),
+    'shrinker-meets-itself': [(E + 'region.c',
+        'if (!mutex_trylock(&regions_lock))\n\t\treturn;', 'mutex_lock(&regions_lock);'),
+        (E + 'region.c', 'r->stats = alloc_percpu(struct hermit_cpu_stats);',
+         'mutex_lock(&regions_lock); r->stats = alloc_percpu(struct hermit_cpu_stats);'
+         ' mutex_unlock(&regions_lock);')],
     'bad-frame-stale-copy': (E + 'poison.c',
         'lost = dirty || !(v->word & HERMIT_W_COPY);',
         'lost = !(v->word & HERMIT_W_COPY);'),

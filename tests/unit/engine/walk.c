@@ -316,6 +316,7 @@ static void walk(u64 seed, const struct known *k)
 		.inside = sometimes(5),
 		.signals = sometimes(5),
 		.no_memory = sometimes(20),
+		.reclaims = sometimes(4),
 		.loses = fiber_once_in(4),
 		.outages = fiber_once_in(4),
 		.shifts = fiber_once_in(4),
@@ -327,6 +328,7 @@ static void walk(u64 seed, const struct known *k)
 	world.no_nap = k && k->no_nap;
 	world.stock = !k && fiber_once_in(8);
 	shim_fail_once_in = world.faults.no_memory;
+	shim_reclaim_once_in = world.faults.reclaims;
 	if (hermit_req_init() || hermit_pressure_init())
 		fiber_fail("hermit_req_init(), or hermit_pressure_init()");
 	fiber_start("walk", k ? k->fn : fiber_once_in(6) ?

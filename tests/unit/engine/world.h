@@ -25,6 +25,7 @@ struct faults {
 	unsigned int inside;		/* a request completes inside submit() */
 	unsigned int signals;		/* a vCPU is kicked while it waits */
 	unsigned int no_memory;		/* an allocation fails */
+	unsigned int reclaims;		/* one that may reclaim does */
 	bool loses;			/* the server loses its contents, once */
 	bool poison;			/* frames of the host go bad */
 	bool shifts;			/* the clock jumps */

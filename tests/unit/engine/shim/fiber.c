@@ -28,7 +28,7 @@ struct fiber {
 	void (*fn)(void *);
 	void *arg;
 	uint64_t priority;
-	bool used, over, softirq, begun, asleep, timed_out, alone;
+	bool over, softirq, begun, asleep, timed_out, alone;
 	uint64_t until, stalled;	/* stalled: it has no CPU before then */
 	int preempt, bh, rcu, cpu;
 	uint64_t rcu_since;
@@ -75,7 +75,7 @@ void fiber_fail(const char *fmt, ...)
 	fprintf(stderr, "\n");
 	__sanitizer_print_stack_trace();
 	for (i = 0; i < nr_fibers; i++)
-		if (fibers[i].used && !fibers[i].over)
+		if (!fibers[i].over)
 			fprintf(stderr, "  %s%s%s preempt=%d bh=%d rcu=%d\n",
 				fibers[i].name,
 				fibers[i].asleep ? " asleep" : "",
@@ -487,7 +487,6 @@ struct fiber *fiber_start(const char *name, void (*fn)(void *), void *arg,
 	f->fn = fn;
 	f->arg = arg;
 	f->softirq = softirq;
-	f->used = true;
 	f->priority = lowest + 1 + fiber_random(1 << 20);
 	f->asleep = delay;
 	f->until = delay ? now + delay : 0;

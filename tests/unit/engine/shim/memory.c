@@ -4,7 +4,7 @@
 
 #include "shim.h"
 
-unsigned int shim_fail_once_in;
+unsigned int shim_fail_once_in, shim_reclaim_once_in;
 int shim_most_pages;
 long shim_node_pages;
 struct shrinker *shim_shrinker;
@@ -27,10 +27,26 @@ static bool fails(void)
 	return fiber_self() && shim_fail_once_in && fiber_once_in(shim_fail_once_in);
 }
 
+/* In the thread that allocates, with all the locks that it holds. */
+static void direct_reclaim(void)
+{
+	struct shrink_control sc = { .nr_to_scan = 1 + fiber_random(16) };
+	unsigned int flags = memalloc_noreclaim_save();
+
+	if (shim_shrinker->count_objects(shim_shrinker, &sc))
+		shim_shrinker->scan_objects(shim_shrinker, &sc);
+	memalloc_noreclaim_restore(flags);
+}
+
 static void may_allocate(gfp_t gfp)
 {
-	if ((gfp & __GFP_DIRECT_RECLAIM) && fiber_self() && fiber_atomic())
-		fiber_fail("allocation that may sleep, where it may not");
+	if ((gfp & __GFP_DIRECT_RECLAIM) && fiber_self()) {
+		if (fiber_atomic())
+			fiber_fail("allocation that may sleep, where it may not");
+		if (shim_shrinker && !(shim_flags & PF_MEMALLOC) &&
+		    shim_reclaim_once_in && fiber_once_in(shim_reclaim_once_in))
+			direct_reclaim();
+	}
 	fiber_point();
 }
 
@@ -45,29 +61,17 @@ void *shim_alloc(size_t size, gfp_t gfp)
 	return gfp & __GFP_ZERO ? memset(p, 0, size) : p;
 }
 
-struct kmem_cache {
-	size_t size;
-};
-
 struct shim_mempool {
-	struct kmem_cache *cache;
+	size_t size;
 	int min, reserve;
 	wait_queue_head_t wq;
 };
-
-struct kmem_cache *shim_cache(size_t size)
-{
-	struct kmem_cache *c = malloc(sizeof(*c));
-
-	c->size = size;
-	return c;
-}
 
 mempool_t *mempool_create_slab_pool(int min, struct kmem_cache *c)
 {
 	mempool_t *p = malloc(sizeof(*p));
 
-	*p = (mempool_t){ .cache = c, .min = min, .reserve = min };
+	*p = (mempool_t){ .size = (size_t)c, .min = min, .reserve = min };
 	init_waitqueue_head(&p->wq);
 	return p;
 }
@@ -85,7 +89,7 @@ void *mempool_alloc(mempool_t *p, gfp_t gfp)
 {
 	may_allocate(gfp);
 	if (!shim_mempool_dry && !fails())
-		return malloc(p->cache->size);
+		return malloc(p->size);
 	/* Whoever may sleep does, until there is one: __GFP_NORETRY is no help. */
 	while (!p->reserve) {
 		if (!(gfp & __GFP_DIRECT_RECLAIM))
@@ -95,7 +99,7 @@ void *mempool_alloc(mempool_t *p, gfp_t gfp)
 		wait_event(p->wq, p->reserve > 0);
 	}
 	p->reserve--;
-	return malloc(p->cache->size);
+	return malloc(p->size);
 }
 
 void mempool_free(void *e, mempool_t *p)

@@ -37,8 +37,6 @@ typedef unsigned int gfp_t, vm_fault_t;
 #define noinline		__attribute__((__noinline__))
 #define __packed		__attribute__((__packed__))
 #define __percpu
-#define __user
-#define __force
 #define ____cacheline_aligned_in_smp __attribute__((__aligned__(64)))
 #define fallthrough		__attribute__((__fallthrough__))
 #define likely(x)		__builtin_expect(!!(x), 1)
@@ -58,7 +56,6 @@ typedef unsigned int gfp_t, vm_fault_t;
 #define max_t(t, a, b)		max((t)(a), (t)(b))
 #define clamp(v, lo, hi)	min(max(v, lo), hi)
 #define U8_MAX			UINT8_MAX
-#define U64_MAX			UINT64_MAX
 #define IS_ERR(p)		((unsigned long)(p) >= (unsigned long)-4095)
 #define ERR_PTR(e)		((void *)(long)(e))
 #define PTR_ERR(p)		((long)(p))
@@ -75,7 +72,6 @@ typedef unsigned int gfp_t, vm_fault_t;
 static inline int ilog2(u64 v) { return 63 - __builtin_clzll(v); }
 static inline u64 div64_u64(u64 a, u64 b) { return a / b; }
 static inline u64 div_u64(u64 a, u32 b) { return a / b; }
-#define hash_64(v, bits)	((u64)(v) * 0x61C8864680B583EBull >> (64 - (bits)))
 #define hash_32(v, bits)	((u32)(v) * 0x61C88647u >> (32 - (bits)))
 static inline int fls(unsigned int v) { return v ? 32 - __builtin_clz(v) : 0; }
 #define test_bit(n, p)		((p)[(n) / 64] >> ((n) % 64) & 1)
@@ -250,7 +246,7 @@ bool shim_held(const struct shim_lock *l, bool read);
 #define synchronize_rcu()	fiber_rcu_wait()
 
 /* Tasks and waiting. */
-enum { TASK_RUNNING, TASK_INTERRUPTIBLE, TASK_UNINTERRUPTIBLE, TASK_KILLABLE = 4, TASK_IDLE = 8 };
+enum { TASK_RUNNING, TASK_INTERRUPTIBLE, TASK_UNINTERRUPTIBLE, TASK_KILLABLE = 4 };
 #define HZ			250
 #define JIFFY_NS		(NSEC_PER_SEC / HZ)
 #define MAX_SCHEDULE_TIMEOUT	LONG_MAX
@@ -273,8 +269,10 @@ enum { TASK_RUNNING, TASK_INTERRUPTIBLE, TASK_UNINTERRUPTIBLE, TASK_KILLABLE = 4
 #define cpu_relax()		fiber_yield()
 #define might_sleep()		do { if (fiber_atomic()) fiber_fail("may not sleep here, " SHIM_HERE); } while (0)
 #define cond_resched()		do { might_sleep(); fiber_point(); } while (0)
-#define memalloc_noreclaim_save() 0U
-#define memalloc_noreclaim_restore(f) do { if (f) barrier(); } while (0)
+#define PF_MEMALLOC		0x800u
+#define shim_flags		(fiber_local()->flags)
+#define memalloc_noreclaim_save() ({ unsigned int _set = PF_MEMALLOC & ~shim_flags; shim_flags |= _set; _set; })
+#define memalloc_noreclaim_restore(f) ((void)(shim_flags &= ~(f)))
 long schedule_timeout(long timeout);
 #define schedule()		((void)schedule_timeout(MAX_SCHEDULE_TIMEOUT))
 #define shim_sleep(s, t)	({ __set_current_state(s); schedule_timeout(t); })
@@ -330,7 +328,6 @@ struct completion { bool done; wait_queue_head_t wq; };
 #define init_completion(c) do { (c)->done = false; init_waitqueue_head(&(c)->wq); } while (0)
 void complete(struct completion *c);
 void wait_for_completion(struct completion *c);
-#define wait_for_completion_state(c, s) wait_for_completion(c)
 
 struct vhost_task;
 struct vhost_task *vhost_task_create(bool (*fn)(void *), void (*killed)(void *),
@@ -369,6 +366,7 @@ bool cancel_delayed_work_sync(struct delayed_work *d);
 
 /* Memory. An allocation that may fail does once in shim_fail_once_in (0: never). */
 extern unsigned int shim_fail_once_in;
+extern unsigned int shim_reclaim_once_in;	/* one that may reclaim asks the shrinker */
 extern int shim_most_pages;		/* that there are, or a cgroup may have; 0: enough */
 extern bool shim_mempool_dry;		/* the slab has nothing for any of them */
 #define __GFP_DIRECT_RECLAIM	1u
@@ -390,9 +388,9 @@ void *shim_alloc(size_t size, gfp_t gfp);
 #define __get_free_page(gfp)	((unsigned long)shim_alloc(PAGE_SIZE, gfp))
 #define free_page(p)		free((void *)(p))
 struct kmem_cache; typedef struct shim_mempool mempool_t;
-struct kmem_cache *shim_cache(size_t size);
-#define KMEM_CACHE(s, f)	shim_cache(sizeof(struct s))
-#define kmem_cache_destroy(c)	free(c)
+/* No more than the size of its objects. */
+#define KMEM_CACHE(s, f)	((struct kmem_cache *)sizeof(struct s))
+#define kmem_cache_destroy(c)	((void)(c))
 mempool_t *mempool_create_slab_pool(int min, struct kmem_cache *c);
 void mempool_destroy(mempool_t *p);
 void *mempool_alloc(mempool_t *p, gfp_t gfp);
@@ -411,7 +409,6 @@ struct page {
 	struct address_space *mapping; unsigned long index, private; struct list_head lru;
 	wait_queue_head_t wq;
 	void *data;			/* PAGE_SIZE; poisoned while it is free */
-	u64 version;
 };
 enum { SHIM_PAGES = 1024, SHIM_PFN = 0x100000 };
 extern struct page shim_pages[SHIM_PAGES];
@@ -457,7 +454,7 @@ struct shrinker {
 #define SHRINK_STOP		(~0UL)
 #define shrinker_alloc(flags, name) ((struct shrinker *)kzalloc(sizeof(struct shrinker), GFP_KERNEL))
 #define shrinker_register(s)	(shim_shrinker = (s))
-#define shrinker_free(s)	kfree(s)
+#define shrinker_free(s)	(kfree(s), shim_shrinker = NULL)
 #define mm_account_reclaimed_pages(n) ((void)(n))
 struct notifier_block { int (*notifier_call)(struct notifier_block *nb, unsigned long action, void *data); };
 #define NOTIFY_OK		1

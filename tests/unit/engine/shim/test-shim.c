@@ -330,7 +330,7 @@ static void files(void *arg)
 
 static void pooled(void *arg)
 {
-	struct kmem_cache *c = shim_cache(8);
+	struct kmem_cache *c = (struct kmem_cache *)8;
 	mempool_t *p = mempool_create_slab_pool(1, c);
 	void *e;
 
@@ -376,6 +376,58 @@ static void reads_freed(void *arg)
 }
 static void spins(void *arg) { for (;;) cpu_relax(); }
 
+/* ---- the shrinker, by who allocates ---- */
+
+static struct mutex shrinks = SHIM_LOCK_INIT;
+
+static unsigned long count(struct shrinker *s, struct shrink_control *sc)
+{
+	return inside;
+}
+
+static unsigned long scan(struct shrinker *s, struct shrink_control *sc)
+{
+	total++;
+	mutex_lock(&shrinks);
+	kfree(kmalloc(8, GFP_KERNEL));	/* does not come here again */
+	mutex_unlock(&shrinks);
+	return SHRINK_STOP;
+}
+
+static struct shrinker shrinker = { .count_objects = count, .scan_objects = scan };
+
+static void allocates(gfp_t gfp, int times)
+{
+	total = 0;
+	put_page(alloc_page(gfp));
+	CHECK(total == times);
+	kfree(kmalloc(8, gfp));
+	CHECK(total == 2 * times);
+}
+
+static void reclaims(void *arg)
+{
+	unsigned int flags;
+
+	inside = 0;
+	allocates(GFP_KERNEL, 0);
+	inside = 1;
+	allocates(GFP_KERNEL, 1);
+	allocates(GFP_NOWAIT, 0);
+	flags = memalloc_noreclaim_save();
+	memalloc_noreclaim_restore(memalloc_noreclaim_save());
+	allocates(GFP_KERNEL, 0);
+	memalloc_noreclaim_restore(flags);
+	allocates(GFP_KERNEL, 1);
+}
+
+static void allocates_locked(void *arg)
+{
+	mutex_lock(&shrinks);
+	kfree(kmalloc(8, GFP_KERNEL));
+	mutex_unlock(&shrinks);
+}
+
 static void must_fail(const char *what, void (*a)(void *), void (*b)(void *), bool softirq)
 {
 	int status, i;
@@ -407,6 +459,9 @@ int main(void)
 	test_memory();
 	run2(1, pooled, NULL, false);
 	run2(1, files, NULL, false);
+	shim_shrinker = &shrinker;
+	shim_reclaim_once_in = 1;
+	run2(1, reclaims, NULL, false);
 	must_fail("sleeps under a spinlock", sleeps_in_lock, NULL, false);
 	must_fail("sleeps under RCU", sleeps_in_rcu, NULL, false);
 	must_fail("two orders of two locks", order_ab, NULL, false);
@@ -417,6 +472,7 @@ int main(void)
 	must_fail("ends with a lock", ends_locked, NULL, false);
 	must_fail("a page is freed twice", twice, NULL, false);
 	must_fail("a freed page is read", reads_freed, NULL, false);
+	must_fail("a lock of the shrinker's, held across an allocation", allocates_locked, NULL, false);
 	must_fail("no end", spins, NULL, false);
 	printf("shim: ok\n");
 	return 0;
