@@ -493,14 +493,16 @@ hermit_region_discard (HermitRegion *region, guint64 offset, guint64 length)
   return HERMIT_WIRE_OK;
 }
 
-/* Under the extent's lock: all its pages are stored, new ones as zeros. */
+/*
+ * Under the extent's lock: all its pages are stored, new ones as zeros. @clean:
+ * all of its memory is zeros already.
+ */
 static gboolean
-extent_store_all (HermitRegion *region, guint32 extent, guint32 slot)
+extent_store_all (HermitRegion *region, guint32 extent, guint32 slot,
+                  gboolean clean)
 {
   static const guint8 zeros[PAGE];
   HermitLedgerSlot *record = slot_record (region, slot);
-  gboolean clean = hermit_slots_clean (region->store->slots, slot)
-                   && !slot_stores (record);
 
   for (guint i = 0; i < extent_pages (region, extent); i++)
     {
@@ -524,17 +526,21 @@ hermit_region_lend (HermitRegion *region, guint64 offset, void **memory,
   guint32 i = EXTENT_OF (offset);
   guint pages = extent_pages (region, i);
   const char *lacking = NULL;
-  gboolean ok = FALSE;
+  gboolean ok = FALSE, clean = FALSE;
   guint32 slot;
 
   g_mutex_lock (region_lock (region, i));
   slot = atomic_load (&region->slot[i]);
   if (!slot)
-    slot = extent_take_slot (region, i, &lacking);
+    {
+      slot = extent_take_slot (region, i, &lacking);
+      /* Only now: who borrowed it before may have written to it. */
+      clean = slot && hermit_slots_clean (region->store->slots, slot);
+    }
   if (slot)
     lacking = extent_grow (region, slot, 0, pages);
   if (!lacking)
-    ok = extent_store_all (region, i, slot);
+    ok = extent_store_all (region, i, slot, clean);
   if (ok)
     region->lent[i]++;
   else

@@ -63,7 +63,10 @@ guint64 hermit_slots_held (HermitSlots *slots);
 
 /* Where the memory of a slot is mapped. */
 guint8 *hermit_slots_memory (HermitSlots *slots, guint32 slot);
-/* All of its memory is zeros: nobody had it before its owner. */
+/*
+ * All of its memory was zeros when its owner took it: nobody had it before. What
+ * the owner has made of it since is the owner's to know.
+ */
 gboolean hermit_slots_clean (HermitSlots *slots, guint32 slot);
 
 /* A slot for @extent of @region, with all its memory or with none; 0: none. */

@@ -769,6 +769,50 @@ test_lend (void)
 }
 
 /*
+ * Lent memory is written to without a word to the server: what was discarded
+ * while it was lent is not there when it is lent once more, though nobody had
+ * the slot before.
+ */
+static void
+test_lend_again (void)
+{
+  HermitStore *store = hermit_store_new (
+      &(HermitStoreConfig){ .capacity = 2 * EXTENT, .preallocate = TRUE },
+      NULL);
+  HermitRegion *region = region_new (store, 2 * EXTENT);
+  guint64 length;
+  void *memory, *again;
+
+  g_assert_cmpint (hermit_region_lend (region, 0, &memory, &length), ==,
+                   HERMIT_WIRE_OK);
+  for (guint64 at = 0; at < EXTENT; at += PAGE)
+    fill_page ((guint8 *)memory + at, 1, at, 1);
+  expect_page (region, PAGE, 1);
+  g_assert_cmpint (hermit_region_discard (region, 0, EXTENT), ==,
+                   HERMIT_WIRE_OK);
+  expect_page (region, PAGE, 0);
+  g_assert_cmpint (hermit_region_lend (region, 0, &again, &length), ==,
+                   HERMIT_WIRE_OK);
+  g_assert_true (again == memory);
+  for (guint64 at = 0; at < EXTENT; at += PAGE)
+    expect_page (region, at, 0);
+  hermit_region_take_back (region, 0);
+  hermit_region_take_back (region, 0);
+
+  /* Nor what was written by a request, and discarded. */
+  for (guint64 at = 0; at < EXTENT; at += PAGE)
+    write_page (region, EXTENT + at, 2);
+  hermit_region_discard (region, EXTENT, EXTENT);
+  g_assert_cmpint (hermit_region_lend (region, EXTENT, &memory, &length), ==,
+                   HERMIT_WIRE_OK);
+  for (guint64 at = 0; at < EXTENT; at += PAGE)
+    expect_page (region, EXTENT + at, 0);
+  hermit_region_take_back (region, EXTENT);
+  hermit_region_free (region);
+  hermit_store_free (store);
+}
+
+/*
  * Where the host gives huge pages to those who advise, a region has them. Most
  * hosts don't: then there is nothing to see.
  */
@@ -922,6 +966,7 @@ main (int argc, char **argv)
   g_test_add_func ("/store/host-full", test_host_full);
   g_test_add_func ("/store/slow-keeper", test_slow_keeper);
   g_test_add_func ("/store/lend", test_lend);
+  g_test_add_func ("/store/lend-again", test_lend_again);
   g_test_add_func ("/store/huge", test_huge);
   g_test_add_func ("/store/min-free", test_min_free);
   g_test_add_func ("/store/preallocate", test_preallocate);
