@@ -622,6 +622,7 @@ hermit_region_trim (HermitRegion *region, guint32 extent)
   gboolean freed = FALSE;
   guint32 slot;
 
+  g_assert (store->overcommit);
   g_mutex_lock (region_lock (region, extent));
   slot = atomic_load (&region->slot[extent]);
   if (slot && !region->lent[extent])

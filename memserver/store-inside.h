@@ -71,7 +71,8 @@ HermitRegion *hermit_region_alloc (HermitStore *store, guint64 size,
 guint64 hermit_region_takes (HermitStore *store, guint64 size);
 /*
  * Free the memory of pages of one extent that are not stored; some of it, and
- * whether there was any. The regions' lock is held.
+ * whether there was any. The regions' lock is held. The store is overcommitted:
+ * else what a region takes of the capacity is not what backs it.
  */
 gboolean hermit_region_trim (HermitRegion *region, guint32 extent);
 
