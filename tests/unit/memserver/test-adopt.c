@@ -10,19 +10,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "client.h"
 #include "session.h"
-#include "store.h"
-
-#define EXTENT HERMIT_EXTENT_SIZE
+#include "store-fixture.h"
 
 typedef struct
 {
   int memory, ledger;
 } Left;
 
+/* With what is left, or, if that is nothing, with new memory. */
 static HermitStore *
-store_new (Left left, guint64 capacity, gboolean overcommit)
+store_open (Left left, guint64 capacity, gboolean overcommit)
 {
   g_autoptr (GError) error = NULL;
   HermitStore *store
@@ -42,40 +40,6 @@ leave (HermitStore *store)
 {
   return (Left){ dup (hermit_store_memory (store)),
                  dup (hermit_store_ledger (store)) };
-}
-
-static HermitRegion *
-region_new (HermitStore *store, guint64 size)
-{
-  g_autoptr (GError) error = NULL;
-  HermitRegion *region = hermit_region_new (store, size, "test", &error);
-
-  g_assert_no_error (error);
-  /* Otherwise it is not complete, and nobody's. */
-  hermit_region_note (region)[0] = 1;
-  return region;
-}
-
-static void
-write_page (HermitRegion *region, guint64 offset, guint64 version)
-{
-  guint8 page[PAGE];
-
-  fill_page (page, 1, offset, version);
-  g_assert_cmpint (hermit_region_write (region, offset, page), ==,
-                   HERMIT_WIRE_OK);
-}
-
-static void
-expect_page (HermitRegion *region, guint64 offset, guint64 version)
-{
-  guint8 page[PAGE];
-
-  memset (page, 0xaa, sizeof (page));
-  g_assert_cmpint (hermit_region_read (region, offset, page), ==,
-                   HERMIT_WIRE_OK);
-  g_assert_true (version ? page_is (page, 1, offset, version)
-                         : page_is_zero (page));
 }
 
 /* The only region that was left. */
@@ -104,7 +68,7 @@ test_pages (void)
 {
   for (gboolean overcommit = FALSE; overcommit <= TRUE; overcommit++)
     {
-      HermitStore *store = store_new ((Left){ 0 }, 16 * EXTENT, overcommit);
+      HermitStore *store = store_open ((Left){ 0 }, 16 * EXTENT, overcommit);
       HermitRegion *region = region_new (store, 10 * EXTENT - PAGE);
       HermitStoreUsage before, after;
       Left left;
@@ -121,7 +85,7 @@ test_pages (void)
           left = leave (store);
           before = hermit_store_usage (store);
           forsake (store, region);
-          store = store_new (left, 16 * EXTENT, overcommit);
+          store = store_open (left, 16 * EXTENT, overcommit);
           region = adopt (store);
           g_assert_cmpint (hermit_region_note (region)[1], ==, round);
           g_assert_cmpint (hermit_region_size (region), ==,
@@ -187,7 +151,7 @@ test_halves (void)
 {
   for (guint i = 0; i < 2; i++)
     {
-      HermitStore *store = store_new ((Left){ 0 }, 16 * EXTENT, FALSE);
+      HermitStore *store = store_open ((Left){ 0 }, 16 * EXTENT, FALSE);
       HermitRegion *region = region_new (store, 4 * EXTENT);
       Left left;
 
@@ -198,7 +162,7 @@ test_halves (void)
         record_of_region (left)->note[0] = 0;
       else
         record_of_region (left)->ending = TRUE;
-      store = store_new (left, 16 * EXTENT, FALSE);
+      store = store_open (left, 16 * EXTENT, FALSE);
       g_assert_null (adopt (store));
       g_assert_cmpint (hermit_store_usage (store).taken, ==, 0);
       g_assert_cmpint (hermit_store_usage (store).backed, ==, 0);
@@ -218,7 +182,7 @@ test_halves (void)
 static void
 test_slots (void)
 {
-  HermitStore *store = store_new ((Left){ 0 }, 16 * EXTENT, FALSE);
+  HermitStore *store = store_open ((Left){ 0 }, 16 * EXTENT, FALSE);
   HermitRegion *region = region_new (store, 4 * EXTENT);
   HermitLedgerSlot *record;
   guint32 slot;
@@ -236,7 +200,7 @@ test_slots (void)
 
   g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING,
                          "*another one's extent 3*");
-  store = store_new (left, 16 * EXTENT, FALSE);
+  store = store_open (left, 16 * EXTENT, FALSE);
   g_test_assert_expected_messages ();
   region = adopt (store);
   expect_page (region, 0, 1);
@@ -251,7 +215,7 @@ test_slots (void)
 static void
 test_aside (void)
 {
-  HermitStore *store = store_new ((Left){ 0 }, 16 * EXTENT, FALSE);
+  HermitStore *store = store_open ((Left){ 0 }, 16 * EXTENT, FALSE);
   HermitRegion *region = region_new (store, 4 * EXTENT);
   guint64 backed;
   Left left;
@@ -262,7 +226,7 @@ test_aside (void)
   forsake (store, region);
   record_of_region (left)->adopting = TRUE;
   g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "*set aside*");
-  store = store_new (left, 16 * EXTENT, FALSE);
+  store = store_open (left, 16 * EXTENT, FALSE);
   g_test_assert_expected_messages ();
   g_assert_null (adopt (store));
   g_assert_cmpint (hermit_store_usage (store).backed, ==, backed);
@@ -279,7 +243,7 @@ test_format (void)
 {
   for (guint i = 0; i < 3; i++)
     {
-      HermitStore *store = store_new ((Left){ 0 }, 4 * EXTENT, FALSE);
+      HermitStore *store = store_open ((Left){ 0 }, 4 * EXTENT, FALSE);
       g_autoptr (GError) error = NULL;
       Left left = leave (store);
 
@@ -301,7 +265,7 @@ test_format (void)
 static void
 test_smaller (void)
 {
-  HermitStore *store = store_new ((Left){ 0 }, 16 * EXTENT, TRUE);
+  HermitStore *store = store_open ((Left){ 0 }, 16 * EXTENT, TRUE);
   HermitRegion *region = region_new (store, 16 * EXTENT);
   guint8 page[PAGE] = { 1 };
   Left left;
@@ -310,7 +274,7 @@ test_smaller (void)
     write_page (region, at, 1);
   left = leave (store);
   forsake (store, region);
-  store = store_new (left, 4 * EXTENT, TRUE);
+  store = store_open (left, 4 * EXTENT, TRUE);
   region = adopt (store);
   g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "*refused*");
   g_assert_cmpint (hermit_region_write (region, 9 * EXTENT, page), ==,
