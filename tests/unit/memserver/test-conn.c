@@ -15,37 +15,14 @@
 #include "conn.h"
 #include "door.h"
 #include "io.h"
-#include "server.h"
+#include "local-server.h"
+#include "session.h"
 
 #define SIZE (4 * MIB)
 
 static HermitServer server;
 static const HermitPeer peer = { .name = "peer" };
 static const Client client = { .uuid = { 1 }, .id = { 2 }, .size = SIZE };
-
-static void
-setup (void)
-{
-  server.identities = hermit_identities_new (NULL, NULL, NULL);
-  server.store
-      = hermit_store_new (&(HermitStoreConfig){ .capacity = 16 * MIB }, NULL);
-  server.sessions = hermit_sessions_new (server.store);
-  server.conns = hermit_conns_new ();
-  server.door = hermit_door_new (&server, HERMIT_DOOR_PLACES, hermit_conn_start);
-  memset (server.refusals, 0, sizeof (server.refusals));
-}
-
-static void
-teardown (void)
-{
-  hermit_door_close (server.door);
-  hermit_conns_drain (server.conns);
-  hermit_door_free (server.door);
-  hermit_sessions_free (server.sessions);
-  hermit_conns_free (server.conns);
-  hermit_store_free (server.store);
-  hermit_identities_free (server.identities);
-}
 
 static void
 count_session (const HermitSessionInfo *info G_GNUC_UNUSED, gpointer data)
@@ -121,7 +98,7 @@ test_options (void)
   Attempt attempt;
   int fd[2], idle, interval, count;
 
-  setup ();
+  local_server_start (&server, HERMIT_DOOR_PLACES);
   tcp_pair (fd);
   hermit_door_admit (server.door, fd[1], &peer);
   attempt = client_try (&client, fd[0], &hello);
@@ -135,7 +112,7 @@ test_options (void)
   g_assert_cmpint (interval, <, idle);
   g_assert_cmpint (option (fd[1], IPPROTO_TCP, TCP_USER_TIMEOUT), ==, 30000);
   close (attempt.fd);
-  teardown ();
+  local_server_stop (&server);
 }
 
 /* One byte at a time, from the first of HELLO to the last of END. */
@@ -172,7 +149,7 @@ test_trickle (void)
   guint8 page[PAGE], seen[PAGE];
   int fd;
 
-  setup ();
+  local_server_start (&server, HERMIT_DOOR_PLACES);
   fd = start ();
   trickle_frame (fd, HERMIT_MSG_HELLO, &hello, sizeof (hello));
   g_assert_true (receive_all (fd, &hdr, sizeof (hdr)));
@@ -196,7 +173,7 @@ test_trickle (void)
   g_assert_true (is_closed (fd));
   close (fd);
   g_assert_cmpint (sessions (), ==, 0);
-  teardown ();
+  local_server_stop (&server);
 }
 
 static void
@@ -230,7 +207,7 @@ test_failed_handshake (void)
   struct hermit_wire_hdr hdr;
   int fd[2];
 
-  setup ();
+  local_server_start (&server, HERMIT_DOOR_PLACES);
   /* The challenge cannot be sent: the AUTH that is there counts for nothing. */
   g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM, 0, fd), ==, 0);
   send_hello (fd[0]);
@@ -256,7 +233,7 @@ test_failed_handshake (void)
   g_assert_cmpint (sessions (), ==, 0);
   for (guint code = 0; code < G_N_ELEMENTS (server.refusals); code++)
     g_assert_cmpint (server.refusals[code], ==, code == HERMIT_REFUSE_PROTOCOL);
-  teardown ();
+  local_server_stop (&server);
 }
 
 /* The welcome cannot be sent: the session stays, without a connection. */
@@ -275,7 +252,7 @@ test_lost_after_auth (void)
   guint seen = 0;
   int fd;
 
-  setup ();
+  local_server_start (&server, HERMIT_DOOR_PLACES);
   fd = start ();
   send_hello (fd);
   g_assert_true (receive_all (fd, &hdr, sizeof (hdr)));
@@ -292,7 +269,7 @@ test_lost_after_auth (void)
   hermit_conns_drain (server.conns);
   hermit_sessions_visit (server.sessions, see_no_connection, &seen);
   g_assert_cmpint (seen, ==, 1);
-  teardown ();
+  local_server_stop (&server);
 }
 
 /*
@@ -306,7 +283,7 @@ test_drain_stuck (void)
   gsize length = make_frame (frame, HERMIT_MSG_READ, 1, 0, NULL);
   int fds[2];
 
-  setup ();
+  local_server_start (&server, HERMIT_DOOR_PLACES);
   for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
     {
       Client other = client;
@@ -323,7 +300,7 @@ test_drain_stuck (void)
   hermit_conns_drain (server.conns);
   for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
     close (fds[i]);
-  teardown ();
+  local_server_stop (&server);
 }
 
 /* ---- signals ---- */
@@ -386,7 +363,7 @@ test_signals (void)
   int fd[2];
 
   sigaction (SIGUSR1, &sa, NULL);
-  setup ();
+  local_server_start (&server, HERMIT_DOOR_PLACES);
   g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM, 0, fd), ==, 0);
   served.fd = fd[1];
   thread = g_thread_new ("serve", serve, &served);
@@ -419,7 +396,7 @@ test_signals (void)
   g_assert_false (g_atomic_int_get (&served.done));
   close (attempt.fd);
   g_thread_join (thread);
-  teardown ();
+  local_server_stop (&server);
 }
 
 /* ---- io.c ---- */

@@ -11,8 +11,7 @@
 #include "conn.h"
 #include "door.h"
 #include "handshake.h"
-#include "server.h"
-#include "session.h"
+#include "local-server.h"
 
 #define SIZE (4 * MIB)
 #define PLACES 64 /* half for strangers, 4 for one of their hosts */
@@ -21,30 +20,6 @@
 
 static HermitServer server;
 static const Client client = { .uuid = { 1 }, .id = { 2 }, .size = SIZE };
-
-static void
-setup (void)
-{
-  memset (&server, 0, sizeof (server));
-  server.identities = hermit_identities_new (NULL, NULL, NULL);
-  server.store
-      = hermit_store_new (&(HermitStoreConfig){ .capacity = 16 * MIB }, NULL);
-  server.sessions = hermit_sessions_new (server.store);
-  server.conns = hermit_conns_new ();
-  server.door = hermit_door_new (&server, PLACES, hermit_conn_start);
-}
-
-static void
-teardown (void)
-{
-  hermit_door_close (server.door);
-  hermit_conns_drain (server.conns);
-  hermit_door_free (server.door);
-  hermit_sessions_free (server.sessions);
-  hermit_conns_free (server.conns);
-  hermit_store_free (server.store);
-  hermit_identities_free (server.identities);
-}
 
 static HermitPeer
 host (guint n)
@@ -99,7 +74,7 @@ test_one_host (void)
 {
   int fds[2 * HOST_PLACES], other;
 
-  setup ();
+  local_server_start (&server, PLACES);
   other = knock (7);
   for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
     fds[i] = knock (1);
@@ -113,7 +88,7 @@ test_one_host (void)
   shake_hands (knock (1));
   close_all (fds, G_N_ELEMENTS (fds));
   close (other);
-  teardown ();
+  local_server_stop (&server);
 }
 
 /* Strangers from everywhere have half of the places, the newest of them. */
@@ -122,7 +97,7 @@ test_strangers (void)
 {
   int fds[2 * PLACES];
 
-  setup ();
+  local_server_start (&server, PLACES);
   for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
     fds[i] = knock (i);
   for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
@@ -132,7 +107,7 @@ test_strangers (void)
   /* The newest one of all is a client. */
   shake_hands (knock (1000));
   close_all (fds, G_N_ELEMENTS (fds));
-  teardown ();
+  local_server_stop (&server);
 }
 
 /* A host that had a client here is displaced by no stranger. */
@@ -141,7 +116,7 @@ test_known (void)
 {
   int fds[2 * PLACES], slow[KNOWN_PLACES];
 
-  setup ();
+  local_server_start (&server, PLACES);
   shake_hands (knock (1));
   g_assert_cmpint (hermit_door_usage (server.door).known, ==, 1);
   for (guint i = 0; i < G_N_ELEMENTS (slow); i++)
@@ -158,7 +133,7 @@ test_known (void)
   shake_hands (slow[KNOWN_PLACES - 1]);
   close_all (slow, KNOWN_PLACES - 1);
   close_all (fds, G_N_ELEMENTS (fds));
-  teardown ();
+  local_server_stop (&server);
 }
 
 /* Those who were refused and do not hang up have a place, and lose it too. */
@@ -169,7 +144,7 @@ test_linger (void)
   int fds[2 * HOST_PLACES];
   struct hermit_wire_hdr hdr;
 
-  setup ();
+  local_server_start (&server, PLACES);
   for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
     {
       fds[i] = knock (1);
@@ -188,7 +163,7 @@ test_linger (void)
   /* Their places are free when they have hung up. */
   while (hermit_door_usage (server.door).taken)
     g_usleep (1000);
-  teardown ();
+  local_server_stop (&server);
 }
 
 /* Nobody is there for ever, and each goes for a reason that is counted. */
@@ -199,7 +174,7 @@ test_deadline (void)
   int silent, half;
   struct hermit_wire_hello hello = client_hello (&client, TRUE);
 
-  setup ();
+  local_server_start (&server, PLACES);
   silent = knock (1);
   half = knock (2);
   g_assert_true (send_all (half, &hello, 10));
@@ -212,7 +187,7 @@ test_deadline (void)
   g_assert_cmpint (usage.drops[HERMIT_DROP_CROWDED], ==, 0);
   close (silent);
   close (half);
-  teardown ();
+  local_server_stop (&server);
 }
 
 static gint evicted;
@@ -232,7 +207,7 @@ test_threads (void)
   HermitPeer peer = host (1), other = host (2);
   guint n = 0;
 
-  setup ();
+  local_server_start (&server, PLACES);
   evicted = 0;
   for (guint i = 1; i <= share; i++)
     g_assert_true (hermit_door_enter (server.door, &peer, evict,
@@ -252,7 +227,7 @@ test_threads (void)
   for (guint i = 1; i <= n + 2; i++)
     hermit_door_leave (server.door, GUINT_TO_POINTER (i));
   g_assert_cmpint (hermit_door_usage (server.door).taken, ==, 0);
-  teardown ();
+  local_server_stop (&server);
 }
 
 /* ---- the handshake alone ---- */
