@@ -41,8 +41,9 @@ typedef struct
   HermitServer *server;
   int fd; /* -1: it has ops, or is closed */
   const HermitConnOps *ops;
-  gpointer io;
+  gpointer io; /* NULL: it is freed, or a socket */
   HermitPeer peer;
+  gboolean waited_for;    /* by the drain; the conns' lock */
   gint stop;              /* HermitStop, atomic */
   HermitSession *session; /* while attached */
   guint8 *in;             /* received, from a frame's start */
@@ -60,6 +61,7 @@ struct HermitConns
   GMutex lock;
   GCond gone;
   GPtrArray *all; /* not owned: the threads free themselves */
+  guint waited_for; /* of them */
 };
 
 /* ---- the set of connections ---- */
@@ -97,33 +99,51 @@ conn_stop (HermitConn *conn, HermitStop how)
   while (was < (gint)how
          && !g_atomic_int_compare_and_exchange (&conn->stop, was, how))
     was = g_atomic_int_get (&conn->stop);
+  /* It knows, and who was fenced is not told to answer first. */
+  if (was >= (gint)how)
+    return;
   if (conn->ops)
     {
-      conn->ops->stop (conn->io, how);
+      if (conn->io)
+        conn->ops->stop (conn->io, how);
       return;
     }
   /* Wakes the thread; data already queued may still come out of recv(). */
   shutdown (conn->fd, how == HERMIT_STOP_FENCE ? SHUT_RDWR : SHUT_RD);
 }
 
+/* The lock is held. */
+static void
+conns_stop (HermitConns *conns, HermitStop how)
+{
+  for (guint i = 0; i < conns->all->len; i++)
+    {
+      HermitConn *conn = conns->all->pdata[i];
+
+      if (conn->waited_for)
+        conn_stop (conn, how);
+    }
+}
+
 void
 hermit_conns_drain (HermitConns *conns)
 {
   gint64 deadline = g_get_monotonic_time () + DRAIN_US;
-  HermitStop how = HERMIT_STOP_DRAIN;
+  gboolean fenced = FALSE;
 
   g_mutex_lock (&conns->lock);
   for (guint i = 0; i < conns->all->len; i++)
-    conn_stop (conns->all->pdata[i], how);
-  while (conns->all->len)
+    ((HermitConn *)conns->all->pdata[i])->waited_for = TRUE;
+  conns->waited_for = conns->all->len;
+  conns_stop (conns, HERMIT_STOP_DRAIN);
+  while (conns->waited_for)
     {
-      if (how == HERMIT_STOP_FENCE)
+      if (fenced)
         g_cond_wait (&conns->gone, &conns->lock);
       else if (!g_cond_wait_until (&conns->gone, &conns->lock, deadline))
         {
-          how = HERMIT_STOP_FENCE;
-          for (guint i = 0; i < conns->all->len; i++)
-            conn_stop (conns->all->pdata[i], how);
+          fenced = TRUE;
+          conns_stop (conns, HERMIT_STOP_FENCE);
         }
     }
   g_mutex_unlock (&conns->lock);
@@ -164,14 +184,22 @@ conn_close (HermitConn *conn)
 {
   HermitConns *conns = conn->server->conns;
   HermitDoor *door = conn->server->door;
+  gpointer io;
   int fd;
 
   g_mutex_lock (&conns->lock);
   fd = conn->fd;
+  io = conn->io;
   conn->fd = -1;
+  conn->io = NULL;
   g_mutex_unlock (&conns->lock);
-  /* Without the lock: the door has its own, and calls us. */
-  if (door && g_atomic_int_get (&conn->stop) != HERMIT_STOP_FENCE)
+  /*
+   * Without the lock: a device takes its time, and the door, which has a lock of
+   * its own, calls us.
+   */
+  if (conn->ops)
+    conn->ops->free (io);
+  else if (door && g_atomic_int_get (&conn->stop) != HERMIT_STOP_FENCE)
     hermit_door_linger (door, fd, &conn->peer);
   else
     close (fd);
@@ -182,13 +210,10 @@ conn_free (HermitConn *conn)
 {
   HermitConns *conns = conn->server->conns;
 
-  if (!conn->ops)
-    conn_close (conn);
+  conn_close (conn);
   g_mutex_lock (&conns->lock);
   g_ptr_array_remove_fast (conns->all, conn);
-  /* Under the lock, for those who stop what they find in the set. */
-  if (conn->ops)
-    conn->ops->free (conn->io);
+  conns->waited_for -= conn->waited_for;
   g_cond_broadcast (&conns->gone);
   g_mutex_unlock (&conns->lock);
   g_free (conn->in);

@@ -69,8 +69,9 @@ void hermit_conn_start_with (HermitServer *server, const HermitConnOps *ops,
                              gpointer io, const HermitPeer *peer);
 
 /*
- * Drain every connection and wait for the threads; those that cannot get rid
- * of their answers in a few seconds are cut. None may be started any more.
+ * Drain every connection that there is and wait for the threads; those that
+ * cannot get rid of their answers in a few seconds are cut. One that is started
+ * meanwhile is neither drained nor waited for. One thread at a time.
  */
 void hermit_conns_drain (HermitConns *conns);
 

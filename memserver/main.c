@@ -183,6 +183,7 @@ hand_over (HermitServer *server)
 
   g_message ("handing over to another process");
   hermit_sessions_freeze (server->sessions);
+  /* Who comes meanwhile finds the sessions frozen, and touches no memory. */
   hermit_conns_drain (server->conns);
   hermit_sessions_settle (server->sessions);
   hermit_store_freeze (server->store);

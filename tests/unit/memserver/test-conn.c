@@ -433,6 +433,134 @@ test_receive (void)
   close (fd[0]);
 }
 
+/* ---- connections that are no sockets ---- */
+
+/*
+ * One whose peer says nothing, and that goes when the test says so; and one
+ * whose device takes its time in the end.
+ */
+typedef struct
+{
+  gint silent, slow; /* atomic: it waits for them to be 0 */
+  gint freeing;      /* atomic */
+  gint stop;         /* atomic: the last that it was told, HermitStop */
+} Fake;
+
+static gboolean
+fake_open (gpointer io G_GNUC_UNUSED, GError **error G_GNUC_UNUSED)
+{
+  return TRUE;
+}
+
+static void
+wait_for (gint *word, gint value)
+{
+  while (g_atomic_int_get (word) != value)
+    g_usleep (1000);
+}
+
+static ssize_t
+fake_receive (gpointer io, void *to G_GNUC_UNUSED,
+              gsize length G_GNUC_UNUSED, gint64 deadline G_GNUC_UNUSED)
+{
+  wait_for (&((Fake *)io)->silent, 0);
+  return 0;
+}
+
+static gboolean
+fake_send (gpointer io G_GNUC_UNUSED, const void *data G_GNUC_UNUSED,
+           gsize length G_GNUC_UNUSED)
+{
+  return TRUE;
+}
+
+static void
+fake_stop (gpointer io, HermitStop how)
+{
+  g_atomic_int_set (&((Fake *)io)->stop, how);
+}
+
+static void
+fake_leave (gpointer io G_GNUC_UNUSED)
+{
+}
+
+static void
+fake_free (gpointer io)
+{
+  g_atomic_int_set (&((Fake *)io)->freeing, 1);
+  wait_for (&((Fake *)io)->slow, 0);
+}
+
+static const HermitConnOps fake_ops = {
+  .open = fake_open,
+  .receive = fake_receive,
+  .send = fake_send,
+  .stop = fake_stop,
+  .leave = fake_leave,
+  .free = fake_free,
+};
+
+/* A device that takes its time to let a connection go holds nobody else up. */
+static void
+test_slow_device (void)
+{
+  Fake fake = { .slow = 1 };
+  int fd;
+
+  local_server_start (&server, HERMIT_DOOR_PLACES);
+  hermit_conn_start_with (&server, &fake_ops, &fake, &peer);
+  wait_for (&fake.freeing, 1);
+  fd = start_open ();
+  do_ping (fd);
+  g_atomic_int_set (&fake.slow, 0);
+  close (fd);
+  local_server_stop (&server);
+}
+
+static gpointer
+drain (gpointer data G_GNUC_UNUSED)
+{
+  hermit_conns_drain (server.conns);
+  return NULL;
+}
+
+/*
+ * Those that there are are drained, but for who was fenced before; who comes
+ * meanwhile keeps nobody waiting.
+ */
+static void
+test_drain (void)
+{
+  Fake fakes[HERMIT_DOOR_THREADS / HERMIT_DOOR_STRANGER_SHARE + 1] = { 0 };
+  Fake late = { .silent = 1 };
+  const HermitPeer other = { .name = "other", .host = { 1 } };
+  const guint n = G_N_ELEMENTS (fakes);
+  GThread *thread;
+
+  local_server_start (&server, HERMIT_DOOR_PLACES);
+  for (guint i = 0; i < n; i++)
+    {
+      fakes[i].silent = 1;
+      hermit_conn_start_with (&server, &fake_ops, &fakes[i], &peer);
+    }
+  /* Its place was needed. */
+  g_assert_cmpint (g_atomic_int_get (&fakes[0].stop), ==, HERMIT_STOP_FENCE);
+  thread = g_thread_new ("drain", drain, NULL);
+  /* The last to be told. */
+  while (g_atomic_int_get (&fakes[n - 1].stop) == HERMIT_STOP_NONE)
+    g_usleep (1000);
+  g_assert_cmpint (g_atomic_int_get (&fakes[0].stop), ==, HERMIT_STOP_FENCE);
+  hermit_conn_start_with (&server, &fake_ops, &late, &other);
+  for (guint i = 0; i < n; i++)
+    g_atomic_int_set (&fakes[i].silent, 0);
+  g_thread_join (thread);
+  g_assert_cmpint (g_atomic_int_get (&late.freeing), ==, 0);
+  g_assert_cmpint (g_atomic_int_get (&late.stop), ==, HERMIT_STOP_NONE);
+  g_atomic_int_set (&late.silent, 0);
+  local_server_stop (&server);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -446,5 +574,7 @@ main (int argc, char **argv)
   g_test_add_func ("/conn/drain-stuck", test_drain_stuck);
   g_test_add_func ("/conn/signals", test_signals);
   g_test_add_func ("/conn/receive", test_receive);
+  g_test_add_func ("/conn/slow-device", test_slow_device);
+  g_test_add_func ("/conn/drain", test_drain);
   return g_test_run ();
 }
