@@ -39,8 +39,10 @@ keeper_step (HermitKeeper *keeper, gboolean round_over)
   if (hurry)
     keeper->freeing = usage.ready;
   else if (usage.ready < wanted
-           && keeper->ops->may_fill (keeper->data, usage.held))
-    return hermit_slots_fill (keeper->slots);
+           && keeper->ops->may_fill (keeper->data, usage.held)
+           /* Else the host is short: it shall have back what can be freed. */
+           && hermit_slots_fill (keeper->slots))
+    return TRUE;
   if (usage.going)
     return hermit_slots_free_one (keeper->slots, FALSE);
   if (keeper->freeing && usage.ready)

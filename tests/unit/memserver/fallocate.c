@@ -9,9 +9,10 @@
 int __real_fallocate64 (int fd, int mode, off_t offset, off_t length);
 int __wrap_fallocate64 (int fd, int mode, off_t offset, off_t length);
 
-static gint fail_with; /* atomic */
-static gint held_up;   /* atomic */
-static gint waiting;   /* atomic: somebody does */
+static gint fail_with;    /* atomic */
+static gint refuse_with;  /* atomic */
+static gint held_up;      /* atomic */
+static gint waiting;      /* atomic: somebody does */
 static GThread *requests; /* the thread that must not wait */
 
 int
@@ -19,6 +20,8 @@ __wrap_fallocate64 (int fd, int mode, off_t offset, off_t length)
 {
   int error = g_atomic_int_get (&fail_with);
 
+  if (!error && !(mode & FALLOC_FL_PUNCH_HOLE))
+    error = g_atomic_int_get (&refuse_with);
   if (error)
     {
       errno = error;
@@ -42,6 +45,12 @@ void
 fallocate_fail_with (int error)
 {
   g_atomic_int_set (&fail_with, error);
+}
+
+void
+fallocate_refuse_with (int error)
+{
+  g_atomic_int_set (&refuse_with, error);
 }
 
 void

@@ -10,6 +10,8 @@
 
 /* Every fallocate() fails with @error, an errno; 0: not any more. */
 void fallocate_fail_with (int error);
+/* Or only one that wants memory: what there is can be freed. */
+void fallocate_refuse_with (int error);
 
 /*
  * Until fallocate_let_go() no memory is freed: the keeper, who wants to, waits,

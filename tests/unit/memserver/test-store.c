@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The store's memory: where it comes from, how it is mapped, who frees it. */
+#include <errno.h>
 #include <string.h>
 
 #include "fallocate.h"
@@ -42,6 +43,30 @@ test_slow_keeper (void)
   fallocate_let_go ();
   hermit_region_free (region);
   expect_true_accounts (store);
+  hermit_store_free (store);
+}
+
+/*
+ * The host has no memory for the slots that are to be ready: all the more it
+ * gets back what nobody needs.
+ */
+static void
+test_host_short (void)
+{
+  HermitStore *store = store_new (16 * EXTENT, FALSE);
+  HermitRegion *region = region_new (store, 3 * EXTENT - PAGE);
+
+  wait_idle (store, 2 * EXTENT);
+  write_page (region, 2 * EXTENT, 1); /* short: it has a part of its memory */
+  expect_usage (store, 3 * EXTENT - PAGE, 16 * PAGE);
+  fallocate_refuse_with (ENOMEM);
+  write_page (region, 0, 1); /* one of two that are to be ready */
+  hermit_region_discard (region, 2 * EXTENT, PAGE);
+  wait_idle (store, EXTENT);
+  expect_true_accounts (store);
+  fallocate_refuse_with (0);
+  wait_idle (store, 2 * EXTENT);
+  hermit_region_free (region);
   hermit_store_free (store);
 }
 
@@ -155,6 +180,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/store/slow-keeper", test_slow_keeper);
+  g_test_add_func ("/store/host-short", test_host_short);
   g_test_add_func ("/store/numa", test_numa);
   g_test_add_func ("/store/huge", test_huge);
   g_test_add_func ("/store/mapping", test_mapping);
