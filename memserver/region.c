@@ -207,7 +207,7 @@ region_enter (HermitRegion *region, GError **error)
   if (!region->number)
     lacking = "as many regions as a server can have";
   else if (!store->overcommit
-           && region->extents > hermit_ledger_slots (ledger) - store->promised)
+           && store->promised + region->extents > hermit_ledger_slots (ledger))
     lacking = "too many small regions";
   if (lacking)
     {
@@ -296,9 +296,9 @@ hermit_region_new (HermitStore *store, guint64 size, const char *label,
     }
   if (!hermit_store_take (store, hermit_region_takes (store, size)))
     {
-      g_autofree char *left
-          = g_format_size_full (store->capacity - atomic_load (&store->taken),
-                                G_FORMAT_SIZE_IEC_UNITS);
+      guint64 taken = MIN (atomic_load (&store->taken), store->capacity);
+      g_autofree char *left = g_format_size_full (store->capacity - taken,
+                                                  G_FORMAT_SIZE_IEC_UNITS);
 
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
                    "%s wanted, %s of the server's capacity left", want, left);

@@ -29,7 +29,8 @@ struct HermitStore
 
   GMutex regions_lock; /* before an extent's lock */
   GPtrArray *regions;  /* not owned */
-  guint32 promised;    /* slots, if not overcommitted */
+  /* Slots, if not overcommitted; what was adopted may need more than there are. */
+  guint64 promised;
 
   gboolean frozen;
   GPtrArray *adopted; /* by number, until somebody takes them; or NULL */

@@ -285,6 +285,57 @@ test_smaller (void)
   hermit_store_free (store);
 }
 
+static void
+expect_refusal (HermitStore *store, const char *why)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (hermit_region_new (store, PAGE, "test", &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
+  g_assert_nonnull (strstr (error->message, why));
+}
+
+/*
+ * Overcommitted, and not any more: what is there is more than is to be promised,
+ * in bytes or in regions, each of which may need a slot.
+ */
+static void
+test_promises (void)
+{
+  HermitStore *store = store_open ((Left){ 0 }, 4 * EXTENT, TRUE);
+  HermitRegion *region = region_new (store, 16 * EXTENT);
+  g_autoptr (GPtrArray) small = g_ptr_array_new_with_free_func (
+      (GDestroyNotify)hermit_region_free);
+  guint32 slots = 1024, at = 0, adopted = 0;
+  Left left = leave (store);
+
+  forsake (store, region);
+  store = store_open (left, 4 * EXTENT, FALSE);
+  region = adopt (store);
+  expect_refusal (store, "wanted, 0 bytes of the server's capacity left");
+  hermit_region_free (region);
+  hermit_store_free (store);
+
+  store = store_open ((Left){ 0 }, 4 * EXTENT, TRUE);
+  for (guint i = 0; i < slots + 10; i++)
+    g_ptr_array_add (small, region_new (store, PAGE));
+  left = leave (store);
+  hermit_store_freeze (store);
+  g_ptr_array_set_size (small, 0);
+  hermit_store_free (store);
+  store = store_open (left, 4 * EXTENT, FALSE);
+  expect_refusal (store, "too many small regions");
+  while ((region = hermit_region_adopt (store, &at)))
+    {
+      hermit_region_free (region);
+      adopted++;
+    }
+  g_assert_cmpint (adopted, ==, slots + 10);
+  region = region_new (store, PAGE);
+  hermit_region_free (region);
+  hermit_store_free (store);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -295,5 +346,6 @@ main (int argc, char **argv)
   g_test_add_func ("/adopt/aside", test_aside);
   g_test_add_func ("/adopt/format", test_format);
   g_test_add_func ("/adopt/smaller", test_smaller);
+  g_test_add_func ("/adopt/promises", test_promises);
   return g_test_run ();
 }
