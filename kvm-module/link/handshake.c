@@ -414,6 +414,10 @@ int hermit_handshake_end(struct hermit_channel *channel, long timeout, char *why
 		ret = say_io(h, ret);
 	else if (hermit_wire_check_reply(&h->hdr, &wrong))
 		ret = say_protocol(h, wrong);
+	else if (h->hdr.type != (HERMIT_MSG_REPLY | HERMIT_MSG_END))
+		ret = say_protocol(h, "it answers END as something else");
+	else if (h->hdr.status)
+		ret = say(h, -EIO, "it answers that the region was not ended");
 	kfree(h);
 	return ret;
 }

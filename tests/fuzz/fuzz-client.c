@@ -36,6 +36,7 @@ enum flag {
 	SHAKE = 8,		/* the handshake is in the input, else granted */
 	CLOSES = 16,		/* at its end; else it falls silent */
 	PATH = 32,		/* and a page that proves the path */
+	ENDS = 64,		/* or the region's end, and no more */
 };
 
 enum step {
@@ -321,6 +322,16 @@ static void path_sent(const struct hermit_wire_hdr *hdr, size_t len)
 	}
 }
 
+/* Once, and nothing else. */
+static void end_sent(const struct hermit_wire_hdr *hdr, size_t len)
+{
+	const char *why;
+
+	shim_require(run.nr_sends == 5 && len == sizeof(*hdr));
+	shim_require(!hermit_wire_check_request(hdr, REGION_SIZE, &why));
+	shim_require(hdr->type == HERMIT_MSG_END);
+}
+
 static int channel_send(struct hermit_channel *ch, const void *buf, size_t len)
 {
 	/* A header, a payload, a header, ... */
@@ -339,7 +350,10 @@ static int channel_send(struct hermit_channel *ch, const void *buf, size_t len)
 		memcpy(&run.auth, buf, len);
 		break;
 	default:
-		path_sent(buf, len);
+		if (run.flags & ENDS)
+			end_sent(buf, len);
+		else
+			path_sent(buf, len);
 	}
 	return 0;
 }
@@ -365,13 +379,37 @@ static int channel_recv(struct hermit_channel *ch, void *buf, size_t len,
 	return 0;
 }
 
+/* A sentence, for a log. */
+static void check_sentence(const char *why)
+{
+	const char *at = memchr(why, 0, HERMIT_ERROR_LEN);
+
+	shim_require(at && at > why);
+	for (at = why; *at; at++)
+		shim_require(isascii(*at) && isprint(*at));
+}
+
+/* The region is over if the server says so, and only then. */
+static void end(struct hermit_channel *channel, char *why)
+{
+	int ret = hermit_handshake_end(channel, 5 * HZ, why);
+
+	shim_require(run.nr_sends == 5);
+	if (!ret) {
+		shim_require(run.received.type == (HERMIT_MSG_END | HERMIT_MSG_REPLY));
+		shim_require(run.received.status == HERMIT_WIRE_OK);
+	} else {
+		shim_require(ret < 0 && ret >= -ERESTARTSYS);
+		check_sentence(why);
+	}
+}
+
 static bool shake(void)
 {
 	struct hermit_channel channel = { channel_send, channel_recv };
 	struct hermit_identity id = { .region_size = REGION_SIZE, .name = "fuzz" };
 	char why[HERMIT_ERROR_LEN];
 	u64 epoch = run.flags & JOIN ? 7 : 0;
-	const char *at;
 	int ret;
 
 	memset(why, 0xee, sizeof(why));
@@ -379,6 +417,10 @@ static bool shake(void)
 					   run.flags & KEYED ? strlen(FUZZ_KEY) : 0));
 	ret = hermit_handshake(&channel, &id, epoch, 5 * HZ, &run.session, why);
 	hermit_identity_destroy(&id);
+	if (!ret && run.flags & ENDS) {
+		end(&channel, why);
+		return false;
+	}
 	if (!ret && run.flags & PATH) {
 		ret = hermit_handshake_path(&channel, &run.session, 5 * HZ, why);
 		if (!ret)
@@ -397,10 +439,7 @@ static bool shake(void)
 		return true;
 	}
 	shim_require(ret < 0 && ret >= -ERESTARTSYS);
-	at = memchr(why, 0, sizeof(why));
-	shim_require(at && at > why);
-	for (at = why; *at; at++)
-		shim_require(isascii(*at) && isprint(*at));
+	check_sentence(why);
 	return false;
 }
 
@@ -569,6 +608,18 @@ static size_t seed_handshake(u8 *data, u8 flags, bool refused)
 			 add(data, size, HERMIT_MSG_WELCOME, &welcome, sizeof(welcome));
 }
 
+/* The answer to END: of @type with @status. */
+static size_t seed_end(u8 *data, u8 type, u8 status)
+{
+	size_t size = seed_handshake(data, ENDS, false);
+	struct hermit_wire_hdr hdr;
+
+	hermit_wire_fill(&hdr, type | HERMIT_MSG_REPLY, 0, 0, 0, 0);
+	hdr.status = status;
+	memcpy(data + size, &hdr, sizeof(hdr));
+	return size + sizeof(hdr);
+}
+
 size_t fuzz_seed(unsigned int i, uint8_t *data)
 {
 	/* read, write, discard; answered in order, in pieces, meanwhile */
@@ -609,6 +660,12 @@ size_t fuzz_seed(unsigned int i, uint8_t *data)
 		size = seed_handshake(data, PATH, false);
 		memcpy(data + size, scripts[0], sizeof(scripts[0]));
 		return size + sizeof(scripts[0]);
+	case 5:
+		return seed_end(data, HERMIT_MSG_END, HERMIT_WIRE_OK);
+	case 6:
+		return seed_end(data, HERMIT_MSG_END, HERMIT_WIRE_EIO);
+	case 7:
+		return seed_end(data, HERMIT_MSG_PING, HERMIT_WIRE_OK);
 	default:
 		return 0;
 	}
