@@ -21,7 +21,7 @@
 struct HermitControl
 {
   HermitServer *server;
-  GThreadPool *pool; /* of descriptors, which are not 0 */
+  GThreadPool *pool; /* of descriptors, which are not 0; has its threads */
   gint closing;      /* atomic: no more questions */
 };
 
@@ -254,10 +254,18 @@ HermitControl *
 hermit_control_new (HermitServer *server)
 {
   HermitControl *control = g_new0 (HermitControl, 1);
+  g_autoptr (GError) error = NULL;
 
   control->server = server;
+  /*
+   * All of them now, and for this alone: when clients have the last thread that
+   * may be, the operator still gets an answer.
+   */
   control->pool
-      = g_thread_pool_new (control_answer, control, THREADS, FALSE, NULL);
+      = g_thread_pool_new (control_answer, control, THREADS, TRUE, &error);
+  if (!control->pool)
+    g_error ("cannot start threads for the control socket: %s",
+             error->message);
   return control;
 }
 

@@ -265,6 +265,28 @@ expect_error (Server *server, const char *command, const char *pattern)
     g_error ("'%s' is not '%s'", error->message, pattern);
 }
 
+/*
+ * The operator is answered when clients have all threads that there may be: his
+ * are there from the start.
+ */
+static void
+test_control_threads (void)
+{
+  Server *server = server_start ("--capacity=8M", NULL);
+  g_autofree char *path
+      = g_strdup_printf ("/proc/%s/task",
+                         g_subprocess_get_identifier (server->process));
+  g_autoptr (GDir) tasks = g_dir_open (path, 0, NULL);
+  guint n = 0;
+
+  g_assert_nonnull (tasks);
+  while (g_dir_read_name (tasks))
+    n++;
+  /* The main loop, the door, the keeper, and four. */
+  g_assert_cmpint (n, >=, 3 + 4);
+  server_stop (server);
+}
+
 static void
 test_control (void)
 {
@@ -426,6 +448,7 @@ main (int argc, char **argv)
   g_test_add_func ("/process/draining", test_draining);
   g_test_add_func ("/process/sigterm-stuck", test_sigterm_stuck);
   g_test_add_func ("/process/control", test_control);
+  g_test_add_func ("/process/control-threads", test_control_threads);
   g_test_add_func ("/process/group", test_group);
   return g_test_run ();
 }
