@@ -114,23 +114,32 @@ hermit_room_init (void)
     }
 }
 
-/* The contents of one of its files; FALSE if there is none. */
+/* The contents of one of its files; FALSE with @error. */
 static gboolean
-group_read (const char *folder, const char *file, char **text)
+group_read (const char *folder, const char *file, char **text, GError **error)
 {
   g_autofree char *path = g_build_filename (folder, file, NULL);
 
-  return g_file_get_contents (path, text, NULL, NULL);
+  return g_file_get_contents (path, text, NULL, error);
 }
 
-/* A number of bytes; the most there is for "max", or if it cannot be read. */
+/*
+ * A number of bytes; the most there is for "max", or if the file is missing.
+ * @unknown if there is no descriptor, or no memory, to read it with.
+ */
 static guint64
-group_number (const char *folder, const char *file)
+group_number (const char *folder, const char *file, guint64 unknown)
 {
+  g_autoptr (GError) error = NULL;
   g_autofree char *text = NULL;
 
-  return group_read (folder, file, &text) && g_ascii_isdigit (*text)
-             ? g_ascii_strtoull (text, NULL, 10)
+  if (group_read (folder, file, &text, &error))
+    return g_ascii_isdigit (*text) ? g_ascii_strtoull (text, NULL, 10)
+                                   : G_MAXUINT64;
+  return g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_MFILE)
+                 || g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_NFILE)
+                 || g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_NOMEM)
+             ? unknown
              : G_MAXUINT64;
 }
 
@@ -150,12 +159,13 @@ group_up (const Groups *g, char *folder)
 static guint64
 group_left (const Groups *g, const char *folder)
 {
-  guint64 limit = group_number (folder, g->limit);
+  /* A limit that cannot be looked at is taken for reached. */
+  guint64 limit = group_number (folder, g->limit, 0);
   guint64 usage, left;
 
   if (limit == G_MAXUINT64)
     return G_MAXUINT64;
-  usage = group_number (folder, g->usage);
+  usage = group_number (folder, g->usage, G_MAXUINT64);
   left = usage < limit ? limit - usage : 0;
   /* Cache would make room; looking costs, so only when there is little. */
   if (left < 4 * GROUP_MARGIN)
@@ -163,7 +173,7 @@ group_left (const Groups *g, const char *folder)
       g_autofree char *stat = NULL;
       const char *at;
 
-      if (group_read (folder, "memory.stat", &stat)
+      if (group_read (folder, "memory.stat", &stat, NULL)
           && (at = strstr (stat, g->cache)))
         left += g_ascii_strtoull (at + strlen (g->cache), NULL, 10);
     }
@@ -227,7 +237,8 @@ groups_limit (char **where)
         continue;
       do
         {
-          guint64 limit = group_number (folder, groups[i].limit);
+          guint64 limit
+              = group_number (folder, groups[i].limit, G_MAXUINT64);
 
           if (limit >= least)
             continue;
