@@ -13,6 +13,8 @@
 
 #define BACKLOG 128
 #define RETRY_S 1
+/* Events that are taken before the loop looks at anything else. */
+#define BATCH 16
 
 struct HermitRdmaListener
 {
@@ -149,7 +151,8 @@ listener_ready (int fd G_GNUC_UNUSED, GIOCondition condition G_GNUC_UNUSED,
   HermitRdmaListener *listener = data;
   struct rdma_cm_event *event;
 
-  while (rdma_get_cm_event (listener->events, &event) == 0)
+  for (guint i = 0;
+       i < BATCH && rdma_get_cm_event (listener->events, &event) == 0; i++)
     {
       enum rdma_cm_event_type type = event->event;
       struct rdma_cm_id *id = event->id;
