@@ -492,9 +492,13 @@ hermit_slots_sort (HermitSlots *slots, HermitSlotOwner owner, gpointer data)
       HermitLedgerSlot *record = hermit_ledger_slot (slots->ledger, slot);
       guint64 bytes;
 
-      if (record->changing && slots_punch (slots, slot_at (slot), SIZE))
+      if (record->changing)
         {
-          memset (record->present, 0, sizeof (record->present));
+          /* What cannot be freed may be there: account for all of it. */
+          memset (record->present,
+                  slots_punch (slots, slot_at (slot), SIZE) ? 0 : 0xff,
+                  sizeof (record->present));
+          /* Also then: the next start must not free what is stored in it. */
           record->changing = FALSE;
         }
       bytes = (guint64)hermit_slot_pages (record) * PAGE;

@@ -3,6 +3,7 @@
  * What one process leaves and the next takes over, in one process: memory and
  * ledger as they lie there, whole and damaged.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fallocate.h"
 #include "session.h"
 #include "store-fixture.h"
 
@@ -211,6 +213,49 @@ test_slots (void)
   hermit_store_free (store);
 }
 
+/*
+ * Memory that was going, and cannot be freed at the next start either, is as any
+ * other from then on: what somebody stores in it stays at the one after.
+ */
+static void
+test_stuck (void)
+{
+  HermitStore *store = store_open ((Left){ 0 }, 16 * EXTENT, FALSE);
+  HermitRegion *region = region_new (store, 2 * EXTENT);
+  HermitLedgerSlot *record;
+  guint32 slot;
+  Left left;
+
+  write_page (region, 0, 1);
+  for (guint64 at = EXTENT; at < 2 * EXTENT; at += PAGE)
+    write_page (region, at, 1);
+  left = leave (store);
+  slot = slot_of_extent (left, 1);
+  forsake (store, region);
+  record = record_of_slot (left, slot);
+  record->changing = TRUE;
+  record->region = 0;
+
+  fallocate_fail_with (EIO);
+  store = store_open (left, 16 * EXTENT, FALSE);
+  region = adopt (store);
+  expect_page (region, EXTENT, 0);
+  /* It is the only one that is ready. */
+  fallocate_refuse_with (ENOMEM);
+  fallocate_fail_with (0);
+  write_page (region, EXTENT, 2);
+  expect_page (region, EXTENT + PAGE, 0);
+  fallocate_refuse_with (0);
+  left = leave (store);
+  g_assert_cmpint (slot_of_extent (left, 1), ==, slot);
+  forsake (store, region);
+  store = store_open (left, 16 * EXTENT, FALSE);
+  region = adopt (store);
+  expect_page (region, EXTENT, 2);
+  hermit_region_free (region);
+  hermit_store_free (store);
+}
+
 /* Who failed at one once does not try again, and gives it to nobody. */
 static void
 test_aside (void)
@@ -343,6 +388,7 @@ main (int argc, char **argv)
   g_test_add_func ("/adopt/pages", test_pages);
   g_test_add_func ("/adopt/halves", test_halves);
   g_test_add_func ("/adopt/slots", test_slots);
+  g_test_add_func ("/adopt/stuck", test_stuck);
   g_test_add_func ("/adopt/aside", test_aside);
   g_test_add_func ("/adopt/format", test_format);
   g_test_add_func ("/adopt/smaller", test_smaller);
