@@ -203,15 +203,17 @@ hermit_slots_clean (HermitSlots *slots, guint32 slot)
 
 /* ---- a slot's memory ---- */
 
+/* @pages of an owned slot, from @first on, all have got memory, or lost it. */
 static void
-record_set (HermitLedgerSlot *record, guint page, gboolean present)
+slots_note (HermitSlots *slots, HermitLedgerSlot *record, guint first,
+            guint pages, gboolean present)
 {
-  guint64 bit = 1ULL << (page % 64);
+  guint64 bytes = (present ? pages : -(guint64)pages) * PAGE;
 
-  if (present)
-    record->present[page / 64] |= bit;
-  else
-    record->present[page / 64] &= ~bit;
+  for (guint i = first; i < first + pages; i++)
+    record->present[i / 64] ^= 1ULL << (i % 64);
+  atomic_fetch_add (&slots->held, bytes);
+  atomic_fetch_add (&slots->owned, bytes);
 }
 
 static gboolean
@@ -280,10 +282,7 @@ hermit_slots_grow (HermitSlots *slots, guint32 slot, guint first, guint pages)
           errno = code;
           return FALSE;
         }
-      for (guint i = first; i < first + n; i++)
-        record_set (record, i, TRUE);
-      atomic_fetch_add (&slots->held, bytes);
-      atomic_fetch_add (&slots->owned, bytes);
+      slots_note (slots, record, first, n, TRUE);
     }
   return TRUE;
 }
@@ -298,14 +297,9 @@ hermit_slots_shrink (HermitSlots *slots, guint32 slot, guint first,
 
   for (; (n = record_run (record, &first, end, TRUE)); first += n)
     {
-      guint64 bytes = n * PAGE;
-
-      if (!slots_punch (slots, slot_at (slot) + first * PAGE, bytes))
+      if (!slots_punch (slots, slot_at (slot) + first * PAGE, n * PAGE))
         return FALSE;
-      for (guint i = first; i < first + n; i++)
-        record_set (record, i, FALSE);
-      atomic_fetch_sub (&slots->held, bytes);
-      atomic_fetch_sub (&slots->owned, bytes);
+      slots_note (slots, record, first, n, FALSE);
     }
   return TRUE;
 }

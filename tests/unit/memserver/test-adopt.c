@@ -180,13 +180,22 @@ test_halves (void)
     }
 }
 
+/* Its memory was going when the process died. */
+static void
+let_go (Left left, guint32 slot)
+{
+  HermitLedgerSlot *record = record_of_slot (left, slot);
+
+  record->changing = TRUE;
+  record->region = 0;
+}
+
 /* Slots whose memory was coming or going, or that two extents claim. */
 static void
 test_slots (void)
 {
   HermitStore *store = store_open ((Left){ 0 }, 16 * EXTENT, FALSE);
   HermitRegion *region = region_new (store, 4 * EXTENT);
-  HermitLedgerSlot *record;
   guint32 slot;
   Left left;
 
@@ -195,9 +204,7 @@ test_slots (void)
   left = leave (store);
   slot = slot_of_extent (left, 1);
   forsake (store, region);
-  record = record_of_slot (left, slot);
-  record->changing = TRUE;
-  record->region = 0;
+  let_go (left, slot);
   record_of_slot (left, slot_of_extent (left, 2))->extent = 3;
 
   g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING,
@@ -222,7 +229,6 @@ test_stuck (void)
 {
   HermitStore *store = store_open ((Left){ 0 }, 16 * EXTENT, FALSE);
   HermitRegion *region = region_new (store, 2 * EXTENT);
-  HermitLedgerSlot *record;
   guint32 slot;
   Left left;
 
@@ -232,9 +238,7 @@ test_stuck (void)
   left = leave (store);
   slot = slot_of_extent (left, 1);
   forsake (store, region);
-  record = record_of_slot (left, slot);
-  record->changing = TRUE;
-  record->region = 0;
+  let_go (left, slot);
 
   fallocate_fail_with (EIO);
   store = store_open (left, 16 * EXTENT, FALSE);
