@@ -14,7 +14,6 @@
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,7 +23,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
-#include "uapi/hermit.h"
+#include "region-tool.h"
 
 #define PAGE		4096UL
 #define WORDS		(PAGE / 8)
@@ -34,35 +33,14 @@
 /* What the cases are about; the rest pushes it out and comes back. */
 #define FIRST		16
 
-static int control, memory, pagemap, offline;
+static int memory, pagemap, offline;
 static volatile uint64_t *base;
 static unsigned long cases;
 static sigjmp_buf on_bus;
 
-static void __attribute__((format(printf, 1, 2), noreturn)) die(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	exit(1);
-}
-
 static void bus(int sig)
 {
 	siglongjmp(on_bus, 1);
-}
-
-static struct hermit_stats stats(void)
-{
-	static struct hermit_stats st;
-
-	st.size = sizeof(st);
-	if (ioctl(control, HERMIT_GET_STATS, &st))
-		die("statistics: %s", strerror(errno));
-	return st;
 }
 
 static volatile uint64_t *page_of(uint64_t idx)

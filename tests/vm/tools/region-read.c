@@ -15,7 +15,6 @@
 #include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,39 +27,18 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include "uapi/hermit.h"
+#include "region-tool.h"
 
 #define PAGE		4096UL
 #define WORDS		(PAGE / 8)
 #define PIECE		(256UL << 10)
 
 static uint64_t size = 24UL << 20, limit = 8UL << 20, npages;
-static int control, memory, server_pid;
+static int memory, server_pid;
 static volatile uint64_t *base;
 static char *buf;
 static atomic_ulong versions[1 << 16];
 static atomic_bool stop;
-
-static void __attribute__((format(printf, 1, 2), noreturn)) die(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	exit(1);
-}
-
-static struct hermit_stats stats(void)
-{
-	static struct hermit_stats st;
-
-	st.size = sizeof(st);
-	if (ioctl(control, HERMIT_GET_STATS, &st))
-		die("statistics: %s", strerror(errno));
-	return st;
-}
 
 static uint64_t value(uint64_t byte)
 {
