@@ -16,9 +16,9 @@ check_mutant()
 	ln -sf "$dir/kvm.ko" "$mutant/"
 	MODULES=$mutant load_kvm patched "$how"
 	load_hermit
-	mini --size 16 --limit 4 dirty > "/out/$name" 2> /out/err || :
-	cat "/out/$name" /out/err
-	got=$(awk '/^lost_/ && $2 { printf "%s%s", sep, substr($1, 6); sep = " " }' "/out/$name")
+	mini --size 16 --limit 4 dirty > "/out/mutant-$name" 2> /out/err || :
+	cat "/out/mutant-$name" /out/err
+	got=$(awk '/^lost_/ && $2 { printf "%s%s", sep, substr($1, 6); sep = " " }' "/out/mutant-$name")
 	[ "$got" = "$want" ] || bad="$bad$name: loses by '$got', not by '$want'; "
 	note "$name: $mode loses by $got"
 	unload_hermit
