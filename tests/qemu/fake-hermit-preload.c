@@ -8,6 +8,7 @@
  *                                there is the kernel
  *   FAKE_HERMIT_LOST=FIRST:PAGES what is not absent of these pages is lost
  *   FAKE_HERMIT_WAIT=N           the policy's wait, as a newer module may have it
+ *   FAKE_HERMIT_RACE=1           see race.h
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "fake-hermit.h"
+#include "race.h"
 
 static void *next(const char *name)
 {
@@ -95,6 +97,7 @@ int open64(const char *path, int flags, ...)
 ssize_t pread64(int fd, void *buf, size_t n, off_t offset)
 {
 	ssize_t (*real)(int, void *, size_t, off_t) = next("pread64");
+	ssize_t done = real(fd, buf, n, offset);
 
 	for (unsigned int i = 0; i < fake_hermit->nr; i++) {
 		struct fake_region *r = &fake_hermit->regions[i];
@@ -103,8 +106,9 @@ ssize_t pread64(int fd, void *buf, size_t n, off_t offset)
 			continue;
 		__sync_fetch_and_add(&r->reads, 1);
 		__sync_fetch_and_add(&r->pages, n / 4096);
+		race_read(fd, n, offset);
 	}
-	return real(fd, buf, n, offset);
+	return done;
 }
 
 int ioctl(int fd, unsigned long request, ...)

@@ -21,7 +21,7 @@ TOUCHED = range(1 * MIB, 24 * MIB, MIB)         # half of each MiB
 
 
 class VM:
-    def __init__(self, name, memory, *extra, machine="q35", **env):
+    def __init__(self, name, memory, *extra, machine="q35", accel="qtest", **env):
         for end in ".qmp", ".qtest":
             if os.path.exists(D + name + end):
                 os.unlink(D + name + end)
@@ -34,7 +34,7 @@ class VM:
         self.events = []
         self.process = subprocess.Popen(
             [QEMU, "-machine", f"{machine},memory-backend=r", "-object", memory, "-m", "64M",
-             "-accel", "qtest", "-display", "none", "-nodefaults",
+             "-accel", accel, "-display", "none", "-nodefaults",
              "-qtest", "unix:" + D + name + ".qtest", "-qtest-log", "/dev/null",
              "-qmp", "unix:" + D + name + ".qmp,server=on,wait=off", *extra],
             env=dict(os.environ, LD_PRELOAD=FAKE, **env), stderr=self.log)
