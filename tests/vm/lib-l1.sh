@@ -376,5 +376,14 @@ free_kib()
 	awk '$1 == "MemFree:" { n += $2 } $1 == "count:" { n += $2 * 4 } END { print n }' /proc/meminfo /proc/zoneinfo
 }
 
+gave_back() { [ $(($1 - $(free_kib))) -lt "$2" ]; }
+# wait_given_back BEFORE KIB: until less than KIB are missing of what was free.
+# What a program had is given back also by work that its end does not wait for.
+wait_given_back()
+{
+	(wait_for 60 gave_back "$1" "$2") || fail "$(($1 - $(free_kib))) KiB not given back"
+	note "free memory $1 KiB before, $(free_kib) KiB after"
+}
+
 # hermit_stat NAME FIELD: a field of query-hermit-memory's first object
 hermit_stat() { qmp "$1" --fields "$2"; }

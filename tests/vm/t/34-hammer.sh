@@ -16,8 +16,9 @@ hammer()	# hammer NAME ARGS...
 	shift
 	ioctl-hammer "$@" > /out/$name 2> /out/$name.err || fail "$name ($*): exit code $?: $(head -n 5 /out/$name.err | tr '\n' ';')"
 	note "$name: $(tail -n 1 /out/$name)"
-	[ "$(regions_left)" = 0 ] || fail "$name: $(regions_left) regions left"
+	(wait_for 20 none_left) || fail "$name: $(regions_left) regions left"
 }
+none_left() { [ "$(regions_left)" = 0 ]; }
 hammer warm files
 before=$(free_kib)
 hammer root sizes pointers fields unknown files memory limits
@@ -25,7 +26,5 @@ hammer user --user sizes pointers fields unknown files memory limits
 hammer races --seconds ${HERMIT_ARG_SECONDS:-12} races
 note "$(grep races: /out/races)"
 hammer races-user --user --seconds 4 races
-after=$(free_kib)
-note "free memory $before KiB before, $after KiB after"
-[ $((before - after)) -lt 4096 ] || fail "$((before - after)) KiB not given back"
+wait_given_back "$before" 4096
 teardown

@@ -56,8 +56,6 @@ done
 cat $SHORT/callers > /out/callers
 note "$(wc -l < /out/callers) places were refused memory"
 # the server, on the same host, keeps what a region had for some seconds
-given_back() { after=$(free_kib); [ $((before - after)) -lt 6144 ]; }
-(wait_for 60 given_back) || fail "$((before - $(free_kib))) KiB not given back"
-note "free memory $before KiB before, $(free_kib) KiB after"
+wait_given_back "$before" 6144
 rmmod hermit_shortage
 teardown

@@ -31,14 +31,7 @@ empty "after quit"
 run killed 300
 kill_vm killed
 empty "after QEMU was killed"
-# What a killed QEMU had is given back by work that its end does not wait for.
-given_back()
-{
-	after=$(free_kib)
-	[ $((before - after)) -lt 8192 ]
-}
-wait_for 30 given_back
-note "free memory $before KiB before, $after KiB after"
+wait_given_back "$before" 8192
 # The server goes first, then QEMU.
 run orphan 300
 kill_memserver m1

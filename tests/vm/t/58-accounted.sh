@@ -40,6 +40,5 @@ note "$((lost / 1024)) MiB less are free, $(($1 / MIB)) MiB are charged"
 qmp p cont > /dev/null
 report p | grep '^t ' | grep -v ' mismatches 0 ' && fail "mismatches: $(report p | tail -n 2)"
 stop_vm p
-lost=$((free - $(free_kib)))
-[ $lost -le $((16 * 1024)) ] || fail "$lost KiB were not given back"
+wait_given_back "$free" $((16 * 1024))
 teardown
