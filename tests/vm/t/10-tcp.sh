@@ -6,6 +6,8 @@
 . /src/tests/vm/tcp.sh
 
 load_tcp_test
+# no connection is to end here, however long the emulated machine stands still
+echo 10000 > $PARAMS/tcp_deadline_ms
 head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' > $W/key
 chmod 600 $W/key
 KEY=$(cat $W/key)
@@ -75,6 +77,7 @@ stop_memserver m2
 
 refused "connection refused" $ADDR 1 64
 refused "no route" 203.0.113.1:7471 1 64
+echo 2000 > $PARAMS/tcp_deadline_ms
 cut_link
 refused "no answer" $ADDR 1 64
 mend_link

@@ -49,6 +49,8 @@ for mode in tag slot next twice long page type half mute; do
 	stop_hostile
 done
 
+# its connections are to stay
+echo 10000 > $PARAMS/tcp_deadline_ms
 start_hostile early
 ctl connect $ADDR 1 64 || fail "early: $(stat error)"
 ctl load 2 2000
