@@ -27,7 +27,7 @@ set_ram0 local-ratio 0.25 2> $W/events || fail "qom-set local-ratio"
 qmp g query-version >/dev/null 2>> $W/events
 [ "$(hermit_stat g limit)" = $((32 << 20)) ] || fail "limit after qom-set is $(hermit_stat g limit)"
 below() { [ "$(hermit_stat g resident)" -le $((32 << 20)) ]; }
-wait_for 20 below
+wait_for 60 below
 [ "$(hermit_stat g remote)" -gt 0 ] || fail "nothing is remote"
 set_ram0 limit $((64 << 20)) || fail "qom-set limit"
 set_ram0 limit 4096 > $W/refused && fail "a limit of one page was accepted"
