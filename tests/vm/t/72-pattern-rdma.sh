@@ -21,10 +21,10 @@ qmp p '{"execute":"qom-set","arguments":{"path":"/objects/ram0","property":"wait
 polled() { [ "$(fields p servers.0.rdma.polled)" -gt 0 ]; }
 wait_for 30 polled
 cut_rdma
-wait_for 30 server_is p reconnecting
+wait_for 30 server_is reconnecting
 sleep 3
 mend_rdma
-wait_for 30 server_is p up
+wait_for 30 server_is up
 sample p 10
 note "completions: $(fields p servers.0.rdma.completions servers.0.rdma.polled | sed 's/ /, polled /')"
 # while the region is there: it ends with its guest

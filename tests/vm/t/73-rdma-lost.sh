@@ -18,7 +18,7 @@ busy() { [ "$(hermit_stat l counters.fetches)" -gt 500 ] && [ "$(evictions l)" -
 wait_for $((60 + EVICTIONS / 100)) busy
 note "killed after $(evictions l) evictions"
 kill_memserver m1
-wait_for 30 server_is l reconnecting
+wait_for 30 server_is reconnecting
 start_memserver m2 rdma:$ADDR --capacity 1G
 stopped() { qmp l query-status | grep -q '"status": "io-error"'; }
 wait_for 60 stopped
