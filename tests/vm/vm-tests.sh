@@ -71,6 +71,22 @@ sample()
 	[ -s "$W/$1.samples" ] || fail "the budget of $1 was never read: this shows nothing"
 }
 
+# load_for NAME SECONDS EVICTIONS [COMMAND...]: watch the budget during the fill and
+# for so long after it, and until that many pages were evicted, however slow this
+# machine is; with COMMAND once a second
+load_for()
+{
+	local name=$1 seconds=$2 evictions=$3 end=
+	shift 3
+	until over_with "$name"; do
+		"$@"
+		sample "$name" 1
+		[ -n "$end" ] || ! grep -q '^t ' "$W/$name.report" || end=$(($(cut -d. -f1 /proc/uptime) + seconds))
+		[ -z "$end" ] || [ "$(cut -d. -f1 /proc/uptime)" -lt "$end" ] ||
+			[ "$(evictions_seen "$name")" -lt "$evictions" ] || break
+	done
+}
+
 # --- what the module says, and what the host has lost ---------------------------
 
 # claimed NAME: bytes of this host that the module says it has for the VM

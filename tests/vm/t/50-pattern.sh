@@ -4,9 +4,8 @@
 # pattern {address, version} from four threads. Nothing comes back wrong, the
 # budget holds throughout, the limit moves, a batch is one flush.
 . /src/tests/vm/vm-tests.sh
-SECONDS_OF_LOAD=${HERMIT_ARG_SECONDS:-20}
 load_hermit
-VM_APPEND="job=run -- hermit-guest-load --size 150M --threads 4 --write-ratio 0.5 --seconds $SECONDS_OF_LOAD --verify" \
+VM_APPEND="job=run -- hermit-guest-load --size 150M --threads 4 --write-ratio 0.5 --seconds 1000 --verify" \
 	hermit_vm p 256 64 local:plain
 wait_report p 120 '^up'
 sleep 10
@@ -21,9 +20,11 @@ set_limit p 48
 reached() { set -- $(fields p resident limit); [ "$1" -le "$2" ]; }
 wait_for 60 reached
 set_limit p 64
-sample p $((SECONDS_OF_LOAD + 200))
+load_for p ${HERMIT_ARG_SECONDS:-10} ${HERMIT_ARG_EVICTIONS:-20000}
+end_load p
+sample p 200
 n=$(evictions_seen p)
-note "evictions $n in $SECONDS_OF_LOAD s of load, $(report p | tail -n 2 | head -n 1)"
+note "evictions $n, $(report p | tail -n 2 | head -n 1)"
 vm_ok p 60
 [ "$n" -ge ${HERMIT_ARG_EVICTIONS:-20000} ] || fail "only $n evictions: this shows nothing"
 if [ "$KVM_MODE" = patched ]; then

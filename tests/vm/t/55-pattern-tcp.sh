@@ -18,7 +18,7 @@ ip link set tap0 up
 ping -q -f -w 200 -s 1400 10.0.2.15 > /out/ping 2>&1 &
 ping=$!
 # for some seconds of the load, after the fill
-until over_with p || report p | grep -q "^t ${HERMIT_ARG_SECONDS:-15} "; do sample p 1; done
+load_for p ${HERMIT_ARG_SECONDS:-15} 2000
 kill -INT $ping 2>/dev/null || true
 wait $ping || true
 end_load p
