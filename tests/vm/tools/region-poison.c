@@ -126,7 +126,7 @@ static void wait_state(uint64_t idx, unsigned char s, const char *what)
 static void evict(uint64_t idx)
 {
 	for (unsigned int i = 0; state(idx) != HERMIT_PAGE_REMOTE; i++) {
-		if (i == 1000)
+		if (i == 20000)
 			die("page %lu does not leave", idx);
 		for (uint64_t p = FIRST + NPAGES / 2 * (i & 1); p < NPAGES; p++)
 			(void)*(volatile uint64_t *)page_of(p);

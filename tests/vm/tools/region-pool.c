@@ -219,7 +219,7 @@ static void check_empty(void)
 
 	punch(0, npages);
 	/* the last writes, and zsmalloc's own list of pages to free */
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 600; i++) {
 		get(&st);
 		if (!s->pool_pages && s->bytes_used <= npages * 16 + PAGE)
 			break;

@@ -535,7 +535,7 @@ static void dry(bool forever)
 	knob("nth", 0);
 	knob("one_in", 1);
 	if (forever) {
-		printf("stuck: stall %s\n", event_within(&r, HERMIT_EVENT_STALL_BEGIN, 8000) ? "told" : "not told");
+		printf("stuck: stall %s\n", event_within(&r, HERMIT_EVENT_STALL_BEGIN, 60000) ? "told" : "not told");
 		fflush(stdout);
 		for (;;)
 			pause();
