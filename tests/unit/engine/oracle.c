@@ -8,6 +8,11 @@
  */
 #include "world.h"
 
+#include "counters.h"
+#include "engine/report.h"
+#include "engine/unmap.h"
+#include "engine/word.h"
+
 #define LOGGED	64		/* versions of a page that are remembered */
 
 static struct {
@@ -119,4 +124,36 @@ void oracle_read_end(u64 idx, u64 since, u64 first, u64 last, const char *who)
 	if (!seen(idx, since, first) || !seen(idx, since, last))
 		fiber_fail("page %llu: %s read %llu and %llu, which it never was meanwhile; it is %llu",
 			   idx, who, first, last, version(idx));
+}
+
+/* What the page words say of the same. */
+static bool words_fit(const struct hermit_stats *s, char *why, size_t size)
+{
+	u64 n[HERMIT_W_STATE + 1] = {}, mapped = 0, i, w;
+
+	for (i = 0; i < world.r->npages; i++) {
+		w = hermit_word(world.r, i) ? hermit_word(world.r, i)->counter : 0;
+		n[hermit_word_state(w)]++;
+		mapped += !!(w & HERMIT_W_HOSTMAPPED);
+	}
+	snprintf(why, size, "%llu local, %llu remote, %llu lost, %llu host-mapped; by the words %llu, %llu, %llu, %llu",
+		 s->local, s->remote, s->lost, s->host_mapped, n[HERMIT_LOCAL],
+		 n[HERMIT_REMOTE], n[HERMIT_LOST], mapped);
+	return s->local == n[HERMIT_LOCAL] && s->remote == n[HERMIT_REMOTE] &&
+	       s->lost == n[HERMIT_LOST] && s->host_mapped == mapped;
+}
+
+void oracle_counters(void)
+{
+	struct hermit_stats s;
+	char why[200];
+	int ms;
+
+	for (ms = 0; ms < 20000; ms++) {
+		hermit_report_fill(world.r, &s);
+		if (counters_fit(&s, why, sizeof(why)) && words_fit(&s, why, sizeof(why)))
+			return;
+		fiber_sleep(fiber_now() + NSEC_PER_MSEC);
+	}
+	fiber_fail("counters: %s", why);
 }

@@ -142,6 +142,13 @@ BUGS = {
         (E + 'region.c', 'r->stats = alloc_percpu(struct hermit_cpu_stats);',
          'mutex_lock(&regions_lock); r->stats = alloc_percpu(struct hermit_cpu_stats);'
          ' mutex_unlock(&regions_lock);')],
+    # the counters, which have to fit each other and the words
+    'conflict-not-counted': (E + 'fault.c',
+        'hermit_count(r, HERMIT_C_CONFLICTS, 1);\n', ''),
+    'discard-not-counted': (E + 'discard.c',
+        '\t\thermit_count(r, HERMIT_C_DISCARDED, 1);\n', ''),
+    'host-map-counted-twice': (MEMORY,
+        'if (!(old & HERMIT_W_HOSTMAPPED))\n\t\thermit_count', 'hermit_count'),
     'bad-frame-stale-copy': (E + 'poison.c',
         'lost = dirty || !(v->word & HERMIT_W_COPY);',
         'lost = !(v->word & HERMIT_W_COPY);'),

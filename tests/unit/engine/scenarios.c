@@ -217,6 +217,7 @@ static void late_answer(void *arg)
 		server_let_go();
 		wait_for_all();
 	}
+	oracle_counters();
 	end(r);
 }
 

@@ -252,10 +252,16 @@ static void server_close(struct hermit_link *link, bool end)
 	kfree(container_of(link, struct link, link));
 }
 
+static void server_stats(struct hermit_link *link, struct hermit_server_stats *st)
+{
+	st->state = HERMIT_SERVER_UP;
+}
+
 const struct hermit_transport_ops world_transport = {
 	.scheme = "sim",
 	.connect = server_connect,
 	.submit = submit,
 	.submit_one = submit_one,
+	.stats = server_stats,
 	.close = server_close,
 };

@@ -279,6 +279,7 @@ void walk_main(void *arg)
 	if (!world.stock)
 		guest_check_all();
 	host_check_all();
+	oracle_counters();
 	if (fiber_random(2)) {
 		hermit_region_end(r);
 		walk_gone(r);

@@ -113,6 +113,8 @@ u64 oracle_discards(u64 idx);		/* how often one began */
 bool oracle_discarding(u64 idx);	/* is one under way? */
 /* A read that takes its time; what it found in the first and the last word. */
 u64 oracle_read_begin(u64 idx);
+/* Once the region is at rest its counters fit: waits for it. */
+void oracle_counters(void);
 void oracle_read_end(u64 idx, u64 since, u64 first, u64 last, const char *who);
 
 /* walk.c */

@@ -16,9 +16,9 @@
  * --poison has frames of N pages taken for bad (hard_offline_page): what they held
  * comes from the server, or is lost, and then the page is discarded and goes on.
  * SIGTERM ends the threads early. Exit status 0: every check passed, also of all
- * pages at the end; the last line gives the counters.
+ * pages at the end, and of the counters, once the region is at rest; the last line
+ * gives them.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <pthread.h>
@@ -27,14 +27,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
-#include "uapi/hermit.h"
+#include "counters.h"
+#include "region-tool.h"
 
 #define PAGE 4096UL
 #define WORDS (PAGE / 8)
@@ -43,7 +40,7 @@ static uint64_t size_mib = 64, limit_mib = 16, ops = 200000, seed = 1;
 static unsigned int nthreads = 2;
 static const char *server, *key_file, *dio_file;
 static bool flip;
-static int control, memory;
+static int memory;
 static uint64_t *base;
 static uint64_t npages;
 static uint32_t *version;	/* 0: never written, or punched: zeros */
@@ -233,6 +230,23 @@ static void check_final(uint64_t page)
 		check(base + page * WORDS, page, version[page], "final");
 }
 
+/* Nobody asks for pages any more: soon nothing is under way, and the counters fit. */
+static struct hermit_stats stats_at_rest(void)
+{
+	struct hermit_stats st;
+	char why[200];
+
+	for (unsigned int i = 0; i < 3000; i++) {
+		st = stats();
+		if (counters_fit(&st, why, sizeof(why)))
+			return st;
+		usleep(10000);
+	}
+	fprintf(stderr, "counters: %s\n", why);
+	atomic_fetch_add(&failures, 1);
+	return st;
+}
+
 static void on_term(int sig)
 {
 	atomic_store(&stop, true);
@@ -373,11 +387,7 @@ int main(int argc, char **argv)
 	for (uint64_t i = 0; i < npages; i++)
 		check_final(i);
 
-	st.size = sizeof(st);
-	if (ioctl(control, HERMIT_GET_STATS, &st)) {
-		perror("stats");
-		return 1;
-	}
+	st = stats_at_rest();
 	for (unsigned int i = 0; i < HERMIT_HIST_BUCKETS; i++)
 		timed += st.fault_hist[i];
 	evictions = st.evicted_clean + st.evicted_dirty + st.evicted_zero;
