@@ -255,7 +255,7 @@ static void *dio_main(void *arg)
 	const int fd = open(opt.dio, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	const uint64_t blocks = fd < 0 ? 0 : disk_blocks(fd);
 	struct pattern p, was;
-	uint64_t page, entry;
+	uint64_t page, entry, done = 0;
 	ssize_t n;
 
 	if (fd < 0)
@@ -263,7 +263,8 @@ static void *dio_main(void *arg)
 		     strerror(errno));
 	if (!blocks)
 		fail("%s: smaller than a block; make it with --make", opt.dio);
-	while (!stop) {
+	/* One at least, or a short load would not show what it was to show. */
+	while (!stop || !done) {
 		page = walk_random(&w->walk) % opt.pages;
 		if (!take(page, &entry))
 			continue;
@@ -286,6 +287,7 @@ static void *dio_main(void *arg)
 			give(page, PATTERN_ZERO, 0);
 		}
 		dio_blocks++;
+		done++;
 	}
 	close(fd);
 	return NULL;

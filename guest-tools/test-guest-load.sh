@@ -64,6 +64,9 @@ run 0 --make "$dir/disk" --size 1M
 if dd if="$dir/disk" of=/dev/null bs=4096 count=1 iflag=direct 2>"$dir/out"; then
 	run 0 --size 2M --threads 2 --ops 200000 --dio "$dir/disk" --dio-threads 2 --verify
 	says 'verdict ok .* dio [1-9]'
+	# also of a load that is over before the disk answers
+	run 0 --size 2M --ops 1 --dio "$dir/disk"
+	says 'verdict ok .* dio [1-9]'
 	# A block that is not the one asked for.
 	dd if="$dir/disk" of="$dir/moved" bs=4096 skip=1 2>/dev/null
 	run 1 --size 2M --seconds 1 --dio "$dir/moved"
