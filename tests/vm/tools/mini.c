@@ -423,11 +423,15 @@ static int park(void)
 	update_memslots(&r);
 	errors += interrupt(&r, "interrupt_prefault");
 
-	/* The only one to wait for a read that another began: a stall as well. */
+	/*
+	 * The only one to wait for a read that another began: a stall as well. It
+	 * is one of its own a second after the last who gave up; within that it is
+	 * the old one, which was told of.
+	 */
 	minivm_program(&vm, a, 0, 1);
 	a->next = abandon_read();
 	minivm_reset(&vm, 0, false);
-	told(0, 500);
+	told(0, 1500);
 	start_runner(&r, false);
 	errors += expect(told(HERMIT_EVENT_STALL_BEGIN, 30000), true, "told of a stall behind another's read");
 	errors += interrupt(&r, "interrupt_joined");
