@@ -150,7 +150,7 @@ static void poison_work(struct work_struct *work)
 	}
 	spin_unlock_bh(&p->lock);
 	if (i)
-		queue_delayed_work(system_wq, &p->work, POISON_AGAIN);
+		schedule_delayed_work(&p->work, POISON_AGAIN);
 }
 
 void hermit_poison_report(struct hermit_region *r, u64 idx)
@@ -171,7 +171,7 @@ void hermit_poison_report(struct hermit_region *r, u64 idx)
 		p->nr++;
 	}
 	spin_unlock_bh(&p->lock);
-	queue_delayed_work(system_wq, &p->work, 0);
+	schedule_delayed_work(&p->work, 0);
 out:
 	rcu_read_unlock();
 }

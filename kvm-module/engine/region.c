@@ -272,7 +272,7 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 		ret = PTR_ERR(*memory);
 		goto end;
 	}
-	queue_delayed_work(system_wq, &r->watchdog, HZ / 10);
+	schedule_delayed_work(&r->watchdog, HZ / 10);
 	/* Who finds it finds all of it. */
 	mutex_lock(&regions_lock);
 	WRITE_ONCE(r->dead, false);

@@ -80,5 +80,5 @@ void hermit_watchdog(struct work_struct *work)
 			     (u64)used << PAGE_SHIFT, (u64)limit << PAGE_SHIFT);
 	}
 	hermit_limit_tick(r);
-	queue_delayed_work(system_wq, &r->watchdog, HZ / 10);
+	schedule_delayed_work(&r->watchdog, HZ / 10);
 }

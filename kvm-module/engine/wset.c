@@ -113,7 +113,7 @@ static void wset_work(struct work_struct *work)
 		WRITE_ONCE(d->seen, false);
 		d->next = 0;
 		memset(d->hist, 0, sizeof(d->hist));
-		queue_delayed_work(system_wq, &d->work, HZ);
+		schedule_delayed_work(&d->work, HZ);
 		return;
 	}
 	period = max(period, WSET_MIN_MS);
@@ -134,8 +134,8 @@ static void wset_work(struct work_struct *work)
 	}
 	end = local_clock();
 	d->busy_ns += end > begin ? end - begin : 0;
-	queue_delayed_work(system_wq, &d->work,
-			   msecs_to_jiffies(period) / WSET_SLICES ?: 1);
+	schedule_delayed_work(&d->work,
+			      msecs_to_jiffies(period) / WSET_SLICES ?: 1);
 }
 
 void hermit_wset_fill(struct hermit_region *r, struct hermit_stats *st)
@@ -171,7 +171,7 @@ int hermit_wset_start(struct hermit_region *r)
 		return -ENOMEM;
 	for (i = 0; i < d->blocks * WSET_BLOCK; i++)
 		d->pages[i].age = WSET_UNTOUCHED;
-	queue_delayed_work(system_wq, &d->work, HZ);
+	schedule_delayed_work(&d->work, HZ);
 	return 0;
 }
 

@@ -3,14 +3,17 @@
 #define HERMIT_LOCAL_COMPAT_H
 /*
  * What differs between the kernels that hermit.ko is built for, 6.12 and 7.3,
- * in the words of the newer one: zsmalloc, and nothing else so far. Who gives up
+ * in the words of the newer one: zsmalloc, and a work queue's name. Who gives up
  * a kernel takes its part of this file away, and touches no other.
  */
 #include <linux/string.h>
 #include <linux/version.h>
+#include <linux/workqueue.h>
 #include <linux/zsmalloc.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
+
+#define system_percpu_wq	system_wq
 
 /* zsmalloc mapped objects, and had no allocations on a node. */
 #define zs_malloc(pool, size, gfp, nid)	zs_malloc(pool, size, gfp)

@@ -20,6 +20,7 @@
 #include <linux/workqueue.h>
 
 #include "link/local/comp.h"
+#include "link/local/compat.h"
 #include "link/local/pool.h"
 #include "link/transport.h"
 
@@ -65,7 +66,7 @@ static void local_state(struct work_struct *work)
 		l->user_ops->state(l->user, state);
 	}
 	if (state == HERMIT_SERVER_FULL)
-		queue_delayed_work(system_wq, &l->state_work, HZ / 4);
+		schedule_delayed_work(&l->state_work, HZ / 4);
 }
 
 static void local_refused(struct local_link *l)
@@ -73,7 +74,7 @@ static void local_refused(struct local_link *l)
 	WRITE_ONCE(l->refused, jiffies);
 	if (!READ_ONCE(l->full)) {
 		WRITE_ONCE(l->full, true);
-		mod_delayed_work(system_wq, &l->state_work, 0);
+		mod_delayed_work(system_percpu_wq, &l->state_work, 0);
 	}
 }
 

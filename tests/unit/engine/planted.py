@@ -136,7 +136,7 @@ BUGS = {
         'if (unlikely(PageHWPoison(page))) {\n\t\t\t\tput_page(page);\n\t\t\t\treturn -EAGAIN;',
         'if (0) {'),
     'bad-frame-not-taken': (E + 'poison.c',
-        'queue_delayed_work(system_wq, &p->work, 0);', ''),
+        'schedule_delayed_work(&p->work, 0);', ''),
     'shrinker-meets-itself': [(E + 'region.c',
         'if (!mutex_trylock(&regions_lock))\n\t\treturn;', 'mutex_lock(&regions_lock);'),
         (E + 'region.c', 'r->stats = alloc_percpu(struct hermit_cpu_stats);',

@@ -348,6 +348,7 @@ struct delayed_work {
 #define to_delayed_work(w)	container_of(w, struct delayed_work, work)
 #define system_wq		NULL
 bool queue_delayed_work(void *wq, struct delayed_work *d, unsigned long delay);
+#define schedule_delayed_work(d, delay) queue_delayed_work(system_wq, d, delay)
 bool cancel_delayed_work_sync(struct delayed_work *d);
 
 /* Per CPU. */
