@@ -303,7 +303,7 @@ void fiber_point(void)
 						    lowest + fiber_random(1 << 20);
 		/* Or its CPU is gone for a while. Those who spin for a lock would for as long. */
 		if (!fiber_steady && fiber_once_in(4) && !self->asleep &&
-		    !fiber_atomic() && !self->local.nr_held) {
+		    !self->preempt && !self->bh && !self->softirq && !self->local.nr_held) {
 			fiber_drain();
 			self->stalled = now + fiber_random(1000ULL << fiber_random(16));
 		}
