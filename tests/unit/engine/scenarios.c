@@ -281,9 +281,62 @@ static void refused_amid(void *arg)
 	end(r);
 }
 
+static bool threads_lie(struct hermit_region *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < r->nr_reclaimers; i++)
+		if (!r->reclaimers[i].idle)
+			return false;
+	return true;
+}
+
+/*
+ * Until no page is above the limit. Who reclaimed in vain naps for five jiffies; who
+ * lies longer was not woken, and would be by the watchdog, after 25.
+ */
+static void go_down(struct hermit_region *r)
+{
+	u64 lain = 0;
+
+	while (hermit_pool_over(r)) {
+		lain = threads_lie(r) ? lain ?: fiber_now() : 0;
+		if (lain && fiber_now() - lain > 7 * JIFFY_NS)
+			fiber_fail("above the limit, and all threads lie");
+		fiber_sleep(fiber_now() + (lain ? 100000 : 1000));
+	}
+}
+
+/*
+ * The limit is lowered by some pages just as the reclaim threads lie down: they see
+ * it, or are seen.
+ */
+static void kicked_amid(void *arg)
+{
+	struct hermit_region *r = create_quiet();
+	u64 tries, i;
+	long limit;
+
+	for (tries = 0; tries < 6; tries++) {
+		walk_set_limit(r->npages);
+		for (i = 0; i < 60; i++)
+			host_touch(0, i, true);
+		host_zap(0, 60);
+		fiber_sleep(fiber_now() + 2 * HERMIT_FRESH_MS * NSEC_PER_MSEC);
+		for (limit = 60; limit > 24; limit -= 2) {
+			walk_set_limit(limit);
+			go_down(r);
+			for (i = fiber_random(12); i; i--)
+				fiber_point();
+		}
+	}
+	end(r);
+}
+
 void (*const scenarios[SCENARIOS])(void *arg) = {
 	limit_unreachable, nothing_to_be_had, scan_together, scan_together,
 	ends_amid, ends_amid, late_answer, asked_amid, refused_amid,
+	kicked_amid,
 };
 
 /* ---- what showed a fault once ---- */
