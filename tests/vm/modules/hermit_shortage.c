@@ -159,6 +159,18 @@ static int shortage_start(struct shortage_ops *s)
 	return register_ftrace_function(&s->ops);
 }
 
+/* Of the first @n, which were started; filters there may be of all. */
+static void shortage_stop(unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(all); i++) {
+		if (i < n)
+			unregister_ftrace_function(&all[i].ops);
+		ftrace_free_filter(&all[i].ops);
+	}
+}
+
 static int callers_show(struct seq_file *m, void *unused)
 {
 	unsigned int i;
@@ -194,8 +206,10 @@ static int __init shortage_init(void)
 	}
 	for (i = 0; i < ARRAY_SIZE(all); i++) {
 		ret = shortage_start(&all[i]);
-		if (ret)
-			goto stop;
+		if (ret) {
+			shortage_stop(i);
+			return ret;
+		}
 	}
 	dir = debugfs_create_dir("hermit_shortage", NULL);
 	debugfs_create_file_unsafe("nth", 0200, dir, NULL, &nth_fops);
@@ -205,19 +219,12 @@ static int __init shortage_init(void)
 	debugfs_create_atomic_t("failed", 0400, dir, &failed);
 	debugfs_create_file("callers", 0400, dir, NULL, &callers_fops);
 	return 0;
-stop:
-	while (i--)
-		unregister_ftrace_function(&all[i].ops);
-	return ret;
 }
 
 static void __exit shortage_exit(void)
 {
-	int i;
-
 	debugfs_remove_recursive(dir);
-	for (i = 0; i < ARRAY_SIZE(all); i++)
-		unregister_ftrace_function(&all[i].ops);
+	shortage_stop(ARRAY_SIZE(all));
 }
 
 module_init(shortage_init);
