@@ -173,6 +173,12 @@ static bool race_one(unsigned int what, uint64_t *s)
 	case 13:
 		return !fallocate(mem, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, next(s) % 64 * PAGE);
 	case 14:
+		/*
+		 * A control fd of root's makes one region only: while there is
+		 * something yet to be done to its memory, it is not closed.
+		 */
+		if (user && !(atomic_load(&done[10]) && atomic_load(&done[11]) && atomic_load(&done[12]) && atomic_load(&done[13])))
+			return false;
 		old = atomic_exchange(&memory_of[next(s) % SLOTS], 0);
 		return old > 0 && !close(old);
 	default:
@@ -196,6 +202,20 @@ static void *racer(void *arg)
 	return NULL;
 }
 
+/* What root opened for nobody is neither opened, listed nor closed by him. */
+static bool raced(unsigned int what)
+{
+	return (user && (what == 1 || what == 2 || what == 15)) || atomic_load(&done[what]);
+}
+
+static bool all_raced(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(done); i++)
+		if (!raced(i))
+			return false;
+	return true;
+}
+
 void hammer_races(void)
 {
 	static const char *const names[] = { "create", "open", "list", "set-limit", "set-policy", "stats", "pagemap",
@@ -216,6 +236,9 @@ void hammer_races(void)
 		if (pthread_create(&t[i], NULL, racer, (void *)i))
 			die("pthread_create");
 	sleep(seconds);
+	/* what has not been through yet is given a minute more */
+	for (int i = 0; i < 600 && !all_raced(); i++)
+		usleep(100000);
 	atomic_store(&stop, true);
 	for (unsigned int i = 0; i < nthreads; i++)
 		pthread_join(t[i], NULL);
@@ -229,8 +252,7 @@ void hammer_races(void)
 	for (size_t i = 0; i < ARRAY_SIZE(done); i++) {
 		printf(" %s=%lu", names[i], atomic_load(&done[i]));
 		/* what never went through was not raced with */
-		if (!(user && (i == 1 || i == 2 || i == 15)))
-			expect(atomic_load(&done[i]), "no %s ever went through", names[i]);
+		expect(raced(i), "no %s ever went through", names[i]);
 	}
 	printf("\n");
 }

@@ -23,6 +23,7 @@ OPEN = 1
 port, mode = int(sys.argv[1]), sys.argv[2]
 BAD_EPOCHS = 10 if mode == "barren" else 2
 pages = {}
+arriving = {}           # offset: set when the page of an answered write is in
 lock = threading.Lock()
 epoch = 0
 connections = []        # (socket, thread) of the current epoch
@@ -113,6 +114,11 @@ def serve(s, my_epoch):
         # tags: of nothing, of a free slot, of the slot's next use
         tag = {"tag": tag ^ 0x80000000, "slot": 1023, "next": tag + 1024}.get(now, tag)
         reply = header(kind | REPLY, tag, offset=offset, extent=extent)
+        # what was answered early is done for whoever asks, on any connection:
+        # who waits has nothing arriving himself
+        for i in range(offset, offset + (extent if kind == DISCARD else 1), PAGE):
+            if arriving and kind in (READ, WRITE, DISCARD) and (there := arriving.get(i)):
+                there.wait(30)
         if kind == PING:
             s.sendall(reply)
         elif kind == END:
@@ -125,10 +131,13 @@ def serve(s, my_epoch):
         elif kind == WRITE:
             # "early" is bad manners, not an error: it goes on for ever
             if mode == "early":
+                arriving[offset] = threading.Event()
                 s.sendall(reply)
                 time.sleep(0.001)
             pages[offset] = receive(s, length)
-            if mode != "early":
+            if mode == "early":
+                arriving.pop(offset).set()
+            else:
                 s.sendall(reply)
             if now == "twice":
                 s.sendall(reply)
