@@ -15,6 +15,7 @@ EXPORT_SYMBOL_GPL(hermit_remote_connect);
 EXPORT_SYMBOL_GPL(hermit_remote_close);
 EXPORT_SYMBOL_GPL(hermit_remote_kick);
 EXPORT_SYMBOL_GPL(hermit_remote_deadline_ns);
+EXPORT_SYMBOL_GPL(hermit_remote_patience);
 EXPORT_SYMBOL_GPL(hermit_remote_stats);
 EXPORT_SYMBOL_GPL(hermit_remote_list_of);
 EXPORT_SYMBOL_GPL(hermit_remote_complete);

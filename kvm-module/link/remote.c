@@ -179,6 +179,11 @@ u64 hermit_remote_deadline_ns(const struct hermit_remote *r)
 	return (u64)deadline_ms(r) * NSEC_PER_MSEC;
 }
 
+long hermit_remote_patience(const struct hermit_remote *r, long least)
+{
+	return max(least, (long)msecs_to_jiffies(deadline_ms(r)));
+}
+
 static void check(struct hermit_remote *r)
 {
 	struct hermit_remote_check check = {};

@@ -134,6 +134,13 @@ void hermit_remote_kick(struct hermit_remote *r);
 /* How long a request may wait for an answer, for check(). */
 u64 hermit_remote_deadline_ns(const struct hermit_remote *r);
 
+/*
+ * For connecting, shaking hands and ending, which may take longer than a page:
+ * @least jiffies, or the deadline if that is more. Who expects a slow server
+ * says so once.
+ */
+long hermit_remote_patience(const struct hermit_remote *r, long least);
+
 /* Clear @st and fill in what is known here. */
 void hermit_remote_stats(struct hermit_remote *r,
 			 struct hermit_server_stats *st);

@@ -176,7 +176,9 @@ static int open_once(struct hermit_rdma_link *link,
 	if (ret)
 		return ret;
 	ret = hermit_handshake(&link->ctl.channel, &link->remote.id, 0,
-			       HANDSHAKE_TIMEOUT, session, link->remote.why);
+			       hermit_remote_patience(&link->remote,
+						      HANDSHAKE_TIMEOUT),
+			       session, link->remote.why);
 	if (!ret)
 		ret = open_data(link, session);
 	if (ret) {
@@ -230,7 +232,8 @@ static int call(struct hermit_rdma_link *link, u8 type, u64 offset, u32 extent,
 		struct hermit_wire_hdr *reply, void *payload, size_t max)
 {
 	return hermit_rdma_ctl_call(&link->ctl, type, offset, extent,
-				    CALL_TIMEOUT, reply, payload, max);
+				    hermit_remote_patience(&link->remote, CALL_TIMEOUT),
+				    reply, payload, max);
 }
 
 static int grant(struct hermit_rdma_link *link)
@@ -432,7 +435,8 @@ static bool rdma_end(struct hermit_remote *remote)
 	link->env.deaf = true;
 	link->env.in_trouble = NULL;
 	return !hermit_rdma_ctl_call(&link->ctl, HERMIT_MSG_END, 0, 0,
-				     END_TIMEOUT, &reply, NULL, 0);
+				     hermit_remote_patience(remote, END_TIMEOUT),
+				     &reply, NULL, 0);
 }
 
 static const struct hermit_remote_ops remote_ops = {

@@ -170,17 +170,19 @@ static int shake_hands(struct hermit_tcp_link *link, struct socket *sock,
 		.base = { .send = channel_send, .recv = channel_recv },
 		.sock = sock,
 	};
+	long timeout = hermit_remote_patience(&link->remote, HANDSHAKE_TIMEOUT);
 	int ret;
 
-	hermit_tcp_sock_set_timeout(sock, HANDSHAKE_TIMEOUT);
-	ret = hermit_handshake(&ch.base, &link->remote.id, epoch,
-			       HANDSHAKE_TIMEOUT, session, link->remote.why);
+	hermit_tcp_sock_set_timeout(sock, timeout);
+	ret = hermit_handshake(&ch.base, &link->remote.id, epoch, timeout,
+			       session, link->remote.why);
 	if (!ret && purpose == TO_SERVE)
-		ret = hermit_handshake_path(&ch.base, session,
-					    HANDSHAKE_TIMEOUT,
+		ret = hermit_handshake_path(&ch.base, session, timeout,
 					    link->remote.why);
 	else if (!ret)
-		ret = hermit_handshake_end(&ch.base, END_TIMEOUT,
+		ret = hermit_handshake_end(&ch.base,
+					   hermit_remote_patience(&link->remote,
+								  END_TIMEOUT),
 					   link->remote.why);
 	hermit_tcp_sock_set_timeout(sock, MAX_SCHEDULE_TIMEOUT);
 	return ret;
@@ -203,7 +205,8 @@ static struct socket *open_one(struct hermit_tcp_link *link,
 	ret = set_opening(link, sock);
 	if (!ret) {
 		ret = hermit_tcp_sock_connect(sock, &link->remote.addr,
-					      CONNECT_TIMEOUT);
+					      hermit_remote_patience(&link->remote,
+								     CONNECT_TIMEOUT));
 		if (ret)
 			say_connect(link, ret);
 	}
@@ -364,7 +367,8 @@ static void tcp_interrupt(struct hermit_remote *remote)
 
 static bool tcp_end(struct hermit_remote *remote)
 {
-	return hermit_tcp_conn_end(to_tcp(remote)->conns[0], END_TIMEOUT);
+	return hermit_tcp_conn_end(to_tcp(remote)->conns[0],
+				   hermit_remote_patience(remote, END_TIMEOUT));
 }
 
 static const struct hermit_remote_ops remote_ops = {
