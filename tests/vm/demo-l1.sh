@@ -21,8 +21,6 @@ if [ "$transport" = rdma ]; then
 	tell "L1: two soft-RoCE devices with a cable between them"
 	setup_rxe
 	load_rdma
-	# The emulated machine stands still at times.
-	echo 2000 > $PARAMS/rdma_deadline_ms
 	address=rdma:$ADDR
 fi
 case $server in

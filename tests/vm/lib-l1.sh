@@ -18,12 +18,16 @@ note() { log "note $*"; echo "$*" >> /out/notes; echo "note $*" > "$VERDICT"; }
 # a line for whoever watches the run
 tell() { echo "tell $*" > "$VERDICT"; }
 
+# No wait is shorter, in seconds: what comes at all may come late, and what does
+# not come is found as well.
+WAIT_LEAST=60
+
 # wait_for SECONDS COMMAND...: until it succeeds; fails the test after SECONDS
-# of L1's time, times HERMIT_SLOW.  Under icount the clock runs ahead of real
-# I/O, so the count of tries bounds it too.
+# of L1's time, or WAIT_LEAST, times HERMIT_SLOW.  Under icount the clock runs
+# ahead of real I/O, so the count of tries bounds it too.
 wait_for()
 {
-	local seconds=$(($1 * SLOW)) end tries=0
+	local seconds=$((($1 < WAIT_LEAST ? WAIT_LEAST : $1) * SLOW)) end tries=0
 	shift
 	end=$(($(cut -d. -f1 /proc/uptime) + seconds))
 	until "$@" >/dev/null 2>&1; do
@@ -118,11 +122,16 @@ unload_kvm()
 	done
 }
 
+# Of every link here: a server that is there is slow at times, as all of an
+# emulated machine. A region whose connection broke for that as it ended would
+# stay on its server. 11-tcp-cut is about short ones.
+DEADLINE_MS=10000
+
 # hermit.ko, and the hook when KVM is patched
 load_hermit()
 {
 	requires "$(module hermit)" "run kvm-module/build"
-	insmod "$(module hermit)" "$@"
+	insmod "$(module hermit)" tcp_deadline_ms=$DEADLINE_MS "$@"
 	[ -c /dev/hermit ] || wait_for 5 test -c /dev/hermit
 	if [ "$KVM_MODE" = patched ]; then
 		insmod "$(module hermit-kvm)"
@@ -280,10 +289,13 @@ start_vm()
 	  ! was_reset "$name" $rc || echo "guest $name was reset" > /out/reset
 	  echo $rc > "$W/$name.exit" ) &
 	wait_for 5 test -s "$W/$name.pid"
+	# its monitor is there, or it is not any more
+	wait_for 60 vm_began "$name"
 }
 
 vm_pid() { cat "$W/$1.pid"; }
 vm_died() { [ -s "$W/$1.exit" ]; }
+vm_began() { [ -S "$W/$1.qmp" ] || vm_died "$1"; }
 
 # qmp NAME COMMAND...: each a JSON object, or a bare command name, or
 # "hmp: text"; prints the JSON of each answer, a line each.
@@ -298,7 +310,7 @@ qmp()
 report() { cat "$W/$1.report"; }
 wait_report()
 {
-	local name=$1 seconds=$(($2 * SLOW)) end
+	local name=$1 seconds=$((($2 < WAIT_LEAST ? WAIT_LEAST : $2) * SLOW)) end
 	end=$(($(cut -d. -f1 /proc/uptime) + seconds))
 	until grep -Eq "$3" "$W/$name.report"; do
 		if vm_died "$name"; then

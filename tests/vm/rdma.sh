@@ -87,7 +87,7 @@ load_rdma()
 	requires "$(module hermit-rdma)" "run kvm-module/build"
 	[ -d /sys/module/hermit ] || load_hermit
 	modprobe rdma_cm
-	insmod "$(module hermit-rdma)"
+	insmod "$(module hermit-rdma)" rdma_deadline_ms=$DEADLINE_MS
 }
 
 load_rdma_test()
@@ -96,9 +96,6 @@ load_rdma_test()
 	setup_rxe "$@"
 	load_rdma
 	insmod "$(module hermit-rdma-test)"
-	# The emulated machine stands still at times, and soft-RoCE waits for half
-	# a second before it repeats a packet: this is for what never comes.
-	echo 10000 > $PARAMS/rdma_deadline_ms
 }
 
 unload_rdma_test() { rmmod hermit_rdma_test || fail "hermit_rdma_test does not unload"; }

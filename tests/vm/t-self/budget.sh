@@ -5,7 +5,7 @@
 # another name, when QEMU refuses or does not answer, and when nothing was read.
 . /src/tests/vm/must-fail.sh
 . /src/tests/vm/vm-tests.sh
-GRACE=1
+WAIT_LEAST=1
 
 # say RESIDENT WHAT-THE-THIRD-FIGURE-IS-CALLED: an answer as QEMU gives it, which
 # the monitor of f, that is no QEMU, gives from now on

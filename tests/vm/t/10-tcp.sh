@@ -7,7 +7,7 @@
 
 load_tcp_test
 # no connection is to end here, however long the emulated machine stands still
-echo 10000 > $PARAMS/tcp_deadline_ms
+echo 60000 > $PARAMS/tcp_deadline_ms
 head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' > $W/key
 chmod 600 $W/key
 KEY=$(cat $W/key)

@@ -29,6 +29,8 @@ sentences() { dmesg | grep -c 'no page comes through' || true; }
 tries() { [ "$(grep -c '10\.9\.0\.2:' $W/m1.server.log)" -ge "$1" ]; }
 
 load_tcp_test
+# each try takes as long
+echo 5000 > $PARAMS/tcp_deadline_ms
 modprobe veth
 ip netns add vm
 ip link add v0 mtu 9000 type veth peer name v1 mtu 9000 netns vm
@@ -54,6 +56,8 @@ was=$(sentences) told=$(stat told_reconnecting)
 narrow
 wait_for 30 stat_is state $RECONNECTING
 wait_for 90 tries $(($(grep -c '10\.9\.0\.2:' $W/m1.server.log) + 3))
+said() { [ "$(sentences)" -gt $was ]; }
+wait_for 90 said
 stat_is state $RECONNECTING || fail "state=$(stat state) with a path that passes no page"
 [ "$(sentences)" = $((was + 1)) ] || fail "said $(($(sentences) - was)) times: $(dmesg | grep 'no page comes')"
 stat_is told_reconnecting $((told + 1)) || fail "told of $(($(stat told_reconnecting) - told)) times"

@@ -8,6 +8,8 @@
 . /src/tests/vm/rdma.sh
 
 load_rdma_test
+# no connection is to end here, however long the emulated machine stands still
+echo 60000 > $PARAMS/rdma_deadline_ms
 head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' > $W/key
 chmod 600 $W/key
 KEY=$(cat $W/key)

@@ -8,7 +8,6 @@
 setup_rxe
 load_hermit
 load_rdma
-echo 2000 > $PARAMS/rdma_deadline_ms
 start_memserver m1 rdma:$ADDR --capacity 1G --metrics 127.0.0.1:9000
 VM_APPEND="job=run -- hermit-guest-load --size 90M --threads 4 --write-ratio 0.5 --seconds 1000 --verify" \
 	hermit_vm p 192 64 rdma:$ADDR
