@@ -9,8 +9,8 @@ load_rdma_test
 echo 500 > $PARAMS/rdma_deadline_ms
 cut_link() { cut_rdma; }
 mend_link() { mend_rdma; }
-# what needs no server may go on: at most a batch for each worker
-ON_ITS_OWN=64
+# what needs no server may go on: at most some batches for each worker
+ON_ITS_OWN=192
 . /src/tests/vm/server-gone.sh
 
 # --- the neighbour's address changes while we connect: it is asked again. The
