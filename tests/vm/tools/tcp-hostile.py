@@ -21,7 +21,7 @@ HDR = struct.Struct("<IBBHIIQII")
 OPEN = 1
 
 port, mode = int(sys.argv[1]), sys.argv[2]
-BAD_EPOCHS = 10 if mode == "barren" else 2
+BAD_EPOCHS = 20 if mode == "barren" else 2
 pages = {}
 arriving = {}           # offset: set when the page of an answered write is in
 lock = threading.Lock()
