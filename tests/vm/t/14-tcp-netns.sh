@@ -18,7 +18,7 @@ start_memserver m1 tcp:$ADDR --capacity 256M
 
 # not `ip netns exec': that hides debugfs
 nsenter --net=/run/netns/vm sh -c "echo connect $ADDR 1 64 > $CLIENTS/0/ctl" || fail "$(stat error)"
-grep -q '10\.9\.0\.2:' $W/m1.server.log || fail "the client did not come from its namespace: $(cat $W/m1.server.log)"
+wait_for 10 grep -q '10\.9\.0\.2:' $W/m1.server.log
 ctl load 2 100000000
 # The name goes away, as when a container ends: the link still holds it.
 ip netns del vm
