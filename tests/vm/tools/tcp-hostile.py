@@ -27,6 +27,7 @@ arriving = {}           # offset: set when the page of an answered write is in
 lock = threading.Lock()
 epoch = 0
 connections = []        # (socket, thread) of the current epoch
+fenced = set()          # threads of older ones, also in their handshake
 
 
 class Over(Exception):
@@ -52,15 +53,17 @@ def frame(kind, payload):
 
 
 def fence(thread):
-    """Only @thread is left of all connections."""
-    for s, other in connections:
-        if other is not thread:
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass    # it is closed already
-            other.join()
+    """Only @thread is left of all connections when the others, which it returns,
+    have ended. They may want the lock for that, which is held."""
+    others = [c for c in connections if c[1] is not thread]
     connections[:] = [c for c in connections if c[1] is thread]
+    for s, other in others:
+        fenced.add(other)
+        try:
+            s.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass    # it is closed already
+    return [other for _, other in others]
 
 
 def handshake(s):
@@ -86,14 +89,20 @@ def handshake(s):
             time.sleep(0.5)
     s.sendall(challenge)
     receive(s, HDR.size + 32)
+    me, others = threading.current_thread(), []
     with lock:
+        if me in fenced:
+            raise Over
         if flags & OPEN:
-            fence(threading.current_thread())
+            others = fence(me)
             epoch += 1
-        limits = (0, 0) if mode == "nothing" else (64, 64)
-        incarnation = 0 if mode == "nothing" else 4711
-        s.sendall(frame(WELCOME, struct.pack("<QQQQII", incarnation, epoch, 1 << 40, 0, *limits)))
-        return epoch
+        my_epoch = epoch
+    for other in others:
+        other.join()
+    limits = (0, 0) if mode == "nothing" else (64, 64)
+    incarnation = 0 if mode == "nothing" else 4711
+    s.sendall(frame(WELCOME, struct.pack("<QQQQII", incarnation, my_epoch, 1 << 40, 0, *limits)))
+    return my_epoch
 
 
 def serve(s, my_epoch):
