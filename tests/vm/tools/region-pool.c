@@ -241,20 +241,29 @@ static void set_limit(uint64_t mib)
 	}
 }
 
-/* Wait for an event; the others are passed over. */
-static void await(uint32_t type, uint64_t arg1, const char *what)
+/* What the events so far tell of: which of two comes first is not said. */
+static uint64_t told_state = HERMIT_SERVER_UP, told_stall;
+
+/* Read events until @told is @want. */
+static void await(const uint64_t *told, uint64_t want, const char *what)
 {
 	struct pollfd p = { .fd = control, .events = POLLIN };
 	struct hermit_event_record e;
 
-	while (poll(&p, 1, 120000) > 0) {
+	while (*told != want) {
+		if (poll(&p, 1, 120000) <= 0) {
+			fprintf(stderr, "no event: %s\n", what);
+			exit(1);
+		}
 		if (read(control, &e, sizeof(e)) != sizeof(e))
 			die("events");
-		if (e.type == type && (type != HERMIT_EVENT_SERVER_STATE || e.arg1 == arg1))
-			return;
+		if (e.type == HERMIT_EVENT_SERVER_STATE)
+			told_state = e.arg1;
+		else if (e.type == HERMIT_EVENT_STALL_BEGIN)
+			told_stall = 1;
+		else if (e.type == HERMIT_EVENT_STALL_END)
+			told_stall = 0;
 	}
-	fprintf(stderr, "no event: %s\n", what);
-	exit(1);
 }
 
 static void check_full(void)
@@ -264,8 +273,8 @@ static void check_full(void)
 	const char *max = strrchr(server, ':') + 1;
 	uint64_t cap = strtoull(max, NULL, 0) << 20, before;
 
-	await(HERMIT_EVENT_SERVER_STATE, HERMIT_SERVER_FULL, "the pool is full");
-	await(HERMIT_EVENT_STALL_BEGIN, 0, "the writer stalled");
+	await(&told_state, HERMIT_SERVER_FULL, "the pool is full");
+	await(&told_stall, 1, "the writer stalled");
 	get(&st);
 	before = atomic_load(&written);
 	printf("full: %lu of %lu pages written, used=%llu resident=%llu write_errors=%llu\n",
@@ -283,7 +292,7 @@ static void check_full(void)
 			pause();
 	}
 	set_limit(size_mib);
-	await(HERMIT_EVENT_STALL_END, 0, "the stall ended");
+	await(&told_stall, 0, "the stall ended");
 }
 
 static void create(void)
@@ -347,7 +356,7 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < nthreads; i++)
 		pthread_join(t[i], NULL);
 	if (full)
-		await(HERMIT_EVENT_SERVER_STATE, HERMIT_SERVER_UP, "the pool has room again");
+		await(&told_state, HERMIT_SERVER_UP, "the pool has room again");
 	else
 		check_figures();
 	for (uint64_t i = 0; i < npages; i++)
