@@ -44,7 +44,7 @@ for server in local: tcp:127.0.0.1:7471; do
 	: > /out/stuck
 	region-shortage --server $server --key "$(cat $W/key)" stuck >> /out/stuck 2>&1 &
 	pid=$!
-	wait_for 120 grep -q '^stuck' /out/stuck
+	wait_for 150 grep -q '^stuck' /out/stuck
 	note "$server: $(cat /out/stuck)"
 	grep -q 'stall told' /out/stuck || wrong="${wrong:-}$server: told of no stall; "
 	kill -9 $pid
