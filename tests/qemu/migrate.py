@@ -102,6 +102,6 @@ migrate("mapped-ram", HERMIT, HERMIT, ["mapped-ram"], to_file=True)
 migrate("mapped-ram, multifd", HERMIT, HERMIT, ["mapped-ram", "multifd"], to_file=True)
 snapshot()
 # a guest that had no processor in the first round had nothing to write
-writes = next(filter(None, (race() for _ in range(5))), 0)
+writes = next(filter(None, (race() for _ in range(12))), 0)
 assert writes, "the main thread never synchronized the dirty bitmap while pages were read"
 print(f"race: {writes} writes behind reads while the main thread synchronized")

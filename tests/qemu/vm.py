@@ -115,7 +115,7 @@ class VM:
         self.do("migrate-set-parameters", **{"max-bandwidth": 10 ** 10, **parameters})
 
     def wait(self):
-        for _ in range(1200):
+        for _ in range(6000):
             status = self.do("query-migrate")
             if status.get("status") == "completed":
                 return status.get("ram")
