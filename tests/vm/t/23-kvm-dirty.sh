@@ -26,7 +26,7 @@ if [ "$KVM_MODE" = patched ]; then
 	load_kvm patched '' "$shadow"
 	check_mode npt0
 	# from 7.3 on
-	if modinfo "$(module kvm)" | grep -q '^parm: *provider_harvest:'; then
+	if modinfo "$(module kvm)" | grep > /dev/null '^parm: *provider_harvest:'; then
 		load_kvm patched provider_harvest=1
 		check_mode harvest
 	fi

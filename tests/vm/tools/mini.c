@@ -214,7 +214,7 @@ static void push_out(void)
 	minivm_set_limit(&vm, config.size);
 	do {	/* until reclaim has come to rest */
 		before = st.zap_batches;
-		usleep(200 * 1000);
+		usleep(500 * 1000);
 		minivm_region_stats(&vm, &st);
 	} while (st.zap_batches != before);
 }
