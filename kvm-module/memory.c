@@ -200,7 +200,11 @@ static int memory_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EINVAL;
 	if (vma->vm_pgoff + vma_pages(vma) > r->npages)
 		return -EINVAL;
-	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY);
+	/*
+	 * VM_MIXEDMAP: NUMA balancing passes by. It would take away SPTEs, up to
+	 * 256 MiB at a time, for pages that cannot move.
+	 */
+	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY | VM_MIXEDMAP);
 	vma->vm_ops = &hermit_vm_ops;
 	vma->vm_private_data = r;	/* vm_file holds the region */
 	return 0;

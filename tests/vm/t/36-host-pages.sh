@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # l1: mem=1536M timeout=300 kvm=none log-ok='soft offline: |Soft offlining pfn|soft_offline: |page dumped because: (migration failure|unmovable page)'
 # What a host does to pages and CPUs while a region works: compaction, CPUs that
-# go and come, memory blocks offlined and onlined, pages soft-offlined. Every
-# byte comes back, and nothing is left.
+# go and come, memory blocks offlined and onlined, pages soft-offlined, and NUMA
+# balancing, which has no business there. Every byte comes back, and nothing is left.
 load_hermit
 stress()	# stress NAME OPS ARGS...: in the background
 {
@@ -103,6 +103,29 @@ if [ -e $blocks/soft_offline_page ]; then
 	note "soft: $tried pages asked for, $(grep -c ^gone /out/soft.done || true) given up"
 	[ "$tried" -ge 3 ] || fail "only $tried pages of the region were found: this shows nothing"
 fi
+
+# NUMA balancing takes away page tables, those of KVM with them, to see who comes
+# back for a page, and pages of a region cannot move. The trace has the mappings
+# that a scan passed by, and why.
+T=/sys/kernel/tracing
+requires $T/events/sched/sched_skip_vma_numa/enable "a trace of what NUMA balancing scans"
+echo 10 > /sys/kernel/debug/sched/numa_balancing/scan_delay_ms
+echo 1 > $T/events/sched/sched_skip_vma_numa/enable
+echo 1 > /proc/sys/kernel/numa_balancing
+stress numa 10000000
+mapping() { sed -n 's/^\([0-9a-f]*\)-\([0-9a-f]*\) .*hermit-memory.*/\1 \2/p' /proc/$stress/maps; }
+mapped() { [ -n "$(mapping)" ]; }
+wait_for 20 mapped
+set -- $(mapping)
+[ $# = 2 ] || fail "the region's mappings: $*"
+range="vm_start=${1^^} vm_end=${2^^}"		# as the trace writes it
+passed_by() { cp $T/trace /out/numa.trace && grep -q "$range reason=unsuitable" /out/numa.trace; }
+wait_for 60 passed_by
+kill $stress
+wait $stress || fail "numa: $(cat /out/numa)"
+echo 0 > /proc/sys/kernel/numa_balancing
+echo 0 > $T/events/sched/sched_skip_vma_numa/enable
+note "NUMA balancing passes by the region: $(grep -c "$range" /out/numa.trace) times so far"
 
 # a page that went for good is not given back
 wait_given_back "$before" 6144
