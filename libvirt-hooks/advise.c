@@ -75,8 +75,9 @@ sum_up (GPtrArray *regions, HermitAges *ages, struct hermit_stats *sum,
         {
           g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_AGAIN,
                        "%s: nothing is known of its working set: KVM is not "
-                       "patched (mode %s), or the VM started a moment ago, or "
-                       "idle_period_ms of hermit.ko is 0",
+                       "patched (mode %s), or the guest has run a VM of its "
+                       "own, or it started a moment ago, or idle_period_ms "
+                       "of hermit.ko is 0",
                        st->name, hermit_mode_name (st->mode));
           return FALSE;
         }

@@ -178,6 +178,7 @@ hermit_server_state_name (guint32 state)
   X ("zap-batches", zap_batches)                                              \
   X ("zapped", zapped)                                                        \
   X ("scanned", scanned)                                                      \
+  X ("unaged", unaged)                                                        \
   X ("room-waits", room_waits)                                                \
   X ("turn-waits", reclaim_turn_waits)                                        \
   X ("parked", parked)                                                        \

@@ -78,7 +78,9 @@ static u64 clock_step(struct hermit_region *r, u64 hand, bool hard,
 	hermit_count(r, HERMIT_C_SCANNED, passed);
 	if (!n)
 		return passed;
-	hermit_mmu_age(r, idx, n, accessed);
+	/* Then all are as cold, and leave in the order of their numbers. */
+	if (hermit_mmu_age(r, idx, n, accessed) < 0)
+		hermit_count(r, HERMIT_C_UNAGED, n);
 
 	s->asked += n;
 	for (i = 0; i < n; i++) {

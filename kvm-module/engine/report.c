@@ -68,6 +68,7 @@ void hermit_report_fill(struct hermit_region *r, struct hermit_stats *st)
 	st->zap_batches = hermit_stat(r, HERMIT_C_ZAP_BATCHES);
 	st->zapped = hermit_stat(r, HERMIT_C_ZAPPED);
 	st->scanned = hermit_stat(r, HERMIT_C_SCANNED);
+	st->unaged = hermit_stat(r, HERMIT_C_UNAGED);
 	st->room_waits = hermit_stat(r, HERMIT_C_ROOM_WAITS);
 	st->reclaim_turn_waits = hermit_stat(r, HERMIT_C_TURN_WAITS);
 	/* What the paper counts: faults that had to wait for reclaim. */

@@ -184,7 +184,8 @@ struct hermit_stats {
 	__u64 idle_hist[HERMIT_IDLE_BUCKETS];	/* pages */
 	__u64 async_faults;		/* faults during whose read the guest went on */
 	__u64 poisoned;			/* frames that left for a memory error of this host */
-	__u64 reserved[13];
+	__u64 unaged;			/* pages taken for not accessed since KVM could not say */
+	__u64 reserved[12];
 };
 
 /*

@@ -248,6 +248,7 @@ fixture_full (const char *domain, const char *name, const char *server)
   s->rtt_ns = 12300;
   for (__u64 *c = &s->inflight; c <= &s->polled; c++)
     *c = ++n;
+  st->unaged = ++n;
   r->nr_vcpus = 2;
   r->vcpus[0] = (struct hermit_vcpu_entry){ .tid = getpid (),
                                             .waits = 41,

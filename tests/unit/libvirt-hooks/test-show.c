@@ -40,6 +40,7 @@ static const struct
   { "zap-batches", 1018 },
   { "zapped", 1019 },
   { "scanned", 1020 },
+  { "unaged", 1051 },
   { "room-waits", 1021 },
   { "turn-waits", 1031 },
   { "parked", 1022 },
@@ -410,8 +411,9 @@ test_older (void)
   g_assert_nonnull (strstr (p->out, "tcp:192.0.2.7:7471 up"));
   hermitctl_fails ("advise vm1", 1,
                    "hermitctl: pc.ram: nothing is known of its working set: "
-                   "KVM is not patched (mode ept-hook), or the VM started a "
-                   "moment ago, or idle_period_ms of hermit.ko is 0\n");
+                   "KVM is not patched (mode ept-hook), or the guest has run a "
+                   "VM of its own, or it started a moment ago, or "
+                   "idle_period_ms of hermit.ko is 0\n");
   /* more vCPUs than are asked for at first */
   fake_hermit->answer = NULL;
   r->nr_vcpus = FAKE_VCPUS;

@@ -95,6 +95,7 @@ static void print_stats(void)
 	print("faults_host", st.faults_host);
 	print("parked", st.parked);
 	print("pinned", st.pinned);
+	print("unaged", st.unaged);
 	print("resident_max", st.resident_max);
 	print("limit", st.limit / MINIVM_PAGE);
 	print("create_ns", vm.create_ns);

@@ -87,6 +87,7 @@ static HermitMemoryCounters *hermit_counters(const struct hermit_stats *st)
     c->zap_batches = st->zap_batches;
     c->zapped = st->zapped;
     c->scanned = st->scanned;
+    c->unaged = st->unaged;
     c->room_waits = st->room_waits;
     c->turn_waits = st->reclaim_turn_waits;
     c->parked = st->parked;
