@@ -6,7 +6,6 @@
 #include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/random.h>
-#include <linux/slab.h>
 
 #include "link/handshake.h"
 #include "uapi/hermit.h"
@@ -14,7 +13,10 @@
 
 #define OUR_CAPS	(HERMIT_CAP_DISCARD | HERMIT_CAP_MULTICONN)
 
-/* Everything one handshake sends and gets. */
+/*
+ * Everything one handshake sends and gets. On the stack: it is made when memory is
+ * short, and a region whose END cannot be said stays at the server.
+ */
 struct handshake {
 	struct hermit_channel *ch;
 	unsigned long deadline;		/* jiffies */
@@ -318,19 +320,12 @@ int hermit_handshake(struct hermit_channel *channel,
 		     long timeout, struct hermit_session *session,
 		     char *why)
 {
-	struct handshake *h;
-	int ret;
+	struct handshake h = {
+		.ch = channel, .why = why, .deadline = jiffies + timeout,
+	};
+	int ret = shake(&h, id, epoch, session);
 
-	h = kzalloc(sizeof(*h), GFP_NOIO);
-	if (!h) {
-		strscpy(why, "out of memory", HERMIT_ERROR_LEN);
-		return -ENOMEM;
-	}
-	h->ch = channel;
-	h->why = why;
-	h->deadline = jiffies + timeout;
-	ret = shake(h, id, epoch, session);
-	kfree_sensitive(h);
+	memzero_explicit(&h, sizeof(h));
 	return ret;
 }
 
@@ -373,53 +368,36 @@ static int pass_page(struct handshake *h, void *page, unsigned int nr)
 }
 
 int hermit_handshake_path(struct hermit_channel *channel,
-			  const struct hermit_session *session,
+			  const struct hermit_session *session, void *page,
 			  long timeout, char *why)
 {
-	struct handshake *h = kzalloc(sizeof(*h), GFP_NOIO);
-	void *page = kzalloc(HERMIT_WIRE_PAGE, GFP_NOIO);
-	int ret = -ENOMEM;
+	struct handshake h = {
+		.ch = channel, .why = why, .deadline = jiffies + timeout,
+	};
 
-	if (h && page) {
-		h->ch = channel;
-		h->why = why;
-		h->deadline = jiffies + timeout;
-		ret = pass_page(h, page,
-				min(PATH_REQUESTS, session->max_inflight));
-	} else {
-		strscpy(why, "out of memory", HERMIT_ERROR_LEN);
-	}
-	kfree(page);
-	kfree(h);
-	return ret;
+	return pass_page(&h, page, min(PATH_REQUESTS, session->max_inflight));
 }
 
 int hermit_handshake_end(struct hermit_channel *channel, long timeout, char *why)
 {
-	struct handshake *h = kzalloc(sizeof(*h), GFP_NOIO);
+	struct handshake h = {
+		.ch = channel, .why = why, .deadline = jiffies + timeout,
+	};
 	const char *wrong;
 	int ret;
 
-	if (!h) {
-		strscpy(why, "out of memory", HERMIT_ERROR_LEN);
-		return -ENOMEM;
-	}
-	h->ch = channel;
-	h->why = why;
-	h->deadline = jiffies + timeout;
-	hermit_wire_fill(&h->hdr, HERMIT_MSG_END, 0, 0, 0, 0);
-	ret = h->ch->send(h->ch, &h->hdr, sizeof(h->hdr)) ?:
-	      receive(h, &h->hdr, sizeof(h->hdr));
+	hermit_wire_fill(&h.hdr, HERMIT_MSG_END, 0, 0, 0, 0);
+	ret = channel->send(channel, &h.hdr, sizeof(h.hdr)) ?:
+	      receive(&h, &h.hdr, sizeof(h.hdr));
 	if (ret)
-		ret = say_io(h, ret);
-	else if (hermit_wire_check_reply(&h->hdr, &wrong))
-		ret = say_protocol(h, wrong);
-	else if (h->hdr.type != (HERMIT_MSG_REPLY | HERMIT_MSG_END))
-		ret = say_protocol(h, "it answers END as something else");
-	else if (h->hdr.status)
-		ret = say(h, -EIO, "it answers that the region was not ended");
-	kfree(h);
-	return ret;
+		return say_io(&h, ret);
+	if (hermit_wire_check_reply(&h.hdr, &wrong))
+		return say_protocol(&h, wrong);
+	if (h.hdr.type != (HERMIT_MSG_REPLY | HERMIT_MSG_END))
+		return say_protocol(&h, "it answers END as something else");
+	if (h.hdr.status)
+		return say(&h, -EIO, "it answers that the region was not ended");
+	return 0;
 }
 
 bool hermit_refused_for_good(int err)

@@ -4,7 +4,7 @@
 /*
  * The handshake that begins every connection (wire/wire.h says what is sent),
  * seen from the client: who it is, and that both sides know the same key.
- * Process context; may sleep.
+ * Process context; may sleep. Only the identity takes memory.
  */
 #include <linux/types.h>
 
@@ -70,10 +70,10 @@ int hermit_handshake(struct hermit_channel *channel,
  * as large as the path pretends to pass. A path may pass the handshake and no
  * page, as one does whose narrowest hop is not told of. Changes nothing of the
  * region. 0, or an errno with @why; -EMSGSIZE if nothing came within @timeout
- * jiffies.
+ * jiffies. @page: HERMIT_WIRE_PAGE bytes to do it with.
  */
 int hermit_handshake_path(struct hermit_channel *channel,
-			  const struct hermit_session *session,
+			  const struct hermit_session *session, void *page,
 			  long timeout, char *why);
 
 /*

@@ -409,6 +409,7 @@ static bool shake(void)
 	struct hermit_channel channel = { channel_send, channel_recv };
 	struct hermit_identity id = { .region_size = REGION_SIZE, .name = "fuzz" };
 	char why[HERMIT_ERROR_LEN];
+	u8 page[HERMIT_WIRE_PAGE];
 	u64 epoch = run.flags & JOIN ? 7 : 0;
 	int ret;
 
@@ -422,7 +423,8 @@ static bool shake(void)
 		return false;
 	}
 	if (!ret && run.flags & PATH) {
-		ret = hermit_handshake_path(&channel, &run.session, 5 * HZ, why);
+		ret = hermit_handshake_path(&channel, &run.session, page, 5 * HZ,
+					    why);
 		if (!ret)
 			return true;
 		shim_require(ret != -EMSGSIZE || strstr(why, "MTU"));

@@ -78,6 +78,7 @@ struct hermit_tcp_link {
 
 	struct socket *socks[MAX_CONNECTIONS]; /* between open and start */
 	unsigned int nr_socks;
+	u8 page[HERMIT_WIRE_PAGE];	/* goes over each that is opened */
 
 	unsigned int nr_conns;
 	struct hermit_tcp_conn *conns[] __counted_by(nr_conns);
@@ -156,20 +157,31 @@ static int channel_recv(struct hermit_channel *ch, void *buf, size_t len,
 	return hermit_tcp_sock_recv(tcp->sock, buf, len);
 }
 
+#define TCP_CHANNEL(socket) {						\
+	.base = { .send = channel_send, .recv = channel_recv },		\
+	.sock = (socket),						\
+}
+
 /* What a connection is opened for. */
 enum purpose {
 	TO_SERVE,
 	TO_END,				/* the region, and be gone */
 };
 
+static int say_end(struct hermit_tcp_link *link, struct socket *sock)
+{
+	struct tcp_channel ch = TCP_CHANNEL(sock);
+	long timeout = hermit_remote_patience(&link->remote, END_TIMEOUT);
+
+	hermit_tcp_sock_set_timeout(sock, timeout);
+	return hermit_handshake_end(&ch.base, timeout, link->remote.why);
+}
+
 static int shake_hands(struct hermit_tcp_link *link, struct socket *sock,
 		       enum purpose purpose, u64 epoch,
 		       struct hermit_session *session)
 {
-	struct tcp_channel ch = {
-		.base = { .send = channel_send, .recv = channel_recv },
-		.sock = sock,
-	};
+	struct tcp_channel ch = TCP_CHANNEL(sock);
 	long timeout = hermit_remote_patience(&link->remote, HANDSHAKE_TIMEOUT);
 	int ret;
 
@@ -177,13 +189,10 @@ static int shake_hands(struct hermit_tcp_link *link, struct socket *sock,
 	ret = hermit_handshake(&ch.base, &link->remote.id, epoch, timeout,
 			       session, link->remote.why);
 	if (!ret && purpose == TO_SERVE)
-		ret = hermit_handshake_path(&ch.base, session, timeout,
-					    link->remote.why);
+		ret = hermit_handshake_path(&ch.base, session, link->page,
+					    timeout, link->remote.why);
 	else if (!ret)
-		ret = hermit_handshake_end(&ch.base,
-					   hermit_remote_patience(&link->remote,
-								  END_TIMEOUT),
-					   link->remote.why);
+		ret = say_end(link, sock);
 	hermit_tcp_sock_set_timeout(sock, MAX_SCHEDULE_TIMEOUT);
 	return ret;
 }
@@ -232,18 +241,22 @@ static unsigned int lists_of(unsigned int index, unsigned int nr)
 /*
  * The server has a region for who will not come: have it forget that, or it keeps
  * the place against the next try, which is another client's to it. If it cannot
- * be told the operator will have to.
+ * be told the operator will have to. @sock is a connection that is there, perhaps
+ * with no memory left for another one; NULL: none lets a page through.
  */
-static void give_up(struct hermit_tcp_link *link, u64 epoch)
+static void give_up(struct hermit_tcp_link *link, struct socket *sock, u64 epoch)
 {
 	struct hermit_session joined;
 	char why[HERMIT_ERROR_LEN];
-	struct socket *sock;
 
 	strscpy(why, link->remote.why);
-	sock = open_one(link, TO_END, epoch, &joined);
-	if (!IS_ERR(sock))
-		hermit_tcp_sock_release(sock);
+	if (sock) {
+		say_end(link, sock);
+	} else {
+		sock = open_one(link, TO_END, epoch, &joined);
+		if (!IS_ERR(sock))
+			hermit_tcp_sock_release(sock);
+	}
 	strscpy(link->remote.why, why);
 }
 
@@ -278,10 +291,10 @@ static int tcp_open(struct hermit_remote *remote,
 	return 0;
 
 err_release:
+	if (session->epoch && !remote->incarnation)
+		give_up(link, i ? socks[0] : NULL, session->epoch);
 	while (i--)
 		hermit_tcp_sock_release(socks[i]);
-	if (session->epoch && !remote->incarnation)
-		give_up(link, session->epoch);
 	return ret;
 }
 

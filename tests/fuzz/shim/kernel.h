@@ -232,7 +232,7 @@ void *shim_alloc(size_t size);
 #define kvcalloc(n, size, flags) shim_alloc((n) * (size))
 #define kfree(p) free(p)
 #define kvfree(p) free(p)
-#define kfree_sensitive(p) free(p)
+#define memzero_explicit(p, size) memset(p, 0, size)
 
 /* The address of a page is that of its bytes. */
 struct page {

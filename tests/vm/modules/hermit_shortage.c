@@ -13,6 +13,7 @@
  * /sys/kernel/debug/hermit_shortage:
  *
  *	nth	N: the Nth call from now on is refused, once; 0: none
+ *	rest	1: and from then on all, as with one_in=1
  *	one_in	N: one of N, at random; 1: all; 0: none
  *	tgid	only in the threads of this process; 0: in all, kworkers and
  *		softirqs as well
@@ -41,7 +42,7 @@ module_param_array(text, ulong, &nr_text, 0);
 MODULE_PARM_DESC(text, "start and end of each range of callers");
 
 static atomic_t nth, seen, failed;
-static u32 one_in, tgid;
+static u32 one_in, rest, tgid;
 
 /* Places that were refused; the first that finds a slot free has it. */
 #define CALLERS	256
@@ -92,6 +93,8 @@ static bool notrace refuse(unsigned long caller)
 	if (!(n && !get_random_u32_below(n)) &&
 	    !(atomic_read(&nth) > 0 && !atomic_dec_return(&nth)))
 		return false;
+	if (READ_ONCE(rest))
+		WRITE_ONCE(one_in, 1);
 	atomic_inc(&failed);
 	note_caller(caller);
 	return true;
@@ -214,6 +217,7 @@ static int __init shortage_init(void)
 	dir = debugfs_create_dir("hermit_shortage", NULL);
 	debugfs_create_file_unsafe("nth", 0200, dir, NULL, &nth_fops);
 	debugfs_create_u32("one_in", 0600, dir, &one_in);
+	debugfs_create_u32("rest", 0600, dir, &rest);
 	debugfs_create_u32("tgid", 0600, dir, &tgid);
 	debugfs_create_atomic_t("seen", 0400, dir, &seen);
 	debugfs_create_atomic_t("failed", 0400, dir, &failed);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # l1: mem=1G timeout=300 kvm=none light
-# No memory for hermit.ko: each allocation of a create refused once, then one of
-# three under load, and one of twenty while regions come and go; over the local
+# No memory for hermit.ko: each allocation of a create refused once, and from each
+# on all of them, then one of three under load, and one of twenty while regions come and go; over the local
 # pool and over TCP with a key. Creates that fail say why
 # and leave nothing, the rest goes on with every byte right, nothing is leaked.
 # With no memory at all for three seconds nobody spins, and afterwards all goes
@@ -23,11 +23,11 @@ short()	# short NAME ARGS...
 	region-shortage "$@" > /out/$name 2> /out/$name.err ||
 		wrong="${wrong:-}$name ($1): exit code $?: $(head -n 5 /out/$name.err | tr '\n' ';') "
 	cat /out/$name /out/$name.err
-	note "$name: $(grep -E '^(create|rate|dry|storm):' /out/$name || true)"
+	note "$name: $(grep -E '^(create|cliff|rate|dry|storm):' /out/$name || true)"
 }
 echo 0123456789abcdef0123456789abcdef > $W/key
 chmod 600 $W/key
-start_memserver m1 tcp:127.0.0.1:7471 --capacity 256M --key-file $W/key
+start_memserver m1 tcp:127.0.0.1:7471 --capacity 256M --key-file $W/key --control $W/m1.control
 
 short warm --seconds 1 storm
 before=$(free_kib)
@@ -36,6 +36,10 @@ short local-rate --seconds ${HERMIT_ARG_SECONDS:-8} rate
 short local-plain --server local:plain --seconds 4 rate
 short local-storm --seconds ${HERMIT_ARG_SECONDS:-6} storm
 short tcp --server tcp:127.0.0.1:7471 --key "$(cat $W/key)" steps
+# with no memory left from some moment of a create on, the server still hears of its end
+short tcp-cliff --server tcp:127.0.0.1:7471 --key "$(cat $W/key)" cliff
+forgotten() { hermit-memserver --control $W/m1.control list > /out/list && [ ! -s /out/list ]; }
+(wait_for 10 forgotten) || wrong="${wrong:-}the server keeps $(grep -c . /out/list) regions: $(head -n 2 /out/list | tr '\n' ';') "
 short tcp-rate --server tcp:127.0.0.1:7471 --key "$(cat $W/key)" --seconds ${HERMIT_ARG_SECONDS:-8} rate
 short tcp-storm --server tcp:127.0.0.1:7471 --key "$(cat $W/key)" --seconds ${HERMIT_ARG_SECONDS:-6} storm
 short local-dry dry

@@ -11,6 +11,7 @@
  *	fails says why and leaves nothing; all else goes on, or gives ENOMEM.
  * rate: one allocation of three is refused for so many seconds, while threads
  *	write, read, punch and recall; they get on, and every byte is right.
+ * cliff: the Nth allocation of a create is refused and all after it, for each N.
  * storm: creates, touches and closes, one allocation of twenty refused.
  * dry:	for three seconds there is no memory at all; then all goes on.
  * stuck: no memory at all, with nobody to give any: waits to be killed.
@@ -241,6 +242,28 @@ static void step_create(void)
 	printf("create: %lu allocations, each refused once: %lu creates failed, %lu went on\n", n - 1, bad, good - 1);
 	expect(n > 10, "a create has only %lu allocations: refusing them does not work", n - 1);
 	expect(n < 1000, "after 1000 refusals a create still has others");
+}
+
+/* What has to be undone is undone without memory. */
+static void cliff(void)
+{
+	unsigned long n, bad = 0, hit = 1;
+	struct region r;
+
+	knob("rest", 1);
+	for (n = 1; hit && n < 1000; n++) {
+		refuse(n);
+		if (make(&r, "from allocation", n))
+			bad++;
+		else
+			drop(&r);
+		hit = refused();
+		knob("one_in", 0);
+		expect(!regions(), "none from allocation %lu on: %u regions left", n, regions());
+	}
+	knob("rest", 0);
+	printf("cliff: %lu creates failed, each from another allocation on\n", bad);
+	expect(bad > 10 && n < 1000, "%lu of %lu creates failed: refusing does not work", bad, n - 1);
 }
 
 struct what {
@@ -599,8 +622,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	/* of one that was killed before */
-	knob("one_in", 0);
+	knob("rest", 0);
 	knob("nth", 0);
+	knob("one_in", 0);
 	learn_floor();
 	if (!strcmp(what, "steps"))
 		steps();
@@ -608,10 +632,12 @@ int main(int argc, char **argv)
 		rate();
 	else if (!strcmp(what, "storm"))
 		storm();
+	else if (!strcmp(what, "cliff"))
+		cliff();
 	else if (!strcmp(what, "dry") || !strcmp(what, "stuck"))
 		dry(!strcmp(what, "stuck"));
 	else {
-		fprintf(stderr, "\"%s\" is none of steps, rate, storm, dry, stuck\n", what);
+		fprintf(stderr, "\"%s\" is none of steps, cliff, rate, storm, dry, stuck\n", what);
 		return 2;
 	}
 	printf("shortage failures=%lu\n", atomic_load(&failures));
