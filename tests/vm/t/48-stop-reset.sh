@@ -5,6 +5,8 @@
 # guest, before there is a page again. Then pages are lost, and a reset gives a
 # machine that boots, with none lost: q35 and i440fx, whose firmware had a copy
 # of itself in the guest's memory. A disk that the main loop serves is warned of.
+# The one with an iothread is given up by the guest's driver: an iothread that
+# finds its queue in a lost page ends QEMU (docs/operators.md).
 . /src/tests/vm/vm-tests.sh
 
 # start NAME OPTION...: a loaded guest of 2 CPUs and a disk that is all zeros;
@@ -14,7 +16,7 @@ start()
 	local name=$1
 	shift
 	HERMIT_OBJECT=,fault-timeout=20000 VM_CPUS=2 \
-	VM_APPEND="job=run -- hermit-guest-load --size 72M --threads 2 --write-ratio 0.5 --verify --seconds 1000" \
+	VM_APPEND="job=run -- sh -c \"$UNBIND exec hermit-guest-load --size 72M --threads 2 --write-ratio 0.5 --verify --seconds 1000\"" \
 		hermit_vm $name 160 64 tcp:127.0.0.1:7471 -blockdev null-co,node-name=null,size=1048576,read-zeroes=on \
 		-action reboot=reset -chardev socket,id=qmp2,path=$W/$name.qmp2,server=on,wait=off -mon chardev=qmp2,mode=control "$@"
 	wait_for 20 test -S $W/$name.qmp2
@@ -40,12 +42,15 @@ trap 'cp $W/*.events /out/ 2>/dev/null || true' EXIT
 load_hermit
 start_memserver m1 tcp:127.0.0.1:7471 --capacity 1G
 SERVER=$(cat $W/m1.memserver)
+UNBIND=
 start q -device virtio-blk-pci,drive=null,id=disk0
+UNBIND='cd /sys/bus/virtio/drivers/virtio_blk && echo virtio* > unbind && echo unbound;'
 start p -machine pc -object iothread,id=io -device virtio-blk-pci,drive=null,id=disk0,iothread=io
 for n in q p; do
 	wait_report $n 150 '^up'
 	wait_for 60 loaded $n 500
 done
+report p | grep -q '^unbound' || fail "the driver of p's disk is still there: $(report p | head -n 3)"
 grep -q "hermit-memory 'ram0': disk 'disk0' has no iothread" $W/q.qemu || fail "no word of a disk without an iothread: $(cat $W/q.qemu)"
 ! grep 'has no iothread' $W/p.qemu || fail "it has one"
 
