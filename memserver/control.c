@@ -251,10 +251,10 @@ control_answer (gpointer task, gpointer data)
 }
 
 HermitControl *
-hermit_control_new (HermitServer *server)
+hermit_control_new (HermitServer *server, GError **error)
 {
   HermitControl *control = g_new0 (HermitControl, 1);
-  g_autoptr (GError) error = NULL;
+  GError *lacking = NULL;
 
   control->server = server;
   /*
@@ -262,11 +262,14 @@ hermit_control_new (HermitServer *server)
    * may be, the operator still gets an answer.
    */
   control->pool
-      = g_thread_pool_new (control_answer, control, THREADS, TRUE, &error);
-  if (!control->pool)
-    g_error ("cannot start threads for the control socket: %s",
-             error->message);
-  return control;
+      = g_thread_pool_new (control_answer, control, THREADS, TRUE, &lacking);
+  if (!lacking)
+    return control;
+  /* There is a pool all the same, with fewer threads, or none. */
+  hermit_control_free (control);
+  g_propagate_prefixed_error (error, lacking,
+                              "--control: no threads for it: ");
+  return NULL;
 }
 
 void

@@ -14,7 +14,8 @@
 
 typedef struct HermitControl HermitControl;
 
-HermitControl *hermit_control_new (HermitServer *server);
+/* NULL if there are no threads to be had. */
+HermitControl *hermit_control_new (HermitServer *server, GError **error);
 /* Waits for the answers in hand, and gives none to those who wait. */
 void hermit_control_free (HermitControl *control);
 

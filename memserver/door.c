@@ -2,6 +2,7 @@
 #include "door.h"
 
 #include <errno.h>
+#include <gio/gio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -418,8 +419,22 @@ door_main (gpointer data)
 
 /* ---- for the others ---- */
 
+static void
+door_free (HermitDoor *door)
+{
+  if (door->wake >= 0)
+    close (door->wake);
+  if (door->epoll >= 0)
+    close (door->epoll);
+  g_hash_table_unref (door->places);
+  g_hash_table_unref (door->known);
+  g_mutex_clear (&door->lock);
+  g_free (door);
+}
+
 HermitDoor *
-hermit_door_new (HermitServer *server, guint places, HermitProved proved)
+hermit_door_new (HermitServer *server, guint places, HermitProved proved,
+                 GError **error)
 {
   HermitDoor *door = g_new0 (HermitDoor, 1);
   struct epoll_event event = { .events = EPOLLIN, .data.u64 = 0 };
@@ -438,9 +453,17 @@ hermit_door_new (HermitServer *server, guint places, HermitProved proved)
   door->wake = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (door->epoll < 0 || door->wake < 0
       || epoll_ctl (door->epoll, EPOLL_CTL_ADD, door->wake, &event))
-    g_error ("cannot poll connections: %s", g_strerror (errno));
-  door->thread = g_thread_new ("door", door_main, door);
-  return door;
+    g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno),
+                 "cannot poll connections: %s", g_strerror (errno));
+  else
+    {
+      door->thread = g_thread_try_new ("door", door_main, door, error);
+      if (door->thread)
+        return door;
+      g_prefix_error (error, "no thread for who connects: ");
+    }
+  door_free (door);
+  return NULL;
 }
 
 void
@@ -563,12 +586,7 @@ hermit_door_free (HermitDoor *door)
   door_wake (door);
   g_mutex_unlock (&door->lock);
   g_thread_join (door->thread);
-  close (door->wake);
-  close (door->epoll);
-  g_hash_table_unref (door->places);
-  g_hash_table_unref (door->known);
-  g_mutex_clear (&door->lock);
-  g_free (door);
+  door_free (door);
 }
 
 HermitDoorUsage

@@ -54,10 +54,10 @@ typedef void (*HermitProved) (HermitServer *server, int fd,
 
 /*
  * @places: at least 32. Who has proved himself goes to @proved. The thread
- * starts at once.
+ * starts at once; NULL if there is none to be had.
  */
 HermitDoor *hermit_door_new (HermitServer *server, guint places,
-                             HermitProved proved);
+                             HermitProved proved, GError **error);
 
 /* Any thread, all of them; none waits. @fd is owned by the callee. */
 void hermit_door_admit (HermitDoor *door, int fd, const HermitPeer *peer);

@@ -91,9 +91,17 @@ keeper_main (gpointer data)
   return NULL;
 }
 
+static void
+keeper_free (HermitKeeper *keeper)
+{
+  g_mutex_clear (&keeper->lock);
+  g_cond_clear (&keeper->work);
+  g_free (keeper);
+}
+
 HermitKeeper *
 hermit_keeper_new (HermitSlots *slots, const HermitKeeperOps *ops,
-                   gpointer data)
+                   gpointer data, GError **error)
 {
   HermitKeeper *keeper = g_new0 (HermitKeeper, 1);
 
@@ -102,8 +110,12 @@ hermit_keeper_new (HermitSlots *slots, const HermitKeeperOps *ops,
   keeper->data = data;
   g_mutex_init (&keeper->lock);
   g_cond_init (&keeper->work);
-  keeper->thread = g_thread_new ("keeper", keeper_main, keeper);
-  return keeper;
+  keeper->thread = g_thread_try_new ("keeper", keeper_main, keeper, error);
+  if (keeper->thread)
+    return keeper;
+  g_prefix_error (error, "no thread for the memory: ");
+  keeper_free (keeper);
+  return NULL;
 }
 
 void
@@ -114,9 +126,7 @@ hermit_keeper_free (HermitKeeper *keeper)
   g_cond_signal (&keeper->work);
   g_mutex_unlock (&keeper->lock);
   g_thread_join (keeper->thread);
-  g_mutex_clear (&keeper->lock);
-  g_cond_clear (&keeper->work);
-  g_free (keeper);
+  keeper_free (keeper);
 }
 
 void

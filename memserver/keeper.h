@@ -27,8 +27,10 @@ typedef struct
   gboolean (*trim) (gpointer data);
 } HermitKeeperOps;
 
+/* NULL if there is no thread to be had. */
 HermitKeeper *hermit_keeper_new (HermitSlots *slots,
-                                 const HermitKeeperOps *ops, gpointer data);
+                                 const HermitKeeperOps *ops, gpointer data,
+                                 GError **error);
 /* Ends the thread. */
 void hermit_keeper_free (HermitKeeper *keeper);
 /* Something has changed that it looks at. Any thread, any lock held. */

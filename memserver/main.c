@@ -174,7 +174,7 @@ store_open (const HermitConfig *config, HermitServer *server, GError **error)
   return TRUE;
 }
 
-/* FALSE if the other does not take it: then everything goes on. */
+/* FALSE if the other does not take it. */
 static gboolean
 hand_over (HermitServer *server)
 {
@@ -195,9 +195,22 @@ hand_over (HermitServer *server)
     return TRUE;
   g_warning ("the other process did not take over, this one goes on: %s",
              error->message);
-  hermit_store_thaw (server->store);
-  hermit_sessions_thaw (server->sessions);
   return FALSE;
+}
+
+/* Until the end, or the hand-over; FALSE if it cannot go on after one. */
+static gboolean
+serve_until_end (HermitServer *server, GError **error)
+{
+  for (;;)
+    {
+      g_main_loop_run (server->loop);
+      if (atomic_load (&server->successor) < 0 || hand_over (server))
+        return TRUE;
+      if (!hermit_store_thaw (server->store, error))
+        return FALSE;
+      hermit_sessions_thaw (server->sessions);
+    }
 }
 
 static gboolean
@@ -218,15 +231,17 @@ serve (const HermitConfig *config, GError **error)
     .loop = loop,
     .successor = -1,
   };
-  HermitControl *control;
+  HermitControl *control = NULL;
   HermitHttp *http = NULL;
   gboolean ok;
 
   if (!identities || !store_open (config, &server, error))
     return FALSE;
   server.conns = hermit_conns_new ();
-  server.door = hermit_door_new (&server, door_places (), hermit_conn_start);
-  control = hermit_control_new (&server);
+  server.door = hermit_door_new (&server, door_places (), hermit_conn_start,
+                                 error);
+  if (server.door)
+    control = hermit_control_new (&server, error);
 
   g_unix_signal_add (SIGTERM, on_signal, loop);
   g_unix_signal_add (SIGINT, on_signal, loop);
@@ -239,13 +254,12 @@ serve (const HermitConfig *config, GError **error)
              hermit_identities_keyed (identities)
                  ? "to clients with a key"
                  : "to anybody: there is no key");
-  ok = listen_all (config, &server, control, listeners, rdma, &http, error);
+  ok = control
+       && listen_all (config, &server, control, listeners, rdma, &http, error);
   if (ok)
     {
       hermit_notify ("READY=1\nSTATUS=Lending %s", capacity);
-      do
-        g_main_loop_run (loop);
-      while (atomic_load (&server.successor) >= 0 && !hand_over (&server));
+      ok = serve_until_end (&server, error);
       hermit_notify ("STOPPING=1");
       g_message ("shutting down");
     }
@@ -253,11 +267,14 @@ serve (const HermitConfig *config, GError **error)
   server.draining = TRUE;
   g_ptr_array_set_size (listeners, 0);
   g_ptr_array_set_size (rdma, 0);
-  hermit_control_free (control);
-  hermit_door_close (server.door);
+  if (control)
+    hermit_control_free (control);
+  if (server.door)
+    hermit_door_close (server.door);
   hermit_conns_drain (server.conns);
   hermit_http_free (http);
-  hermit_door_free (server.door);
+  if (server.door)
+    hermit_door_free (server.door);
   /* Whoever has the memory goes on with it as it is; or it ends with us. */
   hermit_store_freeze (server.store);
   hermit_sessions_free (server.sessions);

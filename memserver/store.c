@@ -189,11 +189,9 @@ hermit_store_new (const HermitStoreConfig *config, GError **error)
   if (store->slots
       && (!config->numa
           || hermit_slots_bind (store->slots, config->numa, error))
-      && (!store->preallocate || store_preallocate (store, error)))
-    {
-      hermit_store_thaw (store);
-      return store;
-    }
+      && (!store->preallocate || store_preallocate (store, error))
+      && hermit_store_thaw (store, error))
+    return store;
   store->frozen = TRUE;
   store_free (store);
   return NULL;
@@ -209,11 +207,13 @@ hermit_store_freeze (HermitStore *store)
   store->frozen = TRUE;
 }
 
-void
-hermit_store_thaw (HermitStore *store)
+gboolean
+hermit_store_thaw (HermitStore *store, GError **error)
 {
-  store->frozen = FALSE;
-  store->keeper = hermit_keeper_new (store->slots, &store_keeper_ops, store);
+  store->keeper
+      = hermit_keeper_new (store->slots, &store_keeper_ops, store, error);
+  store->frozen = !store->keeper;
+  return !store->frozen;
 }
 
 int

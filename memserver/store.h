@@ -73,10 +73,11 @@ HermitStoreUsage hermit_store_usage (HermitStore *store);
 /*
  * Leave memory and ledger as they are, for another process: nothing in them is
  * changed any more, nor when regions and store are freed. No other call that
- * would may be running or come. Until it is thawed.
+ * would may be running or come. Until it is thawed, which needs a thread: FALSE
+ * if there is none to be had.
  */
 void hermit_store_freeze (HermitStore *store);
-void hermit_store_thaw (HermitStore *store);
+gboolean hermit_store_thaw (HermitStore *store, GError **error);
 /* The store's, to be passed on. */
 int hermit_store_memory (HermitStore *store);
 int hermit_store_ledger (HermitStore *store);

@@ -101,8 +101,9 @@ init (void)
       &(HermitStoreConfig){ .capacity = REGIONS * HERMIT_EXTENT_SIZE }, NULL);
   server.sessions = hermit_sessions_new (server.store);
   anybody = hermit_identities_all (server.identities)->pdata[0];
-  server.door = hermit_door_new (&server, HERMIT_DOOR_PLACES, hermit_conn_start);
-  control = hermit_control_new (&server);
+  server.door = hermit_door_new (&server, HERMIT_DOOR_PLACES,
+                                 hermit_conn_start, NULL);
+  control = hermit_control_new (&server, NULL);
 }
 
 static guint

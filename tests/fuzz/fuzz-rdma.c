@@ -758,7 +758,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
           NULL);
       server.sessions = hermit_sessions_new (server.store);
       server.conns = hermit_conns_new ();
-      server.door = hermit_door_new (&server, HERMIT_DOOR_PLACES, hermit_conn_start);
+      server.door = hermit_door_new (&server, HERMIT_DOOR_PLACES,
+                                     hermit_conn_start, NULL);
       joins = hermit_rdma_joins_new ();
       verbs.ops.poll_cq = poll_cq;
       verbs.ops.post_send = post_send;

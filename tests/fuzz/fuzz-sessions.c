@@ -587,7 +587,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
           NULL);
       server.sessions = hermit_sessions_new (server.store);
       server.conns = hermit_conns_new ();
-      server.door = hermit_door_new (&server, HERMIT_DOOR_PLACES, hermit_conn_start);
+      server.door = hermit_door_new (&server, HERMIT_DOOR_PLACES,
+                                     hermit_conn_start, NULL);
     }
   memset (&run, 0, sizeof (run));
   run.at = data;

@@ -18,7 +18,7 @@ local_server_start (HermitServer *server, guint places)
       = hermit_store_new (&(HermitStoreConfig){ .capacity = 16 * MIB }, NULL);
   server->sessions = hermit_sessions_new (server->store);
   server->conns = hermit_conns_new ();
-  server->door = hermit_door_new (server, places, hermit_conn_start);
+  server->door = hermit_door_new (server, places, hermit_conn_start, NULL);
 }
 
 void
