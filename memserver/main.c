@@ -151,6 +151,8 @@ store_open (const HermitConfig *config, HermitServer *server, GError **error)
     .ledger = hermit_notify_take (LEDGER),
   };
 
+  gboolean kept = store.memory && store.ledger;
+
   hermit_room_init ();
   if (!hermit_room_check (config->capacity, error))
     return FALSE;
@@ -169,8 +171,11 @@ store_open (const HermitConfig *config, HermitServer *server, GError **error)
   if (!server->store)
     return FALSE;
   server->sessions = hermit_sessions_new (server->store);
-  hermit_notify_keep (MEMORY, hermit_store_memory (server->store));
-  hermit_notify_keep (LEDGER, hermit_store_ledger (server->store));
+  if (!kept)
+    {
+      hermit_notify_keep (MEMORY, hermit_store_memory (server->store));
+      hermit_notify_keep (LEDGER, hermit_store_ledger (server->store));
+    }
   return TRUE;
 }
 

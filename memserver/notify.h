@@ -15,7 +15,10 @@ int hermit_notify_take (const char *name);
 
 /* Lines of NAME=VALUE. */
 void hermit_notify (const char *format, ...) G_GNUC_PRINTF (1, 2);
-/* Have it keep @fd under this name, and nothing else that it had under it. */
+/*
+ * Have it keep @fd under this name, and nothing else that it had under it. Not
+ * for one that it passed, which it has: between the two it would have none.
+ */
 void hermit_notify_keep (const char *name, int fd);
 
 /* How often to say WATCHDOG=1, in ms; 0: nobody waits for it. */

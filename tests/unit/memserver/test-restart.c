@@ -46,6 +46,8 @@ manager_new (Server *server)
 static void
 manager_listen (Manager *m)
 {
+  gboolean kept = m->memory >= 0;
+
   for (;;)
     {
       char text[256] = "";
@@ -66,16 +68,12 @@ manager_listen (Manager *m)
           g_object_unref (messages[0]);
         }
       g_free (messages);
+      /* What it has it keeps: not even for a moment has it nothing. */
+      g_assert_false (kept && g_str_has_prefix (text, "FDSTORE"));
       if (!strcmp (text, "FDSTORE=1\nFDNAME=hermit-memory"))
         m->memory = fd;
       else if (!strcmp (text, "FDSTORE=1\nFDNAME=hermit-ledger"))
         m->ledger = fd;
-      else if (!strcmp (text, "FDSTOREREMOVE=1\nFDNAME=hermit-memory")
-               && m->memory >= 0)
-        close (m->memory);
-      else if (!strcmp (text, "FDSTOREREMOVE=1\nFDNAME=hermit-ledger")
-               && m->ledger >= 0)
-        close (m->ledger);
       else if (g_str_has_prefix (text, "READY=1\nSTATUS="))
         return;
     }
