@@ -140,6 +140,19 @@ answer_forget (HermitServer *server, char **words)
 }
 
 static char *
+answer_drain (HermitServer *server, char **words)
+{
+  g_autofree char *lent = NULL;
+  gboolean off = words[1] && !strcmp (words[1], "off");
+
+  if (words[1] && (!off || words[2]))
+    return g_strdup ("error: usage: drain [off]\n");
+  hermit_sessions_drain (server->sessions, !off);
+  lent = hermit_metrics_lent (server);
+  return g_strdup_printf ("%s\n", lent);
+}
+
+static char *
 answer_command (HermitServer *server, const char *command)
 {
   g_auto (GStrv) words = g_strsplit_set (command, " \t\r", -1);
@@ -157,6 +170,8 @@ answer_command (HermitServer *server, const char *command)
     return answer_identities (server);
   if (!g_strcmp0 (words[0], "reload") && !words[1])
     return answer_reload (server);
+  if (!g_strcmp0 (words[0], "drain"))
+    return answer_drain (server, words);
   if (!g_strcmp0 (words[0], "forget"))
     return answer_forget (server, words);
   return g_strdup_printf ("error: '%s' is not one of: "

@@ -19,6 +19,7 @@
 #include "http.h"
 #include "listener.h"
 #include "log.h"
+#include "metrics.h"
 #include "notify.h"
 #include "rdma_listener.h"
 #include "room.h"
@@ -31,6 +32,9 @@
 /* The names under which the service manager keeps the descriptors. */
 #define MEMORY "hermit-memory"
 #define LEDGER "hermit-ledger"
+
+/* How old what it is told of our regions may be. */
+#define STATUS_S 2
 
 static void
 on_accept (int fd, const HermitPeer *peer, gpointer data)
@@ -126,6 +130,21 @@ door_places (void)
                        HERMIT_DOOR_PLACES);
 }
 
+/* For systemctl: what it lends, when that is not what it was. */
+static gboolean
+on_status (gpointer data)
+{
+  static char *last;
+  g_autofree char *lent = hermit_metrics_lent (data);
+
+  if (!g_strcmp0 (lent, last))
+    return G_SOURCE_CONTINUE;
+  hermit_notify ("STATUS=%s", lent);
+  g_free (last);
+  last = g_steal_pointer (&lent);
+  return G_SOURCE_CONTINUE;
+}
+
 static gboolean
 on_watchdog (gpointer data G_GNUC_UNUSED)
 {
@@ -203,6 +222,20 @@ hand_over (HermitServer *server)
   return FALSE;
 }
 
+/* What becomes of what it lends. */
+static void
+say_end (HermitServer *server)
+{
+  g_autofree char *lent = hermit_metrics_lent (server);
+
+  if (!hermit_sessions_total (server->sessions).regions)
+    g_message ("shutting down");
+  else if (hermit_notify_listens ())
+    g_message ("shutting down; left with the service manager: %s", lent);
+  else
+    g_warning ("shutting down; lost: %s", lent);
+}
+
 /* Until the end, or the hand-over; FALSE if it cannot go on after one. */
 static gboolean
 serve_until_end (HermitServer *server, GError **error)
@@ -210,7 +243,12 @@ serve_until_end (HermitServer *server, GError **error)
   for (;;)
     {
       g_main_loop_run (server->loop);
-      if (atomic_load (&server->successor) < 0 || hand_over (server))
+      if (atomic_load (&server->successor) < 0)
+        {
+          say_end (server);
+          return TRUE;
+        }
+      if (hand_over (server))
         return TRUE;
       if (!hermit_store_thaw (server->store, error))
         return FALSE;
@@ -263,10 +301,12 @@ serve (const HermitConfig *config, GError **error)
        && listen_all (config, &server, control, listeners, rdma, &http, error);
   if (ok)
     {
-      hermit_notify ("READY=1\nSTATUS=Lending %s", capacity);
+      on_status (&server);
+      hermit_notify ("READY=1");
+      if (hermit_notify_listens ())
+        g_timeout_add_seconds (STATUS_S, on_status, &server);
       ok = serve_until_end (&server, error);
       hermit_notify ("STOPPING=1");
-      g_message ("shutting down");
     }
 
   server.draining = TRUE;

@@ -200,6 +200,24 @@ append_requests (GString *text, HermitServer *server)
 }
 
 char *
+hermit_metrics_lent (HermitServer *server)
+{
+  HermitSessionsTotal total = hermit_sessions_total (server->sessions);
+  g_autofree char *capacity
+      = g_format_size_full (hermit_store_usage (server->store).capacity,
+                            G_FORMAT_SIZE_IEC_UNITS);
+  g_autofree char *stored
+      = g_format_size_full (total.stored, G_FORMAT_SIZE_IEC_UNITS);
+  const char *what = total.draining ? "Draining" : "Lending";
+
+  if (!total.regions)
+    return g_strdup_printf ("%s %s: no regions", what, capacity);
+  return g_strdup_printf ("%s %s: %u region%s with %s", what, capacity,
+                          total.regions, total.regions == 1 ? "" : "s",
+                          stored);
+}
+
+char *
 hermit_metrics_text (HermitServer *server)
 {
   HermitStoreUsage usage = hermit_store_usage (server->store);
@@ -225,6 +243,8 @@ hermit_metrics_text (HermitServer *server)
   gauge (text, "idle_bytes", "Memory kept ready for regions, or being freed",
          usage.idle);
   gauge (text, "regions", "Regions", visit.sessions);
+  gauge (text, "draining", "1: no new region is taken",
+         (guint64)hermit_sessions_total (server->sessions).draining);
   append_doors (text, server);
   append_requests (text, server);
   for (guint i = 0; i < G_N_ELEMENTS (session_metrics); i++)

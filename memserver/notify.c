@@ -60,6 +60,12 @@ hermit_notify_take (const char *name)
   return fd;
 }
 
+gboolean
+hermit_notify_listens (void)
+{
+  return g_getenv ("NOTIFY_SOCKET") != NULL;
+}
+
 /* With @fd, unless it is -1. */
 static void
 notify_send (const char *text, int fd)

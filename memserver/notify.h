@@ -13,6 +13,8 @@ void hermit_notify_init (void);
 /* The descriptor that has this name, now the caller's; 0: there is none. */
 int hermit_notify_take (const char *name);
 
+/* There is one. */
+gboolean hermit_notify_listens (void);
 /* Lines of NAME=VALUE. */
 void hermit_notify (const char *format, ...) G_GNUC_PRINTF (1, 2);
 /*

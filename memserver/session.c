@@ -24,6 +24,7 @@ struct HermitSessions
   GHashTable *table;   /* uuid -> session */
   guint64 *last_epoch; /* epochs are never used twice, for any region */
   gboolean frozen;
+  gboolean draining;   /* no new region */
 };
 
 /* What the store keeps of a session for the next process. */
@@ -386,6 +387,11 @@ sessions_create (HermitSessions *sessions, const char *peer,
   g_autofree char *size = NULL;
   HermitSession *s;
 
+  if (sessions->draining)
+    {
+      *why = g_strdup ("the server is being drained, and takes no new region");
+      return HERMIT_REFUSE_CAPACITY;
+    }
   if (used.regions >= identity->regions)
     {
       *why = g_strdup_printf ("%s may have %u regions and has them",
@@ -757,6 +763,37 @@ const char *
 hermit_session_label (HermitSession *session)
 {
   return session->label;
+}
+
+void
+hermit_sessions_drain (HermitSessions *sessions, gboolean drain)
+{
+  g_mutex_lock (&sessions->lock);
+  sessions->draining = drain;
+  g_mutex_unlock (&sessions->lock);
+}
+
+HermitSessionsTotal
+hermit_sessions_total (HermitSessions *sessions)
+{
+  HermitSessionsTotal total = { 0 };
+  GHashTableIter iter;
+  gpointer value;
+
+  g_mutex_lock (&sessions->lock);
+  total.draining = sessions->draining;
+  g_hash_table_iter_init (&iter, sessions->table);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      HermitSession *s = value;
+
+      if (!s->region)
+        continue;
+      total.regions++;
+      total.stored += hermit_region_stored (s->region);
+    }
+  g_mutex_unlock (&sessions->lock);
+  return total;
 }
 
 void

@@ -102,6 +102,21 @@ HermitRegion *hermit_session_region (HermitSession *session);
 HermitCounters *hermit_session_counters (HermitSession *session);
 const char *hermit_session_label (HermitSession *session);
 
+/*
+ * Take no new region from now on, or again. Those that are there go on, their
+ * clients come again, and at some time the last one has ended.
+ */
+void hermit_sessions_drain (HermitSessions *sessions, gboolean drain);
+
+typedef struct
+{
+  guint regions;
+  guint64 stored;
+  gboolean draining;
+} HermitSessionsTotal;
+
+HermitSessionsTotal hermit_sessions_total (HermitSessions *sessions);
+
 typedef struct
 {
   const char *uuid;

@@ -345,6 +345,71 @@ test_control (void)
   server_stop (server);
 }
 
+/*
+ * A server that is drained: nobody new comes, those who are there go on and come
+ * again, and in the end nothing is left that a stop would lose.
+ */
+static void
+test_drain (void)
+{
+  Server *server = server_start ("--capacity=16M", NULL);
+  Client old = client_new (server, 1, 1, 8 * MIB);
+  Client other = client_new (server, 2, 2, 8 * MIB);
+  g_autofree char *drained = NULL;
+  g_autofree char *again = NULL;
+  g_autofree char *empty = NULL;
+  guint8 page[PAGE] = { 1 };
+  Attempt attempt;
+  struct hermit_wire_hello hello;
+  int fd = client_open (&old);
+
+  expect_error (server, "drain all", "usage*");
+  expect_error (server, "drain off again", "usage*");
+  drained = server_ask (server, "drain");
+  g_assert_cmpstr (drained, ==, "Draining 16.0\302\240MiB: 1 region with 0 bytes\n");
+
+  hello = client_hello (&other, TRUE);
+  attempt = client_try (&other, client_connect (&other), &hello);
+  g_assert_cmpint (attempt.code, ==, HERMIT_REFUSE_CAPACITY);
+  g_assert_cmpstr (attempt.text, ==,
+                   "the server is being drained, and takes no new region");
+  g_assert_cmpint (do_write (fd, 0, page), ==, HERMIT_WIRE_OK);
+  close (fd);
+  fd = client_open (&old);
+  g_assert_cmpint (do_ping (fd), ==, PAGE);
+
+  again = server_ask (server, "drain off");
+  g_assert_cmpstr (again, ==, "Lending 16.0\302\240MiB: 1 region with 4.0\302\240KiB\n");
+  close (client_open (&other));
+  g_free (server_ask (server, "drain"));
+  g_assert_cmpint (do_end (fd), ==, HERMIT_WIRE_OK);
+  close (fd);
+  fd = client_open (&other);
+  g_assert_cmpint (do_end (fd), ==, HERMIT_WIRE_OK);
+  close (fd);
+  empty = server_ask (server, "drain");
+  g_assert_cmpstr (empty, ==, "Draining 16.0\302\240MiB: no regions\n");
+  server_stop (server);
+}
+
+/* What a stop loses is told. */
+static void
+test_lost (void)
+{
+  Server *server = server_start ("--capacity=16M", NULL);
+  Client client = client_new (server, 1, 1, 8 * MIB);
+  guint8 page[PAGE] = { 1 };
+  int fd = client_open (&client);
+
+  g_assert_cmpint (do_write (fd, 0, page), ==, HERMIT_WIRE_OK);
+  g_subprocess_send_signal (server->process, SIGTERM);
+  server_wait (server);
+  server_wait_log (server, "warning: shutting down; lost: "
+                           "Lending 16.0\302\240MiB: 1 region with 4.0\302\240KiB");
+  close (fd);
+  server_stop (server);
+}
+
 /* In one write, as the files of control groups want it. */
 static gboolean
 write_file (const char *path, const char *text)
@@ -449,6 +514,8 @@ main (int argc, char **argv)
   g_test_add_func ("/process/sigterm-stuck", test_sigterm_stuck);
   g_test_add_func ("/process/control", test_control);
   g_test_add_func ("/process/control-threads", test_control_threads);
+  g_test_add_func ("/process/drain", test_drain);
+  g_test_add_func ("/process/lost", test_lost);
   g_test_add_func ("/process/group", test_group);
   return g_test_run ();
 }

@@ -24,6 +24,7 @@ typedef struct
   GSocket *socket; /* where it is told things */
   char *path;
   int memory, ledger; /* what it keeps; -1: nothing */
+  const char *watchdog; /* NULL: it does not watch */
 } Manager;
 
 static Manager
@@ -42,9 +43,9 @@ manager_new (Server *server)
   return m;
 }
 
-/* Take what it was told, until the server is ready. */
+/* Take what it was told, until that begins with @last. */
 static void
-manager_listen (Manager *m)
+manager_listen (Manager *m, const char *last)
 {
   gboolean kept = m->memory >= 0;
 
@@ -74,7 +75,7 @@ manager_listen (Manager *m)
         m->memory = fd;
       else if (!strcmp (text, "FDSTORE=1\nFDNAME=hermit-ledger"))
         m->ledger = fd;
-      else if (g_str_has_prefix (text, "READY=1\nSTATUS="))
+      else if (g_str_has_prefix (text, last))
         return;
     }
 }
@@ -88,6 +89,9 @@ manager_start (Manager *m, Server *server)
   static const char *const options[] = { CAPACITY, NULL };
 
   g_subprocess_launcher_setenv (launcher, "NOTIFY_SOCKET", m->path, TRUE);
+  if (m->watchdog)
+    g_subprocess_launcher_setenv (launcher, "WATCHDOG_USEC", m->watchdog,
+                                  TRUE);
   if (m->memory >= 0)
     {
       g_subprocess_launcher_take_fd (launcher, dup (m->ledger), 3);
@@ -99,7 +103,7 @@ manager_start (Manager *m, Server *server)
     }
   else
     server_run (server, launcher, NULL, options);
-  manager_listen (m);
+  manager_listen (m, "READY=1");
   g_assert_cmpint (m->memory, >=, 0);
   g_assert_cmpint (m->ledger, >=, 0);
 }
@@ -285,6 +289,9 @@ test_manager (void)
       g_thread_join (writer);
       if (round % 2)
         unlink (server->control);
+      else
+        server_wait_log (server, "left with the service manager: "
+                                 "Lending 32.0\302\240MiB: 1 region with ");
       manager_start (&manager, server);
       server_wait_log (server, "taken over|01000000-");
       /* Nobody joins what was. */
@@ -294,6 +301,32 @@ test_manager (void)
       checker_check (c);
     }
   checker_free (c);
+  manager_free (&manager);
+  server_stop (server);
+}
+
+/* What it is told while the server serves. */
+static void
+test_told (void)
+{
+  Server *server = server_new ();
+  Manager manager = manager_new (server);
+  g_autofree char *lent = NULL;
+  Client client;
+  int fd;
+
+  manager.watchdog = "200000"; /* us */
+  manager_start (&manager, server);
+  manager_listen (&manager, "WATCHDOG=1");
+  manager_listen (&manager, "WATCHDOG=1");
+  client = client_new (server, 1, 1, SIZE);
+  fd = client_open (&client);
+  manager_listen (&manager, "STATUS=Lending 32.0\302\240MiB: 1 region with ");
+  lent = server_ask (server, "drain");
+  manager_listen (&manager, "STATUS=Draining 32.0\302\240MiB: 1 region with ");
+  g_assert_cmpint (do_end (fd), ==, HERMIT_WIRE_OK);
+  close (fd);
+  manager_listen (&manager, "STATUS=Draining 32.0\302\240MiB: no regions");
   manager_free (&manager);
   server_stop (server);
 }
@@ -366,6 +399,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/restart/manager", test_manager);
+  g_test_add_func ("/restart/told", test_told);
   g_test_add_func ("/restart/take-over", test_take_over);
   g_test_add_func ("/restart/not-taken", test_not_taken);
   return g_test_run ();
