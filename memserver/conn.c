@@ -295,8 +295,10 @@ conn_prove (HermitConn *conn, HermitHandshake *handshake)
         return conn_refuse_draining (conn);
       if (n <= 0)
         {
-          hermit_log_stranger (G_LOG_LEVEL_MESSAGE, peer, "%s: no %s: %s",
-                               peer, hermit_handshake_due (handshake),
+          hermit_log_stranger (G_LOG_LEVEL_MESSAGE,
+                               (HermitLogAbout){ .peer = peer },
+                               "%s: no %s: %s", peer,
+                               hermit_handshake_due (handshake),
                                n ? g_strerror (errno) : "the peer hung up");
           return FALSE;
         }
@@ -307,7 +309,8 @@ conn_prove (HermitConn *conn, HermitHandshake *handshake)
     }
   if (handshake->state == HERMIT_HANDSHAKE_PROVED)
     return TRUE;
-  hermit_log_stranger (G_LOG_LEVEL_WARNING, peer, "%s: refused (%s): %s", peer,
+  hermit_log_stranger (G_LOG_LEVEL_WARNING, (HermitLogAbout){ .peer = peer },
+                       "%s: refused (%s): %s", peer,
                        hermit_wire_refusal_name (handshake->refusal),
                        handshake->why);
   return conn_refuse (conn, handshake->refusal, handshake->why);
@@ -331,15 +334,16 @@ conn_attach (HermitConn *conn, const HermitHandshake *proved)
   if (code)
     {
       g_autofree char *uuid = hermit_uuid_text (proved->hello.uuid);
+      HermitLogAbout about = { .peer = conn->peer.name, .region = uuid };
 
       conn->session = NULL;
       if (proved->identity->keys[0])
-        hermit_log (G_LOG_LEVEL_WARNING, conn->peer.name, uuid,
+        hermit_log (G_LOG_LEVEL_WARNING, about,
                     "%s: refused (%s): %s (region %s)", conn->peer.name,
                     hermit_wire_refusal_name (code), text, uuid);
       else
         /* Without keys whoever comes has proved nothing. */
-        hermit_log_stranger (G_LOG_LEVEL_WARNING, conn->peer.name,
+        hermit_log_stranger (G_LOG_LEVEL_WARNING, about,
                              "%s: refused (%s): %s (region %s)",
                              conn->peer.name, hermit_wire_refusal_name (code),
                              text, uuid);
@@ -381,15 +385,26 @@ conn_flush (HermitConn *conn)
   return TRUE;
 }
 
+/* In a session. */
+static HermitLogAbout
+conn_about (HermitConn *conn)
+{
+  return (HermitLogAbout){
+    .peer = conn->peer.name,
+    .region = hermit_session_uuid (conn->session),
+  };
+}
+
 static void
 conn_violation (HermitConn *conn, const struct hermit_wire_hdr *hdr,
                 const char *why)
 {
-  g_warning ("%s, %s: %s (type %u, offset 0x%" G_GINT64_MODIFIER
-             "x, extent %u, payload %u): connection closed",
-             hermit_session_label (conn->session), conn->peer.name, why, hdr->type,
-             le64_to_cpu (hdr->offset), le32_to_cpu (hdr->extent),
-             le32_to_cpu (hdr->length));
+  hermit_log (G_LOG_LEVEL_WARNING, conn_about (conn),
+              "%s, %s: %s (type %u, offset 0x%" G_GINT64_MODIFIER
+              "x, extent %u, payload %u): connection closed",
+              hermit_session_label (conn->session), conn->peer.name, why,
+              hdr->type, le64_to_cpu (hdr->offset), le32_to_cpu (hdr->extent),
+              le32_to_cpu (hdr->length));
 }
 
 /* Always FALSE: whatever comes of it, the connection is over. */
@@ -530,9 +545,10 @@ conn_serve (HermitConn *conn, guint64 caps)
       ssize_t n = conn_next (conn);
 
       if (n < 0)
-        g_message ("%s, %s: connection lost: %s",
-                   hermit_session_label (conn->session), conn->peer.name,
-                   g_strerror (errno));
+        hermit_log (G_LOG_LEVEL_MESSAGE, conn_about (conn),
+                    "%s, %s: connection lost: %s",
+                    hermit_session_label (conn->session), conn->peer.name,
+                    g_strerror (errno));
       if (n <= 0)
         break;
       conn->in_length += n;
@@ -569,7 +585,8 @@ conn_open (HermitConn *conn)
 
   if (!conn->ops || conn->ops->open (conn->io, &error))
     return TRUE;
-  hermit_log_stranger (G_LOG_LEVEL_WARNING, conn->peer.name, "%s: %s",
+  hermit_log_stranger (G_LOG_LEVEL_WARNING,
+                       (HermitLogAbout){ .peer = conn->peer.name }, "%s: %s",
                        conn->peer.name, error->message);
   return FALSE;
 }
@@ -629,7 +646,8 @@ conn_thread (HermitConn *conn, GThreadFunc start, gpointer data)
   if (thread)
     g_thread_unref (thread);
   else
-    hermit_log (G_LOG_LEVEL_WARNING, conn->peer.name, NULL,
+    hermit_log (G_LOG_LEVEL_WARNING,
+                (HermitLogAbout){ .peer = conn->peer.name },
                 "%s: connection closed: %s", conn->peer.name, error->message);
   return thread != NULL;
 }
@@ -667,7 +685,8 @@ hermit_conn_start_with (HermitServer *server, const HermitConnOps *ops,
 
   if (!hermit_door_enter (server->door, peer, conn_evict, conn))
     {
-      hermit_log_stranger (G_LOG_LEVEL_WARNING, peer->name,
+      hermit_log_stranger (G_LOG_LEVEL_WARNING,
+                           (HermitLogAbout){ .peer = peer->name },
                            "%s: connection closed: too many others have not "
                            "said who they are",
                            peer->name);

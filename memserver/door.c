@@ -113,7 +113,8 @@ place_drop (HermitDoor *door, Place *place, HermitDrop drop, const char *why)
   if (place->kind != PLACE_LINGERS)
     {
       door->drops[drop]++;
-      hermit_log_stranger (G_LOG_LEVEL_MESSAGE, place->peer.name,
+      hermit_log_stranger (G_LOG_LEVEL_MESSAGE,
+                           (HermitLogAbout){ .peer = place->peer.name },
                            "%s: no %s: %s", place->peer.name,
                            place->kind == PLACE_SHAKES
                                ? hermit_handshake_due (&place->handshake)
@@ -248,7 +249,8 @@ door_place_fd (HermitDoor *door, int fd, const HermitPeer *peer,
       door_wake (door); /* for the deadline */
       return place;
     }
-  hermit_log_stranger (G_LOG_LEVEL_WARNING, peer->name,
+  hermit_log_stranger (G_LOG_LEVEL_WARNING,
+                       (HermitLogAbout){ .peer = peer->name },
                        "%s: connection closed: it cannot be polled: %s",
                        peer->name, g_strerror (errno));
   place_close (door, place);
@@ -340,7 +342,8 @@ place_shake (HermitDoor *door, Place *place)
       place_prove (door, place);
       return;
     }
-  hermit_log_stranger (G_LOG_LEVEL_WARNING, place->peer.name,
+  hermit_log_stranger (G_LOG_LEVEL_WARNING,
+                       (HermitLogAbout){ .peer = place->peer.name },
                        "%s: refused (%s): %s", place->peer.name,
                        hermit_wire_refusal_name (handshake->refusal),
                        handshake->why);

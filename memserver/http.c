@@ -87,8 +87,8 @@ http_log (void *data G_GNUC_UNUSED, const char *format, va_list args)
 {
   g_autofree char *text = g_strdup_vprintf (format, args);
 
-  hermit_log_stranger (G_LOG_LEVEL_DEBUG, "metrics", "metrics: %s",
-                       g_strchomp (text));
+  hermit_log_stranger (G_LOG_LEVEL_DEBUG, (HermitLogAbout){ .peer = NULL },
+                       "metrics: %s", g_strchomp (text));
 }
 
 /* A socket that listens, so that what is wrong with the address is known. */

@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "log.h"
+
 /* Of hosts that come back all at once; the kernel has its own limit. */
 #define BACKLOG 1024
 /* Connections that are accepted before the loop looks at anything else. */
@@ -45,7 +47,9 @@ listener_failed (HermitListener *listener, int code)
   if (code != EMFILE && code != ENFILE && code != ENOBUFS && code != ENOMEM)
     return G_SOURCE_CONTINUE;
   /* The connection stays in the queue and the socket readable: do not spin. */
-  g_warning ("%s: cannot accept: %s", listener->name, g_strerror (code));
+  hermit_log (G_LOG_LEVEL_WARNING,
+              (HermitLogAbout){ .listen = listener->name },
+              "%s: cannot accept: %s", listener->name, g_strerror (code));
   listener->source = g_timeout_add (PAUSE_MS, listener_resume, listener);
   return G_SOURCE_REMOVE;
 }

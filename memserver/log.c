@@ -11,6 +11,9 @@
 static const char *log_program;
 static GLogLevelFlags log_least = G_LOG_LEVEL_MESSAGE;
 
+/* Of the message that this thread is about to write; or NULL. */
+static _Thread_local const HermitLogAbout *log_about;
+
 static struct
 {
   GMutex lock;
@@ -19,9 +22,29 @@ static struct
   guint64 left_out;
 } strangers = { .tokens = STRANGERS_BURST };
 
+/* With the fields that @log_about has besides. */
+static GLogWriterOutput
+log_write_journal (GLogLevelFlags level, const GLogField *fields,
+                   gsize n_fields)
+{
+  const GLogField more[] = {
+    { "HERMIT_PEER", log_about ? log_about->peer : NULL, -1 },
+    { "HERMIT_REGION", log_about ? log_about->region : NULL, -1 },
+    { "HERMIT_LISTEN", log_about ? log_about->listen : NULL, -1 },
+  };
+  g_autofree GLogField *all
+      = g_new (GLogField, n_fields + G_N_ELEMENTS (more));
+
+  memcpy (all, fields, n_fields * sizeof (*fields));
+  for (guint i = 0; i < G_N_ELEMENTS (more); i++)
+    if (more[i].value)
+      all[n_fields++] = more[i];
+  return g_log_writer_journald (level, all, n_fields, NULL);
+}
+
 static GLogWriterOutput
 log_write (GLogLevelFlags level, const GLogField *fields, gsize n_fields,
-           gpointer data)
+           gpointer data G_GNUC_UNUSED)
 {
   const char *message = "";
 
@@ -29,7 +52,7 @@ log_write (GLogLevelFlags level, const GLogField *fields, gsize n_fields,
   if ((level & G_LOG_LEVEL_MASK) > log_least)
     return G_LOG_WRITER_HANDLED;
   if (g_log_writer_is_journald (fileno (stderr)))
-    return g_log_writer_journald (level, fields, n_fields, data);
+    return log_write_journal (level, fields, n_fields);
   for (gsize i = 0; i < n_fields; i++)
     if (!strcmp (fields[i].key, "MESSAGE"))
       message = fields[i].value;
@@ -74,28 +97,19 @@ hermit_log_level_parse (const char *text, GLogLevelFlags *level)
   return FALSE;
 }
 
+/* By g_log(), since that is what tests can expect messages of. */
 static void
-log_say (GLogLevelFlags level, const char *peer, const char *region,
+log_say (GLogLevelFlags level, const HermitLogAbout *about,
          const char *message)
 {
-  const GLogField fields[] = {
-    { "MESSAGE", message, -1 },
-    { "GLIB_DOMAIN", G_LOG_DOMAIN, -1 },
-    { "PRIORITY", level & G_LOG_LEVEL_WARNING   ? "4"
-                  : level & G_LOG_LEVEL_MESSAGE ? "5"
-                                                : "7",
-      -1 },
-    { "HERMIT_PEER", peer, -1 },
-    { "HERMIT_REGION", region, -1 },
-  };
-
-  g_log_structured_array (level, fields,
-                          G_N_ELEMENTS (fields) - (region ? 0 : 1));
+  log_about = about;
+  g_log (G_LOG_DOMAIN, level, "%s", message);
+  log_about = NULL;
 }
 
 void
-hermit_log (GLogLevelFlags level, const char *peer, const char *region,
-            const char *format, ...)
+hermit_log (GLogLevelFlags level, HermitLogAbout about, const char *format,
+            ...)
 {
   g_autofree char *message = NULL;
   va_list args;
@@ -103,7 +117,7 @@ hermit_log (GLogLevelFlags level, const char *peer, const char *region,
   va_start (args, format);
   message = g_strdup_vprintf (format, args);
   va_end (args);
-  log_say (level, peer, region, message);
+  log_say (level, &about, message);
 }
 
 /* TRUE if one may be said; *@left_out were not, since the last. */
@@ -136,7 +150,7 @@ strangers_token (guint64 *left_out)
 }
 
 void
-hermit_log_stranger (GLogLevelFlags level, const char *peer,
+hermit_log_stranger (GLogLevelFlags level, HermitLogAbout about,
                      const char *format, ...)
 {
   g_autofree char *message = NULL;
@@ -153,5 +167,5 @@ hermit_log_stranger (GLogLevelFlags level, const char *peer,
     whole = g_strdup_printf ("%s (%" G_GUINT64_FORMAT " more like it were "
                              "left out)",
                              message, left_out);
-  log_say (level, peer, NULL, whole ? whole : message);
+  log_say (level, &about, whole ? whole : message);
 }

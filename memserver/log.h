@@ -16,18 +16,25 @@ void hermit_log_set_level (GLogLevelFlags level);
 gboolean hermit_log_level_parse (const char *text, GLogLevelFlags *level);
 
 /*
- * A message about a connection, with HERMIT_PEER= and, unless it is NULL,
- * HERMIT_REGION= for journalctl; the text has to name them itself.
+ * Whom and what a message is about, for journalctl; NULL: nobody. The text has
+ * to name them itself.
  */
-void hermit_log (GLogLevelFlags level, const char *peer, const char *region,
-                 const char *format, ...) G_GNUC_PRINTF (4, 5);
+typedef struct
+{
+  const char *peer;   /* HERMIT_PEER=, a connection's */
+  const char *region; /* HERMIT_REGION=, the UUID: a session's as well */
+  const char *listen; /* HERMIT_LISTEN=, an address of our own */
+} HermitLogAbout;
+
+void hermit_log (GLogLevelFlags level, HermitLogAbout about,
+                 const char *format, ...) G_GNUC_PRINTF (3, 4);
 
 /*
- * The same about one that has not proved itself. Whoever can reach the server
+ * The same about a peer that has not proved itself. Whoever can reach the server
  * can make it say these, so they are few: some at once, then one a second;
  * what was left out is counted, and said with the next.
  */
-void hermit_log_stranger (GLogLevelFlags level, const char *peer,
+void hermit_log_stranger (GLogLevelFlags level, HermitLogAbout about,
                           const char *format, ...) G_GNUC_PRINTF (3, 4);
 
 #endif /* HERMIT_LOG_H */

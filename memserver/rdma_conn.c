@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "auth.h"
+#include "log.h"
 #include "request.h"
 
 /* A client pings every second; one that is silent for so long is gone. */
@@ -484,6 +485,20 @@ conn_stop (gpointer io, HermitStop how)
 
 /* ---- the session's memory ---- */
 
+G_GNUC_PRINTF (3, 4)
+static void
+rdma_log (GLogLevelFlags level, HermitSession *session, const char *format, ...)
+{
+  HermitLogAbout about = { .region = hermit_session_uuid (session) };
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  hermit_log (level, about, "%s: %s", hermit_session_label (session), text);
+}
+
 /*
  * The fence: destroy the data connections, whose requests come to nothing from
  * then on, and the registrations. FALSE if a registration stays; then so does
@@ -552,9 +567,10 @@ conn_grant (HermitRdmaConn *conn, HermitSession *session, guint64 offset,
     }
   *status = errno == ENOMEM ? HERMIT_WIRE_ENOSPC : HERMIT_WIRE_EIO;
   if (!conn->complained)
-    g_warning ("%s: the RDMA device cannot register memory: %s; raise the "
-               "limit of locked memory (ulimit -l, LimitMEMLOCK=)",
-               hermit_session_label (session), g_strerror (errno));
+    rdma_log (G_LOG_LEVEL_WARNING, session,
+              "the RDMA device cannot register memory: %s; raise the limit of "
+              "locked memory (ulimit -l, LimitMEMLOCK=)",
+              g_strerror (errno));
   conn->complained = TRUE;
   /* What it stores stays: pages of an earlier epoch, perhaps. */
   hermit_region_take_back (conn->region, offset);
@@ -603,8 +619,9 @@ conn_answer_release (HermitRdmaConn *conn, HermitSession *session,
       /* Memory that a device may still write to is not given back. */
       if (mr && ibv_dereg_mr (mr))
         {
-          g_warning ("%s: the RDMA device keeps a registration: %s",
-                     hermit_session_label (session), g_strerror (errno));
+          rdma_log (G_LOG_LEVEL_WARNING, session,
+                    "the RDMA device keeps a registration: %s",
+                    g_strerror (errno));
           return HERMIT_WIRE_EIO;
         }
       if (g_hash_table_remove (conn->mrs, &offset))
@@ -673,8 +690,8 @@ conn_receive_request (HermitRdmaConn *conn, HermitSession *session,
       ssize_t n = conn_receive (conn, at, left, deadline);
 
       if (n < 0)
-        g_message ("%s: the client is silent: connection closed",
-                   hermit_session_label (session));
+        rdma_log (G_LOG_LEVEL_MESSAGE, session,
+                  "the client is silent: connection closed");
       if (n <= 0)
         return FALSE;
       at += n;
@@ -683,11 +700,11 @@ conn_receive_request (HermitRdmaConn *conn, HermitSession *session,
   if (hermit_wire_check_rdma_control (
           hdr, hermit_region_size (hermit_session_region (session)), &why))
     {
-      g_warning ("%s: %s (type %u, offset 0x%" G_GINT64_MODIFIER
-                 "x, extent %u, payload %u): connection closed",
-                 hermit_session_label (session), why, hdr->type,
-                 le64_to_cpu (hdr->offset), le32_to_cpu (hdr->extent),
-                 le32_to_cpu (hdr->length));
+      rdma_log (G_LOG_LEVEL_WARNING, session,
+                "%s (type %u, offset 0x%" G_GINT64_MODIFIER
+                "x, extent %u, payload %u): connection closed",
+                why, hdr->type, le64_to_cpu (hdr->offset),
+                le32_to_cpu (hdr->extent), le32_to_cpu (hdr->length));
       return FALSE;
     }
   return TRUE;

@@ -35,7 +35,8 @@ listener_refuse (HermitRdmaListener *listener, struct rdma_cm_id *id,
 {
   struct hermit_wire_refuse refuse = { .code = cpu_to_le32 (code) };
 
-  hermit_log_stranger (G_LOG_LEVEL_WARNING, peer, "%s: refused (%s): %s", peer,
+  hermit_log_stranger (G_LOG_LEVEL_WARNING, (HermitLogAbout){ .peer = peer },
+                       "%s: refused (%s): %s", peer,
                        hermit_wire_refusal_name (code), why);
   atomic_fetch_add (&listener->server->refusals[code], 1);
   g_strlcpy (refuse.text, why, sizeof (refuse.text));
@@ -91,8 +92,9 @@ listener_request (HermitRdmaListener *listener, struct rdma_cm_id *id,
     hermit_conn_start_with (listener->server, &hermit_rdma_conn_ops, conn,
                             &peer);
   else
-    hermit_log_stranger (G_LOG_LEVEL_WARNING, peer.name, "%s: %s", peer.name,
-                         error->message);
+    hermit_log_stranger (G_LOG_LEVEL_WARNING,
+                         (HermitLogAbout){ .peer = peer.name }, "%s: %s",
+                         peer.name, error->message);
 }
 
 /* FALSE with errno. */
@@ -124,7 +126,9 @@ listener_retry (gpointer data)
 
   if (!listener_listen (listener))
     return G_SOURCE_CONTINUE;
-  g_message ("rdma:%s: listening again", listener->name);
+  hermit_log (G_LOG_LEVEL_MESSAGE,
+              (HermitLogAbout){ .listen = listener->name },
+              "rdma:%s: listening again", listener->name);
   listener->retry = 0;
   return G_SOURCE_REMOVE;
 }
@@ -133,9 +137,11 @@ listener_retry (gpointer data)
 static void
 listener_lose_device (HermitRdmaListener *listener)
 {
-  g_warning ("rdma:%s: the RDMA device was removed; listening again when one "
-             "has this address",
-             listener->name);
+  hermit_log (G_LOG_LEVEL_WARNING,
+              (HermitLogAbout){ .listen = listener->name },
+              "rdma:%s: the RDMA device was removed; listening again when one "
+              "has this address",
+              listener->name);
   if (listener->id)
     rdma_destroy_id (listener->id);
   listener->id = NULL;

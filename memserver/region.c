@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "guard.h"
+#include "log.h"
 #include "store-inside.h"
 #include "wire/wire.h"
 
@@ -341,6 +342,7 @@ hermit_region_free (HermitRegion *region)
   g_free (region->slot);
   g_free (region->lent);
   g_free (region->label);
+  g_free (region->uuid);
   g_free (region);
 }
 
@@ -364,6 +366,12 @@ hermit_region_expect (HermitRegion *region, guint64 offset)
     __builtin_prefetch (page + at);
 }
 
+static HermitLogAbout
+region_about (const HermitRegion *region)
+{
+  return (HermitLogAbout){ .region = region->uuid };
+}
+
 guint8
 hermit_region_read (HermitRegion *region, guint64 offset, void *page)
 {
@@ -383,8 +391,9 @@ hermit_region_read (HermitRegion *region, guint64 offset, void *page)
   g_mutex_unlock (region_lock (region, i));
 
   if (!ok)
-    g_warning ("%s: a page at 0x%" G_GINT64_MODIFIER "x cannot be read",
-               region->label, offset);
+    hermit_log (G_LOG_LEVEL_WARNING, region_about (region),
+                "%s: a page at 0x%" G_GINT64_MODIFIER "x cannot be read",
+                region->label, offset);
   return ok ? HERMIT_WIRE_OK : HERMIT_WIRE_EIO;
 }
 
@@ -397,9 +406,11 @@ region_note_memory (HermitRegion *region, const char *lacking)
   if (atomic_exchange (&region->full, lacking != NULL) == (lacking != NULL))
     return;
   if (lacking)
-    g_warning ("%s: writes are refused: %s", region->label, lacking);
+    hermit_log (G_LOG_LEVEL_WARNING, region_about (region),
+                "%s: writes are refused: %s", region->label, lacking);
   else
-    g_message ("%s: there is memory again", region->label);
+    hermit_log (G_LOG_LEVEL_MESSAGE, region_about (region),
+                "%s: there is memory again", region->label);
 }
 
 guint8
@@ -440,8 +451,9 @@ hermit_region_write (HermitRegion *region, guint64 offset, const void *page)
   if (lacking)
     return HERMIT_WIRE_ENOSPC;
   if (!ok)
-    g_warning ("%s: a page at 0x%" G_GINT64_MODIFIER "x cannot be written",
-               region->label, offset);
+    hermit_log (G_LOG_LEVEL_WARNING, region_about (region),
+                "%s: a page at 0x%" G_GINT64_MODIFIER "x cannot be written",
+                region->label, offset);
   return ok ? HERMIT_WIRE_OK : HERMIT_WIRE_EIO;
 }
 
@@ -552,9 +564,10 @@ hermit_region_lend (HermitRegion *region, guint64 offset, void **memory,
     return HERMIT_WIRE_ENOSPC;
   if (!ok)
     {
-      g_warning ("%s: the extent at 0x%" G_GINT64_MODIFIER
-                 "x cannot be written",
-                 region->label, offset);
+      hermit_log (G_LOG_LEVEL_WARNING, region_about (region),
+                  "%s: the extent at 0x%" G_GINT64_MODIFIER
+                  "x cannot be written",
+                  region->label, offset);
       return HERMIT_WIRE_EIO;
     }
   *memory = slot_memory (region, slot);
@@ -575,10 +588,13 @@ hermit_region_take_back (HermitRegion *region, guint64 offset)
 }
 
 void
-hermit_region_set_label (HermitRegion *region, const char *label)
+hermit_region_set_label (HermitRegion *region, const char *label,
+                         const char *uuid)
 {
   g_free (region->label);
+  g_free (region->uuid);
   region->label = g_strdup (label);
+  region->uuid = g_strdup (uuid);
 }
 
 guint64 *

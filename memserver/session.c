@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "auth.h"
+#include "log.h"
 
 /*
  * How long one waits for connections that have to go first. A thread that
@@ -120,6 +121,13 @@ session_begin_epoch (HermitSession *session)
   session_note (session)->epoch = session->epoch;
 }
 
+/* @peer may be NULL. */
+static HermitLogAbout
+session_about (const HermitSession *session, const char *peer)
+{
+  return (HermitLogAbout){ .peer = peer, .region = session->uuid_text };
+}
+
 /* A session without its region. */
 static HermitSession *
 session_alloc (HermitSessions *sessions, const guint8 uuid[16],
@@ -158,7 +166,7 @@ sessions_adopt (HermitSessions *sessions)
           = session_alloc (sessions, note->uuid, note->client_id, name,
                            hermit_region_size (region));
 
-      hermit_region_set_label (region, session->label);
+      hermit_region_set_label (region, session->label, session->uuid_text);
       session->region = region;
       session->incarnation = note->incarnation;
       session->identity = hermit_identity_bare (owner);
@@ -166,7 +174,8 @@ sessions_adopt (HermitSessions *sessions)
       /* Connections to the other process may not join: they never end. */
       session_begin_epoch (session);
       g_hash_table_insert (sessions->table, session->uuid, session);
-      g_message ("%s: taken over, with %s", session->label, stored);
+      hermit_log (G_LOG_LEVEL_MESSAGE, session_about (session, NULL),
+                  "%s: taken over, with %s", session->label, stored);
     }
 }
 
@@ -274,6 +283,8 @@ session_new (HermitSessions *sessions, HermitIdentity *identity,
       session_free (session);
       return NULL;
     }
+  hermit_region_set_label (session->region, session->label,
+                           session->uuid_text);
   note = session_note (session);
   memcpy (note->uuid, session->uuid, sizeof (note->uuid));
   memcpy (note->client_id, session->client_id, sizeof (note->client_id));
@@ -320,9 +331,11 @@ session_end (HermitSession *session, HermitMember *spare, const char *by)
     if (!g_cond_wait_until (&sessions->changed, &sessions->lock, deadline)
         && session->members->len > (spare ? 1 : 0))
       {
-        g_warning ("%s: not ended by %s: %u connections do not go: their "
-                   "threads stand still",
-                   session->label, by, session->members->len - (spare ? 1 : 0));
+        hermit_log (G_LOG_LEVEL_WARNING, session_about (session, NULL),
+                    "%s: not ended by %s: %u connections do not go: their "
+                    "threads stand still",
+                    session->label, by,
+                    session->members->len - (spare ? 1 : 0));
         session->changing = FALSE;
         g_cond_broadcast (&sessions->changed);
         return FALSE;
@@ -337,7 +350,8 @@ session_end (HermitSession *session, HermitMember *spare, const char *by)
   /* Still changing: who waits for that finds no session at all. */
   g_hash_table_remove (sessions->table, session->uuid);
   g_cond_broadcast (&sessions->changed);
-  g_message ("%s: ended by %s, %s freed", session->label, by, stored);
+  hermit_log (G_LOG_LEVEL_MESSAGE, session_about (session, NULL),
+              "%s: ended by %s, %s freed", session->label, by, stored);
   return TRUE;
 }
 
@@ -413,8 +427,9 @@ sessions_create (HermitSessions *sessions, const char *peer,
       return HERMIT_REFUSE_CAPACITY;
     }
   size = g_format_size_full (s->size, G_FORMAT_SIZE_IEC_UNITS);
-  g_message ("%s: created by %s: %s, epoch %" G_GUINT64_FORMAT, s->label, peer,
-             size, s->epoch);
+  hermit_log (G_LOG_LEVEL_MESSAGE, session_about (s, peer),
+              "%s: created by %s: %s, epoch %" G_GUINT64_FORMAT, s->label,
+              peer, size, s->epoch);
   *session = s;
   return 0;
 }
@@ -517,8 +532,9 @@ session_open (HermitSession *session, HermitMember *member, const char *peer,
   /* Its limits may have changed meanwhile. */
   hermit_identity_unref (session->identity);
   session->identity = hermit_identity_ref (identity);
-  g_message ("%s: attached again by %s, epoch %" G_GUINT64_FORMAT,
-             session->label, peer, session->epoch);
+  hermit_log (G_LOG_LEVEL_MESSAGE, session_about (session, peer),
+              "%s: attached again by %s, epoch %" G_GUINT64_FORMAT,
+              session->label, peer, session->epoch);
   return TRUE;
 }
 
@@ -648,7 +664,8 @@ hermit_session_detach (HermitSession *session, HermitMember *member)
     /* It ended, and the connection that ended it was the last. */
     session_free (session);
   else if (!session->members->len && !session->changing)
-    g_message ("%s: no connection left; its memory stays", session->label);
+    hermit_log (G_LOG_LEVEL_MESSAGE, session_about (session, NULL),
+                "%s: no connection left; its memory stays", session->label);
   g_mutex_unlock (&sessions->lock);
 }
 
@@ -763,6 +780,12 @@ const char *
 hermit_session_label (HermitSession *session)
 {
   return session->label;
+}
+
+const char *
+hermit_session_uuid (HermitSession *session)
+{
+  return session->uuid_text;
 }
 
 void

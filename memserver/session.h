@@ -101,6 +101,7 @@ guint hermit_sessions_forget_older (HermitSessions *sessions, guint64 older,
 HermitRegion *hermit_session_region (HermitSession *session);
 HermitCounters *hermit_session_counters (HermitSession *session);
 const char *hermit_session_label (HermitSession *session);
+const char *hermit_session_uuid (HermitSession *session);
 
 /*
  * Take no new region from now on, or again. Those that are there go on, their

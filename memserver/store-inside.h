@@ -48,6 +48,7 @@ struct HermitRegion
 {
   HermitStore *store;
   char *label;
+  char *uuid; /* for messages, as the label; NULL: none yet */
   guint64 size;
   guint32 number; /* in the ledger */
   guint32 extents;

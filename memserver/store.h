@@ -96,7 +96,9 @@ HermitRegion *hermit_region_new (HermitStore *store, guint64 size,
  * hermit_region_new(), and has to get a label of its own.
  */
 HermitRegion *hermit_region_adopt (HermitStore *store, guint32 *at);
-void hermit_region_set_label (HermitRegion *region, const char *label);
+/* The UUID is HERMIT_REGION= of its messages. Before anybody else has it. */
+void hermit_region_set_label (HermitRegion *region, const char *label,
+                              const char *uuid);
 /*
  * HERMIT_LEDGER_NOTE bytes that are there again for who adopts the region.
  * Only one that has something in its first 8 bytes is adopted, so they are
