@@ -12,9 +12,12 @@
 #include "log.h"
 #include "metrics.h"
 
-/* A few scrapers, and an operator who looks; each of them small and quick. */
-#define CONNECTIONS_MAX 16u
-#define CONNECTIONS_PER_ADDRESS 8u
+/*
+ * A few scrapers, and an operator who looks; each of them small and quick. It
+ * takes sixteen addresses to keep the others out.
+ */
+#define CONNECTIONS_MAX 64u
+#define CONNECTIONS_PER_ADDRESS 4u
 #define CONNECTION_MEMORY ((size_t)8 << 10)
 #define TIMEOUT_S 5u
 

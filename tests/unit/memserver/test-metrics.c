@@ -4,6 +4,7 @@
  * text format allows, by a parser that allows nothing else; the numbers
  * themselves; and that strangers there cost nobody else anything.
  */
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -201,16 +202,26 @@ http_port (Server *server)
   return port;
 }
 
+/* From 127.0.0.@host. */
 static int
-http_connect (guint port)
+http_connect_from (guint host, guint port)
 {
+  struct sockaddr_in from = { .sin_family = AF_INET };
   struct sockaddr_in to = { .sin_family = AF_INET };
   int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+  from.sin_addr.s_addr = htonl ((INADDR_LOOPBACK & ~0xffu) + host);
   to.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
   to.sin_port = htons (port);
+  g_assert_cmpint (bind (fd, (struct sockaddr *)&from, sizeof (from)), ==, 0);
   g_assert_cmpint (connect (fd, (struct sockaddr *)&to, sizeof (to)), ==, 0);
   return fd;
+}
+
+static int
+http_connect (guint port)
+{
+  return http_connect_from (1, port);
 }
 
 /* What @request is answered with, from the status line on. */
@@ -383,6 +394,48 @@ test_http (void)
     close (fds[i]);
 }
 
+/* Is it still open? Nothing is expected to come. */
+static gboolean
+is_held (int fd)
+{
+  char byte;
+
+  return recv (fd, &byte, 1, MSG_DONTWAIT) < 0
+         && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+/*
+ * Fifteen addresses with as many connections as they may have do not keep the
+ * next one out. They are put out after some seconds of silence, which shows
+ * nothing: then once more.
+ */
+static void
+test_crowd (void)
+{
+  Server *server
+      = server_start ("--capacity=64M", "--metrics=127.0.0.1:0", NULL);
+  guint port = http_port (server);
+  gboolean shown = FALSE;
+
+  for (guint try = 0; !shown && try < 10; try++)
+    {
+      int fds[15 * 4];
+
+      for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+        fds[i] = http_connect_from (2 + i / 4, port);
+      expect_status (port, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n",
+                     "200 OK");
+      shown = TRUE;
+      for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+        {
+          shown &= is_held (fds[i]);
+          close (fds[i]);
+        }
+    }
+  g_assert_true (shown);
+  server_stop (server);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -391,5 +444,6 @@ main (int argc, char **argv)
   g_test_add_func ("/metrics/numbers", test_numbers);
   g_test_add_func ("/metrics/names", test_names);
   g_test_add_func ("/metrics/http", test_http);
+  g_test_add_func ("/metrics/crowd", test_crowd);
   return g_test_run ();
 }
