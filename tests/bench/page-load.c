@@ -11,6 +11,12 @@
  * say which one it is.
  *
  * Prints a line of NAME FIGURE pairs for each point.
+ *
+ *   page-load hermit PORT --new-extents N
+ *
+ * One connection reads, one request outstanding, and another one writes a page
+ * into each of N extents that had nothing before; then once more into the same.
+ * A line for each: how long the writes waited, and the reads beside them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -21,12 +27,15 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "store.h"
 
 #define DEPTH_MAX 256
 #define CONNECTIONS_MAX 64
 #define WARM_UP_S 0.3
 /* Latencies in microseconds; what took longer counts as this. */
 #define LATENCY_MAX 100000
+/* An answer that came later is counted. */
+#define LATE_US 20000
 
 /* NBD, https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md */
 #define NBD_INIT 0x4e42444d41474943ULL
@@ -79,6 +88,7 @@ typedef struct
 
 static gboolean nbd, writes;
 static gint port, megabytes = 512, connections, depth, server_pid;
+static gint new_extents;
 static double seconds = 2;
 static guint32 pages;
 static gint measuring, stopping; /* atomic */
@@ -89,6 +99,8 @@ static const GOptionEntry options[] = {
   { "seconds", 0, 0, G_OPTION_ARG_DOUBLE, &seconds, "For each point", "S" },
   { "server-pid", 0, 0, G_OPTION_ARG_INT, &server_pid,
     "Whose CPU time to tell", "PID" },
+  { "new-extents", 0, 0, G_OPTION_ARG_INT, &new_extents,
+    "Write into so many that had nothing, in place of points", "N" },
   { NULL }
 };
 
@@ -396,6 +408,51 @@ conn_new (Client *client, guint i)
   return conn;
 }
 
+/* ---- memory that was never touched ---- */
+
+/* Behind what is read. */
+static guint64
+next_extent (Conn *conn)
+{
+  return (guint64)pages * PAGE
+         + (guint64)(conn->random++ % (guint)new_extents) * HERMIT_EXTENT_SIZE;
+}
+
+static void
+run_extents (Conn **conn, const char *what)
+{
+  Conn *reader = conn[0], *writer = conn[1];
+  guint late = 0;
+  gint64 begin;
+  double took;
+
+  memset (reader->latency, 0, sizeof (reader->latency));
+  memset (writer->latency, 0, sizeof (writer->latency));
+  g_atomic_int_set (&writer->ops, 0);
+  writer->random = 0;
+  g_atomic_int_set (&stopping, 0);
+  reader->thread = g_thread_new ("load", conn_run, reader);
+  g_usleep (WARM_UP_S * G_USEC_PER_SEC);
+
+  begin = clock_ns (CLOCK_MONOTONIC);
+  g_atomic_int_set (&measuring, 1);
+  /* With the one that it asks for before it knows that it has enough. */
+  run (writer, TRUE, next_extent, new_extents - 1);
+  g_atomic_int_set (&measuring, 0);
+  took = (clock_ns (CLOCK_MONOTONIC) - begin) * 1e-9;
+  g_atomic_int_set (&stopping, 1);
+  g_thread_join (reader->thread);
+
+  for (guint us = LATE_US; us <= LATENCY_MAX; us++)
+    late += writer->latency[us];
+  printf ("connections 2 access %s pages/s %.0f p50-us %u p99-us %u max-us %u "
+          "over-20ms %u beside-p50-us %u beside-p99-us %u\n",
+          what, new_extents / took, percentile (&writer, 0.5),
+          percentile (&writer, 0.99), percentile (&writer, 1), late,
+          percentile (&reader, 0.5), percentile (&reader, 0.99));
+  fflush (stdout);
+}
+
 /* "4:32:read" */
 static void
 set_point (const char *text)
@@ -425,9 +482,13 @@ main (int argc, char **argv)
   g_option_context_add_main_entries (context, options, NULL);
   if (!g_option_context_parse (context, &argc, &argv, &error))
     g_error ("%s", error->message);
-  if (argc < 4 || (strcmp (argv[1], "hermit") && strcmp (argv[1], "nbd")))
+  if (argc < (new_extents ? 3 : 4) || (strcmp (argv[1], "hermit") && strcmp (argv[1], "nbd")))
     g_error ("say hermit or nbd, the port, and points; see --help");
   nbd = !strcmp (argv[1], "nbd");
+  if (new_extents < 0 || new_extents > 1 << 17 || (nbd && new_extents))
+    g_error ("--new-extents %d: not 1 to %d of hermit's", new_extents, 1 << 17);
+  if (new_extents)
+    most = 2;
   server.port = port = atoi (argv[2]);
   if (megabytes < 1 || megabytes > 1 << 19)
     g_error ("--size %d: not 1 to %d", megabytes, 1 << 19);
@@ -439,7 +500,9 @@ main (int argc, char **argv)
     }
 
   fill_page (page, 0, 0, 1);
-  client = client_new (&server, 1, 1, (guint64)pages * PAGE);
+  client = client_new (&server, 1, 1,
+                       (guint64)pages * PAGE
+                           + (guint64)new_extents * HERMIT_EXTENT_SIZE);
   for (gint i = 0; i < most; i++)
     conn[i] = conn_new (&client, i);
   /* Every page is there before anything is measured. */
@@ -448,6 +511,13 @@ main (int argc, char **argv)
   for (gint i = 0; i < most; i++)
     conn[i]->random = 12345 + i * 7919;
 
+  if (new_extents)
+    {
+      connections = depth = 1;
+      writes = FALSE;
+      run_extents (conn, "new-extents");
+      run_extents (conn, "same-extents");
+    }
   for (int i = 3; i < argc; i++)
     {
       set_point (argv[i]);

@@ -54,6 +54,11 @@ for round in $(seq "$ROUNDS"); do
 	ask memserver hermit
 	stop
 
+	# 2 MiB each; and 64 that are read meanwhile
+	serve $PORT "$B/hermit-memserver" --listen tcp:127.0.0.1:$PORT --capacity 3G --control "$W/control"
+	"$B/page-load" hermit $PORT --size 64 --new-extents 1000 | sed "s/^/round $round server memserver /"
+	stop
+
 	serve $PORT nbdkit -f -i 127.0.0.1 -p $PORT memory "${SIZE}M"
 	ask nbdkit nbd
 	if [ "$round" = 1 ]; then
