@@ -1,78 +1,125 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # l1: mem=1G timeout=300 kvm=none light
 # The unit of hermit-memserver as it was installed, by a real systemd, which is
-# PID 1 of namespaces of its own: started with a key that it alone reads, its
-# keys read again, used, stopped; and refused with a sentence when its file of
-# options is missing.
+# PID 1 of namespaces of its own, with a journal: refused with a sentence when
+# its options are missing or wrong; started with a key that it alone reads; and
+# restarted, killed and stopped under a client, which loses nothing, until the
+# operator gives the memory up.
 #
 #   L1 ── unshare ── systemd ── hermit-memserver.service ── tcp:127.0.0.1:7471
-. /src/tests/vm/lib-l1.sh
+#    └─ hermit-tcp-test.ko ──────────────────────────────────────┘
+. /src/tests/vm/tcp.sh
 UNIT=hermit-memserver.service
+DEFAULTS=/etc/default/hermit-memserver
 
 cp -a --remove-destination $USERLAND/root/. /
 rm -f /etc/machine-id
 tr -d - < /proc/sys/kernel/random/uuid > /etc/machine-id
 requires /usr/local/lib/systemd/system/$UNIT "build the userland"
+grep -qx "EnvironmentFile=$DEFAULTS" /usr/local/lib/systemd/system/$UNIT || fail "the unit has its options from elsewhere"
 
-# Nothing but what the unit pulls in by itself; the journal is a file of ours.
-mkdir -p /etc/systemd/system/$UNIT.d
-printf '[Unit]\nDefaultDependencies=no\nAfter=\nWants=\n[Service]\nStandardOutput=append:/var/log/unit\nStandardError=append:/var/log/unit\n' \
-	> /etc/systemd/system/$UNIT.d/test.conf
-printf '[Unit]\nDescription=nothing\nDefaultDependencies=no\nAllowIsolate=yes\n' > /etc/systemd/system/test.target
+# Nothing but what the unit pulls in by itself, and the journal.
+mkdir -p /etc/systemd/system/$UNIT.d /etc/hermit /etc/default
+printf '[Unit]\nDefaultDependencies=no\nAfter=\nWants=\n' > /etc/systemd/system/$UNIT.d/test.conf
+printf '[Unit]\nDescription=nothing\nDefaultDependencies=no\nWants=systemd-journald.socket systemd-journald.service\n' \
+	> /etc/systemd/system/test.target
 
 unshare --pid --fork --mount --uts --ipc --cgroup --propagation private sh -c '
 	mount -t proc proc /proc
-	mount -t tmpfs tmpfs /run
+	mount -t tmpfs -o mode=755 tmpfs /run
 	mount -t tmpfs tmpfs /sys/fs/cgroup
 	mount -t cgroup2 cgroup2 /sys/fs/cgroup
 	# credentials are mounted by a child, for all
 	mount --make-rshared /
-	exec env container=hermit /usr/lib/systemd/systemd --system --unit=test.target --log-target=console --show-status=no' \
+	exec env container=hermit /usr/lib/systemd/systemd --system --unit=test.target --log-target=journal --show-status=no' \
 	> /out/systemd.log 2>&1 < /dev/null &
 PARENT=$!
 systemd_pid() { pgrep -P $PARENT -x systemd; }
 wait_for 30 systemd_pid
-in_unit() { nsenter -t "$(systemd_pid)" -m -p -u -i -C -r -w "$@"; }
-ctl() { in_unit systemctl "$@"; }
-wait_for 60 ctl is-active test.target
-say() { in_unit cat /var/log/unit 2>/dev/null; }
-main_pid() { ctl show -p MainPID --value $UNIT; }
-unit_failed() { ctl status $UNIT > /out/status 2>&1 || true; cat /out/status >> /out/systemd.log; fail "$*: $(tail -n 3 /out/status)"; }
+INIT=$(systemd_pid)
+in_unit() { nsenter -t "$INIT" -m -p -u -i -C -r -w "$@"; }
+sc() { in_unit systemctl "$@"; }
+show() { sc show -p "$1" --value $UNIT; }
+is() { [ "$(show "$1")" = "$2" ]; }
+journal() { in_unit journalctl -q --no-pager -o cat "$@"; }
+# said 'TEXT' [FIELD=VALUE]: in the journal
+said() { journal -u $UNIT ${2:+"$2"} > $W/journal && grep -q -e "$1" $W/journal; }
+unit_failed() { sc status $UNIT > /out/status 2>&1 || true; journal > /out/journal || true; fail "$*: $(tail -n 3 /out/status)"; }
+wait_for 60 sc is-active test.target systemd-journald.service
 
 # without options it says which file is missing, and is not tried for ever
-! ctl start $UNIT > /out/start 2>&1 || fail "it starts without options"
-ctl show -p Result --value $UNIT | grep -q resources || fail "without options: $(ctl show -p Result $UNIT)"
-ctl reset-failed $UNIT
+! sc start $UNIT > /out/start 2>&1 || fail "it starts without options"
+is Result resources || fail "without options: $(show Result)"
+wait_for 30 said "Failed to load environment files"
+
+# with wrong ones it says what is wrong
+echo 'HERMIT_MEMSERVER_OPTIONS="--listen tcp:127.0.0.1:7471 --capacity lots"' > $DEFAULTS
+sc start --no-block $UNIT
+wait_for 30 said "hermit-memserver: --capacity: 'lots' is not a size"
+sc stop $UNIT
 
 # as the guide says it
-install -d -m 711 /etc/hermit
 head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' > /etc/hermit/key
 chmod 600 /etc/hermit/key
-mkdir -p /etc/default
-echo 'HERMIT_MEMSERVER_OPTIONS="--listen tcp:127.0.0.1:7471 --capacity 64M --metrics 127.0.0.1:9000 --key-file /run/credentials/hermit-memserver.service/key"' \
-	> "$(sed -n 's/^EnvironmentFile=//p' /usr/local/lib/systemd/system/$UNIT)"
+echo 'HERMIT_MEMSERVER_OPTIONS="--listen tcp:127.0.0.1:7471 --capacity 64M --metrics 127.0.0.1:9000 --key-file /run/credentials/hermit-memserver.service/key"' > $DEFAULTS
 printf '[Service]\nLoadCredential=key:/etc/hermit/key\n' > /etc/systemd/system/$UNIT.d/key.conf
-ctl daemon-reload
-ctl start $UNIT || unit_failed "it does not start"
-wait_for 30 sh -c 'grep -q "^listening on tcp:127.0.0.1:7471" /var/log/unit'
-
-# somebody who owns nothing, with a key that nobody else reads
-user=$(in_unit ps -o user= -p "$(main_pid)")
+sc daemon-reload
+sc start $UNIT || unit_failed "it does not start"
+sc show -p Type,WatchdogUSec,StatusText,NFileDescriptorStore $UNIT > /out/show
+for what in Type=notify WatchdogUSec=1min NFileDescriptorStore=2 'StatusText=Lending 64.0.*MiB: no regions'; do
+	grep -qx "$what" /out/show || unit_failed "not $what: $(tr '\n' ' ' < /out/show)"
+done
+user=$(in_unit ps -o user= -p "$(show MainPID)")
 [ "$user" != root ] || fail "it runs as root"
-ask() { in_unit hermit-memserver --control /run/hermit-memserver/control "$@"; }
-ask identities | grep -q '^default keys 1 ' || fail "identities: $(ask identities)"
-[ -z "$(ask list)" ] || fail "regions: $(ask list)"
 curl -fs http://127.0.0.1:9000/health | grep -q '^ok' || fail "no health"
+sc reload $UNIT || unit_failed "it does not reload"
+wait_for 30 said "the keys were read again"
 
-ctl reload $UNIT || unit_failed "it does not reload"
-wait_for 30 sh -c 'grep -q "the keys were read again" /var/log/unit'
-pid=$(main_pid)
-[ "$pid" != 0 ] || unit_failed "it ended"
-note "systemd: $user, $(in_unit ps -o nlwp= -p $pid | tr -d ' ') threads"
+# a client, to which nothing of what follows happens
+going_on() { local n; n=$(stat ops); wait_for 30 stat_above ops "$n"; }
+comes_back()
+{
+	wait_for 60 stat_above reconnects "$1"
+	wait_for 60 stat_is state $UP
+	going_on
+}
+load_tcp_test
+ctl connect $ADDR 1 16 "$(cat /etc/hermit/key)" || fail "$(stat error)"
+incarnation=$(stat incarnation)
+ctl load 1 100000000
+going_on
 
-ctl stop $UNIT || unit_failed "it does not stop"
-ctl show -p Result --value $UNIT | grep -q success || unit_failed "it did not end well"
-cp /var/log/unit /out/unit.log
+n=$(stat reconnects)
+sc restart $UNIT || unit_failed "it does not restart"
+comes_back "$n"
 
-kill -KILL "$(systemd_pid)"
+n=$(stat reconnects)
+sc kill --kill-whom=main --signal=KILL $UNIT
+comes_back "$n"
+
+n=$(stat reconnects)
+sc stop $UNIT || unit_failed "it does not stop"
+is Result success || unit_failed "it did not end well"
+is NFileDescriptorStore 2 || unit_failed "a stop gives up the memory"
+said "left with the service manager: Lending 64.0.*MiB: 1 region with" || unit_failed "a stop does not tell what becomes of the memory"
+sc start $UNIT || unit_failed "it does not start again"
+comes_back "$n"
+
+ctl stop
+right
+stat_is nodata 0 || fail "contents were lost: nodata=$(stat nodata)"
+stat_is incarnation "$incarnation" || fail "a new incarnation"
+region=$(journal -u $UNIT | sed -n 's/^region \([^ ]*\) .*attached again by.*/\1/p' | head -n 1)
+said 'attached again by' "HERMIT_REGION=$region" || unit_failed "the journal does not know region '$region'"
+note "systemd: $user, $(stat reconnects) reconnects"
+ctl close
+unload_tcp_test
+
+# what a stop kept, an operator gives up
+sc stop $UNIT
+sc clean --what=fdstore $UNIT
+is NFileDescriptorStore 0 || unit_failed "the memory is not given up"
+journal -u $UNIT > /out/unit.log
+
+kill -KILL "$INIT"
 wait $PARENT || true
