@@ -200,7 +200,7 @@ test_stranger (void)
       close (fd[0]);
     }
   wait_said ("the peer hung up");
-  wait_said ("refused (");
+  wait_said ("refused (protocol)");
   local_server_stop (&server);
 }
 
