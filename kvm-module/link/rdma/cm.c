@@ -14,8 +14,6 @@
 #include "uapi/hermit.h"
 
 #define RESOLVE_MS	2000
-/* The manager itself would try for a minute. */
-#define CONNECT_TIMEOUT	(3 * HZ)
 
 static void lose(struct hermit_rdma_cm *cm)
 {
@@ -235,7 +233,7 @@ int hermit_rdma_cm_connect(struct hermit_rdma_cm *cm, const u8 *token)
 	step_begin(cm);
 	ret = rdma_connect(cm->id, &param);
 	if (!ret)
-		ret = step_wait(cm, CONNECT_TIMEOUT);
+		ret = step_wait(cm, cm->env->connect_timeout);
 	if (ret)
 		return say_error(cm, ret);
 	cm->connected = true;

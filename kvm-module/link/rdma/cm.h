@@ -23,6 +23,7 @@ struct hermit_rdma_env {
 	struct net *net;
 	const struct sockaddr_storage *addr;
 	wait_queue_head_t wait;		/* something happened somewhere */
+	long connect_timeout;		/* jiffies; set before a connection opens */
 	bool abort;			/* close() wants every wait to end */
 	bool deaf;			/* waits are not for signals to end */
 	char *why;			/* HERMIT_ERROR_LEN: of a failure */

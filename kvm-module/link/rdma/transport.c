@@ -74,6 +74,8 @@ MODULE_PARM_DESC(rdma_deadline_ms,
 #define MAX_DATA		64
 #define AUTO_DATA		16
 #define OPEN_TRIES		3
+/* The connection manager itself would try for a minute. */
+#define CONNECT_TIMEOUT		(3 * HZ)
 #define HANDSHAKE_TIMEOUT	(5 * HZ)
 #define END_TIMEOUT		(2 * HZ)
 /*
@@ -196,6 +198,8 @@ static int rdma_open(struct hermit_remote *remote,
 	unsigned int i;
 	int ret;
 
+	link->env.connect_timeout = hermit_remote_patience(remote,
+							   CONNECT_TIMEOUT);
 	/* A neighbour's entry that is renewed meanwhile is no answer of the server. */
 	for (i = 0; i < OPEN_TRIES; i++) {
 		ret = open_once(link, session);
