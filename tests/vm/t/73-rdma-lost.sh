@@ -8,9 +8,11 @@
 setup_rxe
 load_hermit
 load_rdma
-echo 2000 > $PARAMS/rdma_deadline_ms
 start_memserver m1 rdma:$ADDR --capacity 1G
-VM_APPEND="job=run -- hermit-guest-load --size 40M --threads 2 --write-ratio 0.5 --verify --seconds 1000" \
+# It says what is wrong, and not how far it is each second: QEMU's main thread, which
+# takes that, would want a page of the guest while there is no server.
+LOAD="hermit-guest-load --size 40M --threads 2 --write-ratio 0.5 --verify --seconds 1000"
+VM_APPEND="job=run -- sh -c \"$LOAD | while read -r line; do case \$line in t*) ;; *) echo \$line ;; esac; done\"" \
 	HERMIT_OBJECT=,fault-timeout=60000 hermit_vm l 136 64 rdma:$ADDR
 wait_report l 150 '^up'
 EVICTIONS=${HERMIT_ARG_EVICTIONS:-1000}
