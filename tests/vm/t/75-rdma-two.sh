@@ -8,8 +8,6 @@ SECONDS_OF_LOAD=${HERMIT_ARG_SECONDS:-30}
 setup_rxe_peer 0
 load_hermit
 load_rdma
-# Two emulated machines on one: each stands still at times.
-echo 5000 > $PARAMS/rdma_deadline_ms
 wait_for 120 ping -c 1 -W 1 $READY_ADDR
 VM_APPEND="job=run -- hermit-guest-load --size 60M --threads 2 --write-ratio 0.5 --seconds $SECONDS_OF_LOAD --verify" \
 	hermit_vm p 160 64 rdma:$ADDR
