@@ -42,7 +42,7 @@ kill_vm g
 refused()	# OPTIONS WHAT-IT-SAYS
 {
 	local rc=0
-	timeout 60 $QEMU -machine q35,memory-backend=ram0 -m 64M -display none -nodefaults \
+	timeout 300 $QEMU -machine q35,memory-backend=ram0 -m 64M -display none -nodefaults \
 		-object hermit-memory,id=ram0,size=64M,$1 2> $W/err || rc=$?
 	cat $W/err
 	[ $rc = 1 ] || fail "QEMU with $1 ended with $rc"

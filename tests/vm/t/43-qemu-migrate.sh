@@ -26,7 +26,7 @@ below() { holds $1 "r['ram0']['resident-max'] <= ($2 << 20) + 4 * 32 * 4096" || 
 right() { wait_report $1 240 '^[0-9a-f]{32}'; ! grep -E '^[0-9a-f]{32}' $W/$1.report | grep -vqF "${SUM%% *}" || fail "$1: the guest read back $(report $1 | tail -n 1), not $SUM"; }
 touched() { hermit_stat $1 counters.first-touch; }
 caps() { echo "{\"execute\": \"migrate-set-capabilities\", \"arguments\": {\"capabilities\": [{\"capability\": \"multifd\", \"state\": $1}, {\"capability\": \"events\", \"state\": true}]}}"; }
-FAST='{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 1000000000, "downtime-limit": 2000, "multifd-channels": 2}}'
+FAST='{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 1000000000, "downtime-limit": 10000, "multifd-channels": 2}}'
 # move FROM TO MULTIFD: TO waits with -incoming defer
 move()
 {

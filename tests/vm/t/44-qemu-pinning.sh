@@ -14,7 +14,7 @@ wait_for 20 test -c /dev/vhost-vdpa-0
 
 VDPA=vhost-vdpa-device-pci,id=v,vhostdev=/dev/vhost-vdpa-0
 rc=0
-timeout 60 $QEMU -machine q35,memory-backend=ram0 -m 64M -display none -nodefaults -enable-kvm \
+timeout 300 $QEMU -machine q35,memory-backend=ram0 -m 64M -display none -nodefaults -enable-kvm \
 	-object hermit-memory,id=ram0,size=64M -device $VDPA 2> $W/err || rc=$?
 cat $W/err
 [ $rc = 1 ] || fail "QEMU ended with $rc"
