@@ -12,6 +12,9 @@ sleep 10
 # read so that the flushes' window lies within the batches'
 batches=$(hermit_stat p counters.zap-batches) flushes=$(kvm_stat remote_tlb_flush_requests)
 sample p 10
+# few batches show little beside what others flush
+many() { [ $(($(hermit_stat p counters.zap-batches) - batches)) -ge 200 ]; }
+[ "$KVM_MODE" = stock ] || until many; do sample p 5; done
 flushes=$(($(kvm_stat remote_tlb_flush_requests) - flushes))
 batches=$(($(hermit_stat p counters.zap-batches) - batches))
 note "flush requests $flushes in $batches batches"
@@ -29,7 +32,7 @@ vm_ok p 60
 [ "$n" -ge ${HERMIT_ARG_EVICTIONS:-20000} ] || fail "only $n evictions: this shows nothing"
 if [ "$KVM_MODE" = patched ]; then
 	# one flush a batch of 32 pages (64 pairs with SMM), and 10 % for others
-	[ $batches -gt 20 ] || fail "only $batches batches while flushes were counted"
+	[ $batches -ge 200 ] || fail "only $batches batches while flushes were counted"
 	[ $((flushes * 10)) -le $((batches * 11)) ] || fail "$flushes flush requests for $batches batches"
 fi
 teardown
