@@ -150,9 +150,32 @@ static void expect(const char *what, uint64_t got, uint64_t want)
 		die("%s: %lu, not %lu", what, got, want);
 }
 
+/* A count comes a moment after what it counts can be seen. */
+#define EXPECT_SOON(what, field, want) \
+	do { \
+		for (unsigned int i_ = 0; stats().field != (want) && i_ < 6000; i_++) \
+			usleep(10000); \
+		expect(what, stats().field, want); \
+	} while (0)
+
+/* So does the event. */
+static bool told_lost(uint64_t idx)
+{
+	struct hermit_event_record rec;
+
+	for (unsigned int i = 0; i < 6000; i++) {
+		while (read(control, &rec, sizeof(rec)) == sizeof(rec))
+			if (rec.type == HERMIT_EVENT_PAGES_LOST && rec.arg0 == 1 &&
+			    rec.arg1 == idx)
+				return true;
+		usleep(10000);
+	}
+	return false;
+}
+
 static void clean_page(uint64_t idx, bool mapped, bool by_pread)
 {
-	struct hermit_stats before = stats(), after;
+	struct hermit_stats before = stats();
 	uint64_t frame = make_clean(idx, 1), buf[WORDS];
 
 	if (!mapped)
@@ -170,18 +193,15 @@ static void clean_page(uint64_t idx, bool mapped, bool by_pread)
 		die("a clean page with a copy was lost");
 	if (pfn(idx) == frame)
 		die("a clean page came back in its bad frame");
-	after = stats();
-	expect("poisoned", after.poisoned, before.poisoned + 1);
-	expect("lost", after.lost, before.lost);
+	EXPECT_SOON("poisoned", poisoned, before.poisoned + 1);
+	expect("lost", stats().lost, before.lost);
 	cases++;
 }
 
 static void dirty_page(uint64_t idx, bool by_pread)
 {
-	struct hermit_stats before = stats(), after;
-	struct hermit_event_record rec;
+	struct hermit_stats before = stats();
 	uint64_t buf[WORDS], frame;
-	bool told = false;
 
 	store(idx, 2);
 	frame = pfn(idx);
@@ -192,13 +212,9 @@ static void dirty_page(uint64_t idx, bool by_pread)
 	if (!by_pread && load(idx, 2))
 		die("a page whose only copy is bad can be read");
 	expect("state of a lost page", state(idx), HERMIT_PAGE_LOST);
-	after = stats();
-	expect("poisoned", after.poisoned, before.poisoned + 1);
-	expect("lost", after.lost, before.lost + 1);
-	while (read(control, &rec, sizeof(rec)) == sizeof(rec))
-		told |= rec.type == HERMIT_EVENT_PAGES_LOST && rec.arg0 == 1 &&
-			rec.arg1 == idx;
-	if (!told)
+	EXPECT_SOON("poisoned", poisoned, before.poisoned + 1);
+	EXPECT_SOON("lost", lost, before.lost + 1);
+	if (!told_lost(idx))
 		die("page %lu was lost, and no event says so", idx);
 	/* A discard heals it. */
 	if (fallocate(memory, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
@@ -207,7 +223,7 @@ static void dirty_page(uint64_t idx, bool by_pread)
 	store(idx, 3);
 	if (!load(idx, 3))
 		die("a page that was lost and discarded is lost again");
-	expect("lost after a discard", stats().lost, before.lost);
+	EXPECT_SOON("lost after a discard", lost, before.lost);
 	cases++;
 }
 
@@ -242,7 +258,7 @@ static void machine_check(uint64_t idx)
 	set_file("addr", text);
 	set_file("bank", "0");
 	wait_state(idx, HERMIT_PAGE_REMOTE, "machine check");
-	expect("poisoned", stats().poisoned, before.poisoned + 1);
+	EXPECT_SOON("poisoned", poisoned, before.poisoned + 1);
 	if (!load(idx, 4))
 		die("a clean page was lost by a machine check");
 	cases++;

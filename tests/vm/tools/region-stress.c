@@ -46,6 +46,7 @@ static uint64_t npages;
 static uint32_t *version;	/* 0: never written, or punched: zeros */
 static atomic_ulong failures;
 static uint64_t poison;		/* frames to be taken for bad */
+static atomic_bool poisoning;	/* not all of them are yet: go on */
 static atomic_ulong lost, operations;
 static _Thread_local sigjmp_buf on_bus;
 static atomic_bool stop;
@@ -155,6 +156,7 @@ static void *poisoner(void *arg)
 		}
 		n++;
 	}
+	atomic_store(&poisoning, false);
 	close(pagemap);
 	close(f);
 	return NULL;
@@ -212,7 +214,7 @@ static void *worker(void *arg)
 	int fd = dio_file ? open(dio_file, O_RDONLY | O_DIRECT) : -1;
 	uint64_t dio_pages = fd >= 0 ? lseek(fd, 0, SEEK_END) / PAGE : 0;
 
-	for (uint64_t n = 0; n < ops && !atomic_load(&stop); n++) {
+	for (uint64_t n = 0; (n < ops || atomic_load(&poisoning)) && !atomic_load(&stop); n++) {
 		uint64_t r = next(&s), page = r % npages / nthreads * nthreads + me;
 
 		atomic_fetch_add(&operations, 1);
@@ -236,13 +238,15 @@ static struct hermit_stats stats_at_rest(void)
 	struct hermit_stats st;
 	char why[200];
 
-	for (unsigned int i = 0; i < 3000; i++) {
+	for (unsigned int i = 0; i < 12000; i++) {
 		st = stats();
-		if (counters_fit(&st, why, sizeof(why)))
+		/* the limit may have been lowered just now */
+		if (counters_fit(&st, why, sizeof(why)) && st.resident <= st.limit / PAGE)
 			return st;
 		usleep(10000);
 	}
-	fprintf(stderr, "counters: %s\n", why);
+	if (st.resident <= st.limit / PAGE)
+		fprintf(stderr, "counters: %s\n", why);
 	atomic_fetch_add(&failures, 1);
 	return st;
 }
@@ -371,6 +375,7 @@ int main(int argc, char **argv)
 	if (poison)
 		sigaction(SIGBUS, &sa, NULL);
 	version = calloc(npages, sizeof(*version));
+	atomic_store(&poisoning, poison > 0);
 	for (uintptr_t i = 0; i < nthreads; i++)
 		pthread_create(&t[i], NULL, worker, (void *)i);
 	if (flip)
