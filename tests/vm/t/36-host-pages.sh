@@ -12,7 +12,7 @@ stress()	# stress NAME OPS ARGS...: in the background
 	stress=$!
 }
 # beside NAME OPS COMMAND...: again and again while region-stress runs. One that is
-# through before the command was run three times shows nothing: it gets more to do.
+# through before the command did its work three times shows nothing: it gets more to do.
 beside()
 {
 	local name=$1 ops=$2 n=0
@@ -21,8 +21,7 @@ beside()
 		n=0
 		stress $name $ops
 		until gone $stress 2> /dev/null; do
-			"$@" >> /out/$name.done 2>&1 || true
-			n=$((n + 1))
+			! "$@" >> /out/$name.done 2>&1 || n=$((n + 1))
 		done
 		wait $stress || fail "$name: $(tail -n 5 /out/$name | tr '\n' ' ')"
 		grep -q 'failures=0 ' /out/$name || fail "$name: no result: $(tail -n 2 /out/$name)"
@@ -91,11 +90,14 @@ for line in open("/proc/%s/maps" % pid):
 }
 soft_offline()
 {
-	local pfn
+	local pfn tried=
+	# none before it has mapped any, or after its end
 	for pfn in $(pfns $stress 3); do
 		echo $((pfn * 4096)) > $blocks/soft_offline_page && echo "gone $pfn" || echo "kept $pfn"
+		tried=1
 	done
 	sleep 0.3
+	[ -n "$tried" ]
 }
 if [ -e $blocks/soft_offline_page ]; then
 	beside soft $OPS soft_offline
