@@ -8,7 +8,7 @@
  *	control fd ──┐			 ┌── binding (a KVM memslot)
  *	memory fd ───┼──► hermit_region ◄┼── request on the wire
  *	query fd ────┘	  │		 └── reclaim thread
- *			  ├─ chunks[] ──► 512 page words each, on first use
+ *			  ├─ chunks[] ──► 256 page words each, on first use
  *			  ├─ pool: ready pages, per CPU and shared
  *			  └─ link ──► transport ──► server
  *
@@ -54,7 +54,8 @@
 #include "link/transport.h"
 #include "uapi/hermit.h"
 
-#define HERMIT_CHUNK_SHIFT	9
+/* Words and what is kept beside them fill a page: word.h. */
+#define HERMIT_CHUNK_SHIFT	8
 #define HERMIT_CHUNK_PAGES	(1UL << HERMIT_CHUNK_SHIFT)
 
 /* Of tables by page: two that meet in one wait a little for each other. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The page words of a region: chunks of 512, allocated on first use. */
+/* The page words of a region, in chunks that are allocated on first use. */
 #include <linux/gfp.h>
 #include <linux/sched/mm.h>
 
@@ -14,7 +14,6 @@ atomic64_t *hermit_word_alloc(struct hermit_region *r, u64 idx)
 	struct mem_cgroup *memcg;
 
 	if (!c) {
-		BUILD_BUG_ON(sizeof(*c) != PAGE_SIZE);
 		memcg = set_active_memcg(r->memcg);
 		c = (void *)__get_free_page(GFP_NOWAIT | __GFP_ACCOUNT |
 					    __GFP_ZERO | __GFP_NOWARN);

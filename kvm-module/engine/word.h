@@ -2,8 +2,18 @@
 #ifndef HERMIT_WORD_H
 #define HERMIT_WORD_H
 /*
- * The page word of each page (core/pageword.h), in chunks of 512 that are
- * allocated on first use and freed with the region.
+ * The page word of each page (core/pageword.h), and beside it what is known of the
+ * page's remote copy, in chunks of 256 that are allocated on first use and freed
+ * with the region:
+ *
+ *	 0			 2048			 4096
+ *	+-----------------------+-----------------------+
+ *	| 256 words		| 256 copies		|	one page
+ *	+-----------------------+-----------------------+
+ *
+ * Both in one allocation: whoever has a word has room for its copy, so that nothing
+ * can fail between the two. The words are in a row for the clock, which looks at
+ * them alone.
  *
  * A word is changed only by compare-exchange with a successor that
  * hermit_word_next() gave; that makes each transition atomic. No lock is held
@@ -18,9 +28,18 @@
 #include "core/pageword.h"
 #include "engine/region.h"
 
+/* What copy.h knows of the remote copy of a page. */
+struct hermit_copy {
+	u32 crc;
+	u32 unused;
+};
+
 struct hermit_chunk {
 	atomic64_t words[HERMIT_CHUNK_PAGES];
+	struct hermit_copy copies[HERMIT_CHUNK_PAGES];
 };
+static_assert(sizeof(struct hermit_chunk) == PAGE_SIZE,
+	      "a chunk is allocated as a page");
 
 /* The word, its chunk allocated if need be, without waiting; NULL without memory. */
 atomic64_t *hermit_word_alloc(struct hermit_region *r, u64 idx);
@@ -38,6 +57,14 @@ static inline atomic64_t *hermit_word(struct hermit_region *r, u64 idx)
 	struct hermit_chunk *c = READ_ONCE(r->chunks[idx >> HERMIT_CHUNK_SHIFT]);
 
 	return c ? &c->words[idx & (HERMIT_CHUNK_PAGES - 1)] : NULL;
+}
+
+/* Beside the word of a page that was touched: there is one. */
+static inline struct hermit_copy *hermit_word_copy(struct hermit_region *r, u64 idx)
+{
+	struct hermit_chunk *c = READ_ONCE(r->chunks[idx >> HERMIT_CHUNK_SHIFT]);
+
+	return &c->copies[idx & (HERMIT_CHUNK_PAGES - 1)];
 }
 
 static inline unsigned int hermit_stamp_now(void)
