@@ -4,8 +4,10 @@
  * neither KVM nor RDMA; hermit-kvm.ko and hermit-rdma.ko register with it.
  */
 #include <linux/module.h>
+#include <asm/cpufeature.h>
 
 #include "control.h"
+#include "core/crc.h"
 #include "engine/pressure.h"
 #include "engine/request.h"
 #include "link/transport.h"
@@ -15,6 +17,11 @@ static int __init hermit_init(void)
 {
 	int ret;
 
+	if (!boot_cpu_has(X86_FEATURE_XMM4_2)) {
+		pr_err("hermit: this processor has no crc32 instruction (SSE 4.2): what servers answer could not be checked\n");
+		return -ENODEV;
+	}
+	hermit_crc_init();
 	ret = hermit_req_init();
 	if (ret)
 		return ret;

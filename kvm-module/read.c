@@ -66,7 +66,7 @@ static void read_ahead(struct reader *rd, u64 idx)
 		/* Faults come first. */
 		if (rd->next != idx && hermit_room(r) < HERMIT_BATCH)
 			return;
-		req = hermit_peek_begin(r, rd->next, rd->next == idx);
+		req = hermit_peek_begin(r, rd->next, w, rd->next == idx);
 		if (IS_ERR(req))
 			return;
 		rd->reqs[rd->next % READ_WINDOW] = req;
@@ -82,7 +82,7 @@ static struct hermit_req *read_take(struct reader *rd, u64 idx, u64 w,
 
 	*before = w;
 	if (!req)
-		return hermit_peek_begin(rd->region, idx, true);
+		return hermit_peek_begin(rd->region, idx, w, true);
 	*before = rd->words[idx % READ_WINDOW];
 	*slot = NULL;
 	return req;

@@ -16,6 +16,7 @@
 #include <linux/highmem.h>
 #include <linux/sched/clock.h>
 
+#include "engine/copy.h"
 #include "engine/fault.h"
 #include "engine/mark.h"
 #include "engine/pool.h"
@@ -100,6 +101,8 @@ static void fault_read_done(struct hermit_io *io)
 	io->page = NULL;
 	if (unlikely(PageHWPoison(page)))
 		io->status = io->status ?: -EHWPOISON;
+	if (!io->status)
+		io->status = hermit_copy_check(r, req->idx, req->word, page);
 	if (!io->status) {
 		fault_install(r, req->idx, req->word, page,
 			      req->prefetch ? HERMIT_W_PREFETCHED : 0);
@@ -160,7 +163,8 @@ static int fault_fetch_sync(struct hermit_region *r, u64 idx, u64 w)
 		r->link->ops->submit_one(r->link, &s.io);
 	rcu_read_unlock();
 	fault_count_fetch(r, w);
-	if (s.io.status || WARN_ON_ONCE(!s.done)) {
+	if (s.io.status || WARN_ON_ONCE(!s.done) ||
+	    hermit_copy_check(r, idx, w, page)) {
 		fault_read_failed(r, idx);
 		hermit_page_put(r, page);
 		return -EIO;

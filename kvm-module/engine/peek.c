@@ -6,6 +6,7 @@
 #include <linux/page-flags.h>
 #include <linux/sched/clock.h>
 
+#include "engine/copy.h"
 #include "engine/peek.h"
 #include "engine/pool.h"
 #include "engine/region.h"
@@ -21,11 +22,14 @@ static void peek_done(struct hermit_io *io)
 	hermit_count(req->region, HERMIT_C_INFLIGHT, -1);
 	if (unlikely(PageHWPoison(io->page)))
 		io->status = io->status ?: -EHWPOISON;
+	if (!io->status)
+		io->status = hermit_copy_check(req->region, req->idx, req->word,
+					       io->page);
 	hermit_req_finish(req);
 }
 
 struct hermit_req *hermit_peek_begin(struct hermit_region *r, u64 idx,
-				     bool demand)
+				     u64 word, bool demand)
 {
 	struct page *page = hermit_page_get(r);
 	struct hermit_req *req;
@@ -38,6 +42,7 @@ struct hermit_req *hermit_peek_begin(struct hermit_region *r, u64 idx,
 		return ERR_PTR(-EAGAIN);
 	}
 	req->idx = idx;
+	req->word = word;
 	req->io.op = HERMIT_IO_READ;
 	req->io.page = page;		/* freed with the request */
 	req->io.offset = idx << PAGE_SHIFT;

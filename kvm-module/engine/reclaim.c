@@ -15,6 +15,7 @@
 #include <linux/sched/mm.h>
 
 #include "engine/clock.h"
+#include "engine/copy.h"
 #include "engine/discard.h"
 #include "engine/limit.h"
 #include "engine/mark.h"
@@ -169,6 +170,8 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 			HERMIT_MARK(no_write_now);
 			goto keep;
 		}
+		/* If the page is rescued before it has W it stays dirty. */
+		hermit_copy_note(r, v->idx, page);
 		req->idx = v->idx;
 		req->io.op = HERMIT_IO_WRITE;
 		req->io.page = page;

@@ -219,6 +219,7 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 	r->fault_timeout = (u64)(c->fault_timeout_ms ?: HERMIT_DEFAULT_TIMEOUT_MS) *
 			   NSEC_PER_MSEC;
 	r->limit_set = ktime_get_ns();
+	r->mismatch_told = jiffies - HZ;
 	ret = hermit_pool_init(r);
 	if (ret)
 		goto free;

@@ -161,6 +161,7 @@ struct hermit_region {
 	unsigned long told_at;
 	u64 stall_begun;
 	u64 limit_set;			/* ns */
+	unsigned long mismatch_told;	/* jiffies: the last event of a wrong answer */
 	spinlock_t limit_lock;		/* for the next two, and to write limit_now */
 	long limit_cap;			/* pages */
 	unsigned long limit_hold;	/* jiffies: no more before */

@@ -89,6 +89,7 @@ void hermit_report_fill(struct hermit_region *r, struct hermit_stats *st)
 	st->turnaround_ns = rate ? div64_u64(READ_ONCE(r->turnaround) *
 					     NSEC_PER_SEC, rate) : 0;
 	st->poisoned = hermit_stat(r, HERMIT_C_POISONED);
+	st->mismatches = hermit_stat(r, HERMIT_C_MISMATCHES);
 	st->prefetch_misses = hermit_stat(r, HERMIT_C_PREFETCH_MISSES);
 	st->refaults_early = hermit_stat(r, HERMIT_C_EARLY);
 	st->eager_pauses = READ_ONCE(r->eager.switches);

@@ -185,7 +185,8 @@ struct hermit_stats {
 	__u64 async_faults;		/* faults during whose read the guest went on */
 	__u64 poisoned;			/* frames that left for a memory error of this host */
 	__u64 unaged;			/* pages taken for not accessed since KVM could not say */
-	__u64 reserved[12];
+	__u64 mismatches;		/* answers that were not what was written; none was used */
+	__u64 reserved[11];
 };
 
 /*
@@ -254,6 +255,8 @@ enum hermit_event_type {
 	HERMIT_EVENT_PAGES_LOST = 4,	/* arg0: pages, arg1: the lowest; with a server or a frame */
 	HERMIT_EVENT_LIMIT_UNREACHABLE = 5, /* arg0: resident, arg1: limit */
 	HERMIT_EVENT_LIMIT_CHANGED = 6,	/* arg0: the limit, whoever set it */
+	/* A server's answer was not what was written; at most one in a second. */
+	HERMIT_EVENT_PAGE_MISMATCH = 7,	/* arg0: server index, arg1: the page */
 };
 
 struct hermit_event_record {

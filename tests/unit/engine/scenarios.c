@@ -342,15 +342,16 @@ void (*const scenarios[SCENARIOS])(void *arg) = {
 /* ---- what showed a fault once ---- */
 
 /*
- * A server that answers every read with an error is a stall as a silent one, and
- * so is a host without any memory; nobody asks in vain without a rest.
+ * A server that answers every read with an error, or with what is not the page, is a
+ * stall as a silent one, and so is a host without any memory; nobody asks in vain
+ * without a rest.
  */
 static void stall_is_told(bool dry)
 {
 	struct hermit_region *r;
 	int accesses = 100000;
 	u64 faulted, before = world.faulted;
-	unsigned int i, begun = 0;
+	unsigned int i, begun = 0, wrong = 0;
 	bool told;
 
 	r = create_and_bind();
@@ -372,12 +373,18 @@ static void stall_is_told(bool dry)
 	faulted = world.faulted - faulted;
 	if (faulted > 20000)
 		fiber_fail("%llu faults in 30 s, none of which could get on", faulted);
-	for (i = 0; i < r->events.head; i++)
+	for (i = 0; i < r->events.head; i++) {
 		begun += r->events.ring[i].type == HERMIT_EVENT_STALL_BEGIN;
+		wrong += r->events.ring[i].type == HERMIT_EVENT_PAGE_MISMATCH &&
+			 r->events.ring[i].arg1 < r->npages;
+	}
+	if (world.faults.lies && (!wrong || wrong > 31))
+		fiber_fail("nothing but wrong answers for 30 s, told of %u times",
+			   wrong);
 	if (begun > 1)
 		fiber_fail("one stall was told of %u times", begun);
 	told = r->stalled;
-	world.faults.read_fails = shim_fail_once_in = 0;
+	world.faults.read_fails = world.faults.lies = shim_fail_once_in = 0;
 	world.enough = true;
 	while (world.left)
 		fiber_sleep(fiber_now() + 100000);
@@ -703,6 +710,7 @@ static void away_reads_once(void *arg)
 
 const struct known known[] = {
 	{ "failed-reads-are-a-stall", failed_reads, { .read_fails = 1 } },
+	{ "wrong-answers-are-a-stall", failed_reads, { .lies = 1 } },
 	{ "no-memory-is-a-stall", no_memory, { } },
 	{ "no-stall-without-one", seldom, { } },
 	{ "above-memory-high-goes-on", above_high, { } },

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A link and its server. Requests are carried out in any order, and done in
- * softirqs: nothing of the engine may count on more. What would prove nothing,
- * and is not done: a request that is completed twice or not at all (the contract
- * of link/transport.h), and a read of a page that answers with another one.
+ * softirqs: nothing of the engine may count on more. A read may be answered with
+ * what is not the page. What would prove nothing, and is not done: a request that
+ * is completed twice or not at all (the contract of link/transport.h), and a page
+ * that the server has wrong for good: nobody could go on.
  */
 #include "world.h"
 
 struct server_page {
 	bool present;
-	u64 first, last;		/* its first and last word */
+	u64 data[PAGE_WORDS];
+	u64 old[PAGE_WORDS];		/* what it was before */
 };
 
 static struct server_page pages[WORLD_PAGES];
@@ -41,6 +43,38 @@ static bool happens(unsigned int once_in)
 	return once_in && fiber_once_in(once_in);
 }
 
+/* The two halves of different moments. */
+static void copy(u64 *to, const u64 *from)
+{
+	memcpy(to, from, PAGE_SIZE / 2);
+	fiber_point();
+	memcpy(to + PAGE_WORDS / 2, from + PAGE_WORDS / 2, PAGE_SIZE / 2);
+}
+
+/*
+ * What comes is not the page: zeros, as of a server that does not have it, what it
+ * was once, another page, or one bit is not what it was, where readers look or not.
+ */
+static void lie(u64 idx, u64 *data)
+{
+	static const u64 zeros[PAGE_WORDS];
+	struct server_page *s = &pages[idx];
+	const u64 *other[] = { zeros, s->old,
+			       pages[fiber_random(WORLD_PAGES)].data };
+	u64 kind = fiber_random(4), where[] = { 0, PAGE_WORDS - 1,
+						fiber_random(PAGE_WORDS) };
+
+	world.lies++;
+	world.lied++;
+	if (kind < ARRAY_SIZE(other) &&
+	    memcmp(other[kind], s->data, PAGE_SIZE)) {
+		memcpy(data, other[kind], PAGE_SIZE);
+		return;
+	}
+	memcpy(data, s->data, PAGE_SIZE);
+	data[where[fiber_random(ARRAY_SIZE(where))]] ^= 1ull << fiber_random(64);
+}
+
 static void carry_out(struct hermit_io *io)
 {
 	u64 idx = io->offset >> PAGE_SHIFT, i, *data;
@@ -58,17 +92,15 @@ static void carry_out(struct hermit_io *io)
 		if (!s->present)
 			break;
 		fiber_point();
-		data[0] = s->first;
-		fiber_point();
-		data[PAGE_WORDS - 1] = s->last;
+		if (happens(world.faults.lies))
+			lie(idx, data);
+		else
+			copy(data, s->data);
 		break;
 	case HERMIT_IO_WRITE:
 		world.writes++;
-		data = io->page->data;
-		/* The two halves of different moments. */
-		s->first = data[0];
-		fiber_point();
-		s->last = data[PAGE_WORDS - 1];
+		memcpy(s->old, s->data, PAGE_SIZE);
+		copy(s->data, io->page->data);
 		s->present = true;
 		break;
 	default:

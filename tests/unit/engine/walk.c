@@ -19,6 +19,7 @@
 #include "marks.h"
 #include "world.h"
 
+#include "core/crc.h"
 #include "engine/limit.h"
 #include "engine/pool.h"
 #include "engine/pressure.h"
@@ -302,7 +303,7 @@ static void walk(u64 seed, const struct known *k)
 	fiber_steady = false;
 	world.lost = world.enough = false;
 	world.high = world.flush = 0;
-	world.poisons = 0;
+	world.poisons = world.lies = 0;
 	discarded = WORLD_PAGES;
 	delicate = sometimes(1 + fiber_random(WORLD_PAGES));
 	shim_pages_init();
@@ -318,6 +319,7 @@ static void walk(u64 seed, const struct known *k)
 		.signals = sometimes(5),
 		.no_memory = sometimes(20),
 		.reclaims = sometimes(4),
+		.lies = sometimes(fiber_once_in(2) ? 2 : 20),
 		.loses = fiber_once_in(4),
 		.outages = fiber_once_in(4),
 		.shifts = fiber_once_in(4),
@@ -413,6 +415,7 @@ int main(int argc, char **argv)
 			break;
 		default: return 2;
 		}
+	hermit_crc_init();
 	hermit_transport_register(&world_transport);
 	for (i = 0; until ? seconds(clock) < until : i < runs; i++) {
 		if (verbose)
@@ -423,8 +426,8 @@ int main(int argc, char **argv)
 	took = seconds(CLOCK_MONOTONIC) - begin;
 	printf("%llu walks from seed %llu: %.0f walks and %.0f switch points a second, %llu points a walk\n",
 	       i, seed, i / took, points / took, points / (i ?: 1));
-	printf("server: %llu reads, %llu writes, %llu discards, %llu losses; guest: %llu faults, %llu zapped, of them %llu dirty; %llu ends in mid-air; %llu frames went bad\n",
-	       world.reads, world.writes, world.discards, world.losses, world.faulted,
+	printf("server: %llu reads, %llu writes, %llu discards, %llu losses, %llu wrong answers; guest: %llu faults, %llu zapped, of them %llu dirty; %llu ends in mid-air; %llu frames went bad\n",
+	       world.reads, world.writes, world.discards, world.losses, world.lied, world.faulted,
 	       world.zapped, world.harvested, world.ended, world.poisoned);
 	printf("host: %llu faults, %llu pages mapped, %llu pins, %llu preads, %llu pages recalled\n",
 	       world.faulted_host, world.host_mapped, world.pins, world.preads,

@@ -26,6 +26,7 @@ struct faults {
 	unsigned int signals;		/* a vCPU is kicked while it waits */
 	unsigned int no_memory;		/* an allocation fails */
 	unsigned int reclaims;		/* one that may reclaim does */
+	unsigned int lies;		/* what a read brings is not the page */
 	bool loses;			/* the server loses its contents, once */
 	bool poison;			/* frames of the host go bad */
 	bool shifts;			/* the clock jumps */
@@ -42,6 +43,7 @@ struct world {
 	bool stock;			/* KVM is not patched: vCPUs fault by host PTEs */
 	bool lost;			/* it has, or is about to */
 	u64 poisons, poisoned;		/* frames that went bad: in this walk, in all */
+	u64 lies, lied;			/* wrong answers: in this walk, in all */
 	int left, vcpus_left;		/* fibers of the walk, and those that end it */
 	bool enough;			/* vCPUs stop */
 	u64 flush;			/* ns that the flush of a zap takes, at most */

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef HERMIT_COPY_H
+#define HERMIT_COPY_H
+/*
+ * Is what a server answers what was sent to it? The CRC of each page that leaves is
+ * kept beside its word, and that of each page that arrives is compared before
+ * anybody gets it; whatever the link is.
+ *
+ * Who may write it, and when it holds:
+ *
+ *  - Only the owner of EVICTING writes it, before the page gets W, of a page that is
+ *    in no page table and has no other holder, and only if it is about to be sent:
+ *    it is dirty, or has no copy. If it stays after all it is kept dirty, or has no
+ *    copy still: so whatever the CRC is of by then, no read is compared with it
+ *    before the page is sent again, and it written again.
+ *  - From W on to the completion it does not change: a word with W is not evicted.
+ *    Whoever finds REMOTE finds the CRC of what was sent, since the exchange that
+ *    stored W came behind it.
+ *  - A clean page that is dropped, and a read that failed, leave it as it is: the
+ *    copy is the same. Discarded, or lost, there is nothing to read.
+ *
+ * A read is judged by it only if the word is still the one that the read expects:
+ * then it was so all the time, and the CRC with it. If not, another one was faster,
+ * and whatever came is thrown away for that.
+ */
+#include <linux/types.h>
+
+struct hermit_region;
+struct page;
+
+/* The CRC of @page, which is about to be sent; by the owner of EVICTING. Any context. */
+void hermit_copy_note(struct hermit_region *r, u64 idx, struct page *page);
+/*
+ * A read of page @idx brought @page, and may be used if the word is @expected: 0, or
+ * -EBADMSG: it is not what was sent, which is counted and told of here. 0 also if
+ * the word is another one by now: the caller's exchange, or comparison, of the word
+ * will find that, and has to be there. Task or softirq.
+ */
+int hermit_copy_check(struct hermit_region *r, u64 idx, u64 expected,
+		      struct page *page);
+
+#endif /* HERMIT_COPY_H */
