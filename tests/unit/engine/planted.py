@@ -152,6 +152,33 @@ BUGS = {
     'bad-frame-stale-copy': (E + 'poison.c',
         'lost = dirty || !(v->word & HERMIT_W_COPY);',
         'lost = !(v->word & HERMIT_W_COPY);'),
+    # what is compared with what was sent, and when that is noted
+    **{f'{what}-are-used': [(E + 'copy.c', 'return -EBADMSG;', 'return 0;'),
+                            ('tests/unit/engine/server.c', 'kind = fiber_random(4)',
+                             f'kind = {kind}')]
+       for kind, what in enumerate(('zeros', 'old-contents', 'other-pages', 'flipped-bits'))},
+    'ahead-unchecked': (E + 'fault.c',
+        'if (!io->status)\n\t\tio->status = hermit_copy_check',
+        'if (!io->status && !req->prefetch)\n\t\tio->status = hermit_copy_check'),
+    'demand-unchecked': (E + 'fault.c',
+        'if (!io->status)\n\t\tio->status = hermit_copy_check',
+        'if (!io->status && req->prefetch)\n\t\tio->status = hermit_copy_check'),
+    'peek-unchecked': (E + 'peek.c',
+        'if (!io->status)\n\t\tio->status = hermit_copy_check',
+        'if (0)\n\t\tio->status = hermit_copy_check'),
+    'verdict-without-word': (E + 'copy.c',
+        'if (atomic64_read(hermit_word(r, idx)) != expected) {', 'if (0) {'),
+    'note-before-unmap': [(E + 'reclaim.c', '\t\thermit_copy_note(r, v->idx, page);\n', ''),
+        (E + 'reclaim.c', 'if (b.s.nr)\n\t\thermit_unmap',
+         'for (i = 0; i < b.s.nr; i++)\n'
+         '\t\thermit_copy_note(r, b.s.v[i].idx, b.s.v[i].page);\n'
+         '\tif (b.s.nr)\n\t\thermit_unmap')],
+    'note-after-word': [(E + 'reclaim.c', '\t\thermit_copy_note(r, v->idx, page);\n', ''),
+        (E + 'reclaim.c', 'hermit_count(r, HERMIT_C_EVICTED_DIRTY, 1);',
+         'hermit_copy_note(r, req->idx, page);\n'
+         '\t\t\thermit_count(r, HERMIT_C_EVICTED_DIRTY, 1);')],
+    'note-not-renewed': (E + 'reclaim.c', '\t\thermit_copy_note(r, v->idx, page);\n',
+        'if (!(v->word & HERMIT_W_COPY))\n\t\t\thermit_copy_note(r, v->idx, page);\n'),
 }
 
 
