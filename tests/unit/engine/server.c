@@ -124,6 +124,12 @@ static void answer(void *arg)
 	outstanding--;
 }
 
+/* As by "local:": a read is done when submit() returns. */
+static bool at_once(const struct hermit_io *io)
+{
+	return world.sync && io->op == HERMIT_IO_READ;
+}
+
 static void complete_io(void *arg)
 {
 	struct hermit_io *io = arg;
@@ -145,7 +151,7 @@ static void complete_io(void *arg)
 	if (io->op == HERMIT_IO_READ && io->offset >> PAGE_SHIFT == keep) {
 		keep = WORLD_PAGES;
 		kept = io;
-	} else if (happens(f->late) && !happens(f->inside))
+	} else if (!at_once(io) && happens(f->late) && !happens(f->inside))
 		fiber_start("answer", answer, io, true, some_delay());
 	else
 		answer(io);
@@ -156,7 +162,7 @@ static void post(struct hermit_io *io)
 	u64 delay = fiber_random(4) ? fiber_random(20000) : 0;
 
 	outstanding++;
-	if (happens(world.faults.inside)) {
+	if (at_once(io) || happens(world.faults.inside)) {
 		complete_io(io);
 		return;
 	}
@@ -289,11 +295,14 @@ static void server_stats(struct hermit_link *link, struct hermit_server_stats *s
 	st->state = HERMIT_SERVER_UP;
 }
 
-const struct hermit_transport_ops world_transport = {
-	.scheme = "sim",
-	.connect = server_connect,
-	.submit = submit,
-	.submit_one = submit_one,
-	.stats = server_stats,
-	.close = server_close,
-};
+#define TRANSPORT(name, at_once) {	\
+	.scheme = name,			\
+	.synchronous = at_once,		\
+	.connect = server_connect,	\
+	.submit = submit,		\
+	.submit_one = submit_one,	\
+	.stats = server_stats,		\
+	.close = server_close,		\
+}
+const struct hermit_transport_ops world_transport = TRANSPORT("sim", false);
+const struct hermit_transport_ops world_transport_sync = TRANSPORT("simsync", true);

@@ -178,7 +178,7 @@ bool walk_create(void)
 	c.uuid[0] = 1;
 	c.nr_servers = 1;
 	strcpy(c.name, "walk");
-	strcpy(c.servers[0], "sim:");
+	strcpy(c.servers[0], world.sync ? "simsync:" : "sim:");
 	world.most = c.limit >> PAGE_SHIFT;
 	world.r = hermit_region_create(&c, &world.file);
 	if (!IS_ERR(world.r)) {
@@ -325,6 +325,10 @@ static void walk(u64 seed, const struct known *k)
 		.shifts = fiber_once_in(4),
 		.poison = fiber_once_in(3),
 	};
+	world.sync = !k && fiber_once_in(8);
+	if (world.sync)
+		/* It is on this host. */
+		world.faults.loses = world.faults.outages = false;
 	if (k)
 		world.faults = k->faults;
 	roomy = fiber_once_in(3);
@@ -334,7 +338,7 @@ static void walk(u64 seed, const struct known *k)
 	shim_reclaim_once_in = world.faults.reclaims;
 	if (hermit_req_init() || hermit_pressure_init())
 		fiber_fail("hermit_req_init(), or hermit_pressure_init()");
-	fiber_start("walk", k ? k->fn : fiber_once_in(6) ?
+	fiber_start("walk", k ? k->fn : !world.sync && fiber_once_in(6) ?
 		    scenarios[fiber_random(SCENARIOS)] : walk_main,
 		    NULL, false, 0);
 	fiber_run(k ? 2 * MOST_POINTS : MOST_POINTS);
@@ -417,6 +421,7 @@ int main(int argc, char **argv)
 		}
 	hermit_crc_init();
 	hermit_transport_register(&world_transport);
+	hermit_transport_register(&world_transport_sync);
 	for (i = 0; until ? seconds(clock) < until : i < runs; i++) {
 		if (verbose)
 			fprintf(stderr, "seed %llu\n", seed + i);

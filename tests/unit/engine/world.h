@@ -40,6 +40,7 @@ struct world {
 	long high;			/* the group's memory.high, pages; 0: none */
 	long most;			/* the highest limit that there was */
 	bool no_nap;			/* a fault has no reason to back off */
+	bool sync;			/* a read is done when submit() returns */
 	bool stock;			/* KVM is not patched: vCPUs fault by host PTEs */
 	bool lost;			/* it has, or is about to */
 	u64 poisons, poisoned;		/* frames that went bad: in this walk, in all */
@@ -53,7 +54,7 @@ struct world {
 extern struct world world;
 
 /* server.c */
-extern const struct hermit_transport_ops world_transport;
+extern const struct hermit_transport_ops world_transport, world_transport_sync;
 void server_init(void);
 void server_lose(void);			/* its contents; sleeps */
 u64 server_held(u64 idx);		/* reads of the page that wait until it is back */
