@@ -165,6 +165,7 @@ hermit_server_state_name (guint32 state)
   X ("eager-pauses", eager_pauses)                                            \
   X ("conflicts", conflicts)                                                  \
   X ("read-errors", read_errors)                                              \
+  X ("mismatches", mismatches)                                                \
   X ("evicted-clean", evicted_clean)                                          \
   X ("evicted-dirty", evicted_dirty)                                          \
   X ("evicted-zero", evicted_zero)                                            \

@@ -27,6 +27,7 @@ static const struct
   { "eager-pauses", 1029 },
   { "conflicts", 1007 },
   { "read-errors", 1008 },
+  { "mismatches", 77 },
   { "evicted-clean", 1009 },
   { "evicted-dirty", 1010 },
   { "evicted-zero", 1011 },

@@ -79,22 +79,41 @@ static void hermit_act(HermitEvents *e, const char *what)
     }
 }
 
+/* What the kernel calls the server, in @st; "" if it cannot be asked */
+static const char *hermit_server_address(HermitEvents *e, uint64_t server,
+                                         struct hermit_stats *st)
+{
+    char *address;
+
+    if (server >= HERMIT_MAX_SERVERS ||
+        !hermit_device_get_stats(e->fd, st, NULL)) {
+        return "";
+    }
+    address = st->servers[server].address;
+    address[HERMIT_SERVER_LEN - 1] = 0;
+    return address;
+}
+
 static void hermit_server_event(HermitEvents *e,
                                 const struct hermit_event_record *rec)
 {
     struct hermit_stats st;
-    const char *address = "";
 
     if (rec->arg1 >= HERMIT_SERVER_STATE__MAX) {
         return;         /* a newer kernel */
     }
-    if (rec->arg0 < HERMIT_MAX_SERVERS &&
-        hermit_device_get_stats(e->fd, &st, NULL)) {
-        address = st.servers[rec->arg0].address;
-        st.servers[rec->arg0].address[HERMIT_SERVER_LEN - 1] = 0;
-    }
-    qapi_event_send_hermit_memory_server_state(e->id, rec->arg0, address,
-                                               rec->arg1);
+    qapi_event_send_hermit_memory_server_state(
+        e->id, rec->arg0, hermit_server_address(e, rec->arg0, &st), rec->arg1);
+}
+
+static void hermit_mismatch_event(HermitEvents *e,
+                                  const struct hermit_event_record *rec)
+{
+    struct hermit_stats st;
+
+    qapi_event_send_hermit_memory_page_mismatch(
+        e->id, rec->arg0, hermit_server_address(e, rec->arg0, &st),
+        rec->arg1 * qemu_real_host_page_size());
 }
 
 static void hermit_stall_event(HermitEvents *e,
@@ -157,6 +176,9 @@ static void hermit_handle_event(HermitEvents *e,
     case HERMIT_EVENT_LIMIT_CHANGED:
         qapi_event_send_hermit_memory_limit_changed(
             e->id, rec->arg0, (double)rec->arg0 / e->size);
+        break;
+    case HERMIT_EVENT_PAGE_MISMATCH:
+        hermit_mismatch_event(e, rec);
         break;
     default:
         break;          /* a newer kernel */

@@ -74,6 +74,7 @@ static HermitMemoryCounters *hermit_counters(const struct hermit_stats *st)
     c->eager_pauses = st->eager_pauses;
     c->conflicts = st->conflicts;
     c->read_errors = st->read_errors;
+    c->mismatches = st->mismatches;
     c->evicted_clean = st->evicted_clean;
     c->evicted_dirty = st->evicted_dirty;
     c->evicted_zero = st->evicted_zero;
