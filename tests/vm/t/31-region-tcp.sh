@@ -2,8 +2,8 @@
 # l1: mem=1536M timeout=300 kvm=none light
 # hermit.ko and hermit-memserver over TCP, without KVM: a plain run, the link
 # cut for 20 s and given back, a process that is killed, and a server that is full
-# until there is room at home. Every byte comes back each time, the server ends
-# empty, and nothing stays in the kernel.
+# until there is room at home, and one whose memory is damaged for a while. Every
+# byte comes back each time, the server ends empty, and nothing stays in the kernel.
 S=tcp:127.0.0.1:7471
 # stress NAME ARGS...: in the background, to be told to end
 stress() { region-stress --threads 4 --ops 100000000 --size 64 "${@:2}" > "/out/$1" 2>&1 & pid=$!; }
@@ -40,6 +40,11 @@ end_child region-stress $pid KILL 137
 wait_for 20 ended_is 3
 [ "$(metric regions)" = 0 ] || fail "the server has $(metric regions) regions of a process that was killed"
 [ "$(metric backed_bytes)" = 0 ] || fail "the server has $(metric backed_bytes) bytes of a process that was killed"
+
+# One bit of each page that the server has is wrong, until it is put right.
+region-read --server $S --server-pid "$(cat $W/m1.memserver)" --wrong > /out/wrong 2>&1 ||
+	fail "a server that answers with wrong pages: $(tail -n 3 /out/wrong | tr '\n' ' ')"
+note "wrong: $(tail -n 1 /out/wrong)"
 stop_memserver m1
 
 # Without reservation, and with room for three quarters of what goes out: writes

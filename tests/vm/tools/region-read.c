@@ -7,12 +7,16 @@
  *	region-read --server S --server-pid P	what must hold
  *	region-read --server S --measure MiB	so much remote: by pread in pieces of
  *						256 KiB, page by page, and recalled
+ *	region-read --server S --server-pid P --wrong	the server's memory is damaged
+ *						for a while: nobody gets a wrong page
  *
  * Exit status 0: all of it held; the last line gives figures.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -269,16 +273,131 @@ static void measure(void)
 	       single * 1e3, single * 1e3 * remote);
 }
 
+/* The memory of the server, a memfd; all of it is this region's. */
+static int server_memory(void)
+{
+	char path[300], name[64];
+	struct dirent *e;
+	ssize_t n;
+	int fd;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", server_pid);
+	d = opendir(path);
+	while (d && (e = readdir(d))) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%s", server_pid, e->d_name);
+		n = readlink(path, name, sizeof(name) - 1);
+		if (n <= 0)
+			continue;
+		name[n] = 0;
+		if (strncmp(name, "/memfd:hermit-memory", 20))
+			continue;
+		fd = open(path, O_RDWR);
+		closedir(d);
+		if (fd < 0)
+			die("%s: %s", path, strerror(errno));
+		return fd;
+	}
+	die("process %d has no memory of a server", server_pid);
+}
+
+/* A bit of each page is flipped, or put right where it is still flipped. */
+static unsigned long flip(int fd, bool back)
+{
+	static unsigned char was[1 << 16];
+	unsigned long n = 0, page;
+	unsigned char now;
+	off_t at = 0, end, byte;
+
+	while ((at = lseek(fd, at, SEEK_DATA)) >= 0) {
+		end = lseek(fd, at, SEEK_HOLE);
+		for (; at < end; at += PAGE) {
+			page = at / PAGE;
+			byte = at + page * 577 % PAGE;
+			if (page >= sizeof(was) || pread(fd, &now, 1, byte) != 1)
+				die("the server's page %lu cannot be read", page);
+			if (!back)
+				was[page] = now;
+			else if (now != (was[page] ^ 4))
+				continue;	/* written since */
+			now ^= 4;
+			if (pwrite(fd, &now, 1, byte) != 1)
+				die("the server's page %lu: %s", page, strerror(errno));
+			n++;
+		}
+	}
+	return n;
+}
+
+static void *reader(void *arg)
+{
+	expect_read("while the server was wrong", 0, size, size);
+	return NULL;
+}
+
+static void *toucher(void *arg)
+{
+	for (uint64_t i = 0; i < size / 8; i++)
+		if (base[i] != value(i * 8))
+			die("word %lu of page %lu reads %#lx", i % WORDS, i / WORDS,
+			    base[i]);
+	return NULL;
+}
+
+static bool mismatch_told(void)
+{
+	struct pollfd p = { .fd = control, .events = POLLIN };
+	struct hermit_event_record e[64];
+	ssize_t n;
+
+	if (poll(&p, 1, 0) != 1)
+		return false;
+	n = read(control, e, sizeof(e));
+	for (ssize_t i = 0; i < n / (ssize_t)sizeof(e[0]); i++)
+		if (e[i].type == HERMIT_EVENT_PAGE_MISMATCH && e[i].arg1 < npages)
+			return true;
+	return false;
+}
+
+/* Who wants a page waits for it, and gets the right one when there is one. */
+static void wrong_answers(void)
+{
+	int fd = server_memory(), i;
+	unsigned long flipped, back;
+	pthread_t t[2];
+
+	if (stats().mismatches)
+		die("%llu wrong answers before any was given", stats().mismatches);
+	flipped = flip(fd, false);
+	if (flipped < npages / 2)
+		die("the server has %lu pages of %lu: this shows nothing", flipped, npages);
+	pthread_create(&t[0], NULL, reader, NULL);
+	pthread_create(&t[1], NULL, toucher, NULL);
+	for (i = 0; stats().mismatches < 20; i++) {
+		if (i == 1200)
+			die("the server is wrong, and %llu wrong answers are counted",
+			    stats().mismatches);
+		usleep(100000);
+	}
+	if (!mismatch_told())
+		die("wrong answers, and no event");
+	back = flip(fd, true);
+	pthread_join(t[0], NULL);
+	pthread_join(t[1], NULL);
+	printf("read flipped=%lu put-right=%lu mismatches=%llu read_errors=%llu\n",
+	       flipped, back, stats().mismatches, stats().read_errors);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "server", 1, 0, 'S' }, { "server-pid", 1, 0, 'p' },
-		{ "measure", 1, 0, 'm' }, { 0 },
+		{ "measure", 1, 0, 'm' }, { "wrong", 0, 0, 'w' }, { 0 },
 	};
 	struct hermit_create c = {
 		.size = sizeof(c), .version = HERMIT_UAPI_VERSION, .name = "read",
 	};
-	bool measuring = false;
+	bool measuring = false, wrong = false;
 	int o;
 
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -292,6 +411,7 @@ int main(int argc, char **argv)
 			size = limit + (strtoull(optarg, NULL, 0) << 20);
 			measuring = true;
 			break;
+		case 'w': wrong = true; break;
 		default: return 2;
 		}
 	}
@@ -318,7 +438,11 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (server_pid <= 0)
-		die("--server-pid: whom to stop?");
+		die("--server-pid: which process is the server?");
+	if (wrong) {
+		wrong_answers();
+		return 0;
+	}
 	pieces();
 	bad_buffer();
 	lost_page();
