@@ -9,7 +9,7 @@ import time
 
 from vm import D, HERMIT, MIB, TOUCHED, VM
 
-STALL_BEGIN = 2                         # enum hermit_event_type
+STALL_BEGIN, PAGE_MISMATCH = 2, 7       # enum hermit_event_type
 
 
 def stand_still(vm):
@@ -25,8 +25,12 @@ def stand_still(vm):
     raise AssertionError("the main loop goes on")
 
 
+def tell(events, kind, arg0, arg1):
+    os.write(events, struct.pack("=IIQQQ", kind, 0, time.monotonic_ns(), arg0, arg1))
+
+
 def begin_stall(events):
-    os.write(events, struct.pack("=IIQQQ", STALL_BEGIN, 0, time.monotonic_ns(), 8000, 0))
+    tell(events, STALL_BEGIN, 8000, 0)
 
 
 def with_events(on_stall):
@@ -50,6 +54,11 @@ def stop():
     assert "return" in answer, answer
     vm.event("STOP")
     assert vm.do("query-status")["status"] == "io-error"
+    # a wrong answer stops nobody, and a kind that is not known is passed over
+    tell(events, 1000, 1, 2)
+    tell(events, PAGE_MISMATCH, 0, 3)
+    told = vm.event("HERMIT_MEMORY_PAGE_MISMATCH")["data"]
+    assert told["server"] == 0 and told["offset"] == 3 * 4096, told
     # the thread still listens, also to the main loop that ends it
     begin_stall(events)
     vm.event("HERMIT_MEMORY_STALL")
