@@ -9,6 +9,9 @@ if [ -n "${HERMIT_ARG_FUNCTIONS:-}" ]; then
 	requires "$(module hermit-functions)" "run tests/vm/modules/build"
 	insmod "$(module hermit-functions)"
 fi
+if [ -n "${HERMIT_ARG_LATE:-}" ]; then
+	bash /src/tests/vm/late.sh "$HERMIT_ARG_LATE" > /dev/null 2>&1 &
+fi
 [ "$KVM_MODE" = none ] || load_kvm "$KVM_MODE"
 . "/src/$TEST_FILE"
 teardown
