@@ -41,7 +41,7 @@ wait_for 20 ended_is 3
 [ "$(metric regions)" = 0 ] || fail "the server has $(metric regions) regions of a process that was killed"
 [ "$(metric backed_bytes)" = 0 ] || fail "the server has $(metric backed_bytes) bytes of a process that was killed"
 
-# One bit of each page that the server has is wrong, until it is put right.
+# A word of each page that the server has is wrong, until it is put right.
 region-read --server $S --server-pid "$(cat $W/m1.memserver)" --wrong > /out/wrong 2>&1 ||
 	fail "a server that answers with wrong pages: $(tail -n 3 /out/wrong | tr '\n' ' ')"
 note "wrong: $(tail -n 1 /out/wrong)"
