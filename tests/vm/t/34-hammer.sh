@@ -23,7 +23,7 @@ hammer warm files
 before=$(free_kib)
 hammer root sizes pointers fields unknown files memory limits
 hammer user --user sizes pointers fields unknown files memory limits
-hammer races --seconds ${HERMIT_ARG_SECONDS:-12} races
+hammer races --seconds ${HERMIT_ARG_SECONDS:-8} races
 note "$(grep races: /out/races)"
 hammer races-user --user --seconds 4 races
 wait_given_back "$before" 4096

@@ -32,16 +32,16 @@ start_memserver m1 tcp:127.0.0.1:7471 --capacity 256M --key-file $W/key --contro
 short warm --seconds 1 storm
 before=$(free_kib)
 short local steps
-short local-rate --seconds ${HERMIT_ARG_SECONDS:-8} rate
-short local-plain --server local:plain --seconds 4 rate
-short local-storm --seconds ${HERMIT_ARG_SECONDS:-6} storm
+short local-rate --seconds ${HERMIT_ARG_SECONDS:-5} rate
+short local-plain --server local:plain --seconds 3 rate
+short local-storm --seconds ${HERMIT_ARG_SECONDS:-4} storm
 short tcp --server tcp:127.0.0.1:7471 --key "$(cat $W/key)" steps
 # with no memory left from some moment of a create on, the server still hears of its end
 short tcp-cliff --server tcp:127.0.0.1:7471 --key "$(cat $W/key)" cliff
 forgotten() { hermit-memserver --control $W/m1.control list > /out/list && [ ! -s /out/list ]; }
 (wait_for 10 forgotten) || wrong="${wrong:-}the server keeps $(grep -c . /out/list) regions: $(head -n 2 /out/list | tr '\n' ';') "
-short tcp-rate --server tcp:127.0.0.1:7471 --key "$(cat $W/key)" --seconds ${HERMIT_ARG_SECONDS:-8} rate
-short tcp-storm --server tcp:127.0.0.1:7471 --key "$(cat $W/key)" --seconds ${HERMIT_ARG_SECONDS:-6} storm
+short tcp-rate --server tcp:127.0.0.1:7471 --key "$(cat $W/key)" --seconds ${HERMIT_ARG_SECONDS:-5} rate
+short tcp-storm --server tcp:127.0.0.1:7471 --key "$(cat $W/key)" --seconds ${HERMIT_ARG_SECONDS:-4} storm
 short local-dry dry
 short tcp-dry --server tcp:127.0.0.1:7471 --key "$(cat $W/key)" dry
 for server in local: tcp:127.0.0.1:7471; do

@@ -11,7 +11,7 @@ wait_report p 120 '^up'
 sleep 10
 # read so that the flushes' window lies within the batches'
 batches=$(hermit_stat p counters.zap-batches) flushes=$(kvm_stat remote_tlb_flush_requests)
-sample p 10
+sample p 5
 # few batches show little beside what others flush
 many() { [ $(($(hermit_stat p counters.zap-batches) - batches)) -ge 200 ]; }
 [ "$KVM_MODE" = stock ] || until many; do sample p 5; done
@@ -23,7 +23,7 @@ set_limit p 48
 reached() { set -- $(fields p resident limit); [ "$1" -le "$2" ]; }
 wait_for 60 reached
 set_limit p 64
-load_for p ${HERMIT_ARG_SECONDS:-10} ${HERMIT_ARG_EVICTIONS:-20000}
+load_for p ${HERMIT_ARG_SECONDS:-5} ${HERMIT_ARG_EVICTIONS:-20000}
 end_load p
 sample p 200
 n=$(evictions_seen p)

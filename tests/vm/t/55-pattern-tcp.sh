@@ -18,7 +18,7 @@ ip link set tap0 up
 ping -q -f -w 200 -s 1400 10.0.2.15 > /out/ping 2>&1 &
 ping=$!
 # for some seconds of the load, after the fill
-load_for p ${HERMIT_ARG_SECONDS:-15} 2000
+load_for p ${HERMIT_ARG_SECONDS:-8} 2000
 kill -INT $ping 2>/dev/null || true
 wait $ping || true
 end_load p

@@ -39,7 +39,7 @@ for run in "local 256 64 150M local:plain" "tcp 192 112 100M tcp:127.0.0.1:7471"
 	policy_of $1 batch | grep -q '"return": 32' || fail "a refused batch changed it: $(policy_of $1 batch)"
 	# enough over the local pool, however slow this machine is
 	[ $1 = local ] && enough=${HERMIT_ARG_EVICTIONS:-50000} || enough=0
-	load_for $1 ${HERMIT_ARG_SECONDS:-15} $enough flip $1
+	load_for $1 ${HERMIT_ARG_SECONDS:-12} $enough flip $1
 	end_load $1
 	sample $1 200
 	n=$(evictions_seen $1)

@@ -15,7 +15,7 @@ note "pool: stored $1 same-filled $2 incompressible $3 compressed $4 ratio $5 us
 [ "$4" -lt "$1" ] || fail "$1 bytes are stored as $4"
 awk "BEGIN { exit !($5 > 1) }" || fail "ratio $5: nothing is saved"
 qmp p 'hmp: info hermit' | grep -q 'local pool: ratio' || fail "info hermit: $(qmp p 'hmp: info hermit')"
-load_for p ${HERMIT_ARG_SECONDS:-15} 2000
+load_for p ${HERMIT_ARG_SECONDS:-8} 2000
 end_load p
 sample p 200
 n=$(evictions_seen p)

@@ -31,7 +31,7 @@ for m in region_reads_total region_writes_total; do
 	metric_is $m 0 || fail "the server's $m is '$(metric $m)': it was asked for pages"
 done
 metric_is regions 1 || fail "the server has '$(metric regions)' regions"
-load_for p ${HERMIT_ARG_SECONDS:-10} ${HERMIT_ARG_EVICTIONS:-2000}
+load_for p ${HERMIT_ARG_SECONDS:-6} ${HERMIT_ARG_EVICTIONS:-2000}
 end_load p
 sample p 200
 note "evictions $(evictions_seen p), $(report p | tail -n 2 | head -n 1)"
