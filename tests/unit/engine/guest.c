@@ -343,6 +343,13 @@ bool guest_poisoned(struct page *page, u64 poisons)
 	return nr && nr <= poisons;
 }
 
+void guest_poison_page(struct page *page)
+{
+	page->poisoned.counter = 1;
+	world.poisoned++;
+	poison_nr[page - shim_pages] = ++world.poisons;
+}
+
 void guest_poison(void)
 {
 	struct page *page = &shim_pages[fiber_random(SHIM_PAGES)];
@@ -350,9 +357,7 @@ void guest_poison(void)
 
 	if (!page->refs.counter || page->poisoned.counter)
 		return;
-	page->poisoned.counter = 1;
-	world.poisoned++;
-	poison_nr[page - shim_pages] = ++world.poisons;
+	guest_poison_page(page);
 	/* As machine_check(). */
 	if (!page->mapping)
 		return;

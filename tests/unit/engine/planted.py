@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """That the walks can fail: bugs planted in the engine, each found by a seed.
 
-    planted.py [--seconds N] [--seed N] BUILD NAME... | --all | --list
+    planted.py [--seconds N] [--seed N] BUILD NAME... | --all | --mends | --list
 
+--mends: all of those that take out what mended a fault; --all has them, too.
 60 seconds, and of processor time: what else the machine does makes no bug harder.
 The first walk is of seed 1.
 BUILD is the build directory, where the walk has been built. Files are changed in
@@ -184,6 +185,54 @@ BUGS = {
         'if (!(v->word & HERMIT_W_COPY))\n\t\t\thermit_copy_note(r, v->idx, page);\n'),
 }
 
+# What showed a fault once, with what mended it taken out: it shows it again.
+# name: (of scenarios.c, file, old, new), or its edits as above.
+MENDS = {
+    'failed-read-serves': ('failed-reads-are-a-stall', E + 'wait.c',
+        'return !w->req->status;', 'return true;'),
+    'wrong-answer-serves': ('wrong-answers-are-a-stall', E + 'wait.c',
+        'return !w->req->status;', 'return true;'),
+    'failed-read-asked-again': ('failed-reads-are-a-stall', E + 'fault.c',
+        'jiffies + HERMIT_BACKOFF);', 'jiffies);'),
+    'reason-guessed': ('no-memory-is-a-stall', E + 'fault.c',
+        'w->kind = ret ? hermit_wait_for(ret) : HERMIT_WAIT_NONE;',
+        'w->kind = HERMIT_WAIT_NONE;'),
+    'room-looked-at-again': ('no-nap-beside-room', E + 'fault.c',
+        'w->kind = ret ? hermit_wait_for(ret) : HERMIT_WAIT_NONE;',
+        'w->kind = !ret ? HERMIT_WAIT_NONE : ret == -ENOSPC && hermit_room(r) > 0 ?\n'
+        '\t\t  HERMIT_WAIT_BACKOFF : hermit_wait_for(ret);'),
+    'signal-not-looked-at': ('kill-ends-a-fault', [
+        (MEMORY, 'if (fatal_signal_pending(current)) {', 'if (0) {'),
+        (E + 'fault.c', 'w->kind = ret ? hermit_wait_for(ret) : HERMIT_WAIT_NONE;',
+         'w->kind = HERMIT_WAIT_NONE;')]),
+    'begun-before-since': ('no-stall-without-one', [
+        (E + 'wait.c', 'if (!atomic_read(&r->waiters)) {\n\t\tsmp_rmb();',
+         'atomic_inc(&r->waiters);\n\tif (atomic_read(&r->waiters) == 1) {'),
+        (E + 'wait.c', 'smp_mb__before_atomic();\n\tatomic_inc(&r->waiters);', '')]),
+    'starved-evicts-nothing': ('few-pages-go-on', E + 'threads.c',
+        'READ_ONCE(r->starved) ||\n\t    atomic_read(&r->room_waiters) || '
+        'atomic_read(&r->memory_waiters))', 'atomic_read(&r->room_waiters))'),
+    'group-not-looked-at': ('above-memory-high-goes-on', E + 'limit.c',
+        'if (room < reserve)', 'if (0)'),
+    'born-alive': ('found-is-whole', E + 'region.c',
+        'r->dead = true;\n\tr->link_up', 'r->dead = false;\n\tr->link_up'),
+    'promises': ('host-without-memory', E + 'pressure.c',
+        '*freed += given;', '*freed += given + 1;'),
+    'vm-keeps-all': ('host-without-memory', E + 'pressure.c',
+        'hermit_limit_squeeze(r, max(used >> OOM_SHIFT, OOM_MIN), OOM_HOLD);', '(void)used;'),
+    'away-leaves-in-advance': ('nothing-leaves-in-advance', E + 'threads.c',
+        'if (!READ_ONCE(r->link_up))', 'if (0)'),
+    'turn-waited-for': ('turns-held-by-others', E + 'turn.c',
+        'READ_ONCE(t.given), TURN_WAIT)', 'READ_ONCE(t.given), MAX_SCHEDULE_TIMEOUT)'),
+    'bad-frame-to-the-mm': ('poison-stays-here', [
+        (MEMORY, 'if (unlikely(PageHWPoison(page))) {', 'if (0) {'),
+        (E + 'fault.c', 'if (unlikely(PageHWPoison(page))) {\n\t\t\t\tput_page(page);',
+         'if (0) {\n\t\t\t\tput_page(page);')]),
+    'request-waited-for': ('fault-waits-for-no-request', E + 'request.c',
+        'GFP_NOWAIT | __GFP_NOWARN', 'GFP_KERNEL'),
+    'away-reads-eagerly': ('away-reads-once', E + 'fault.c',
+        '|| !READ_ONCE(r->link_up)) {', ') {'),
+}
 
 # As in meson.build.
 LINK = ['-Wl,--wrap=hermit_waiter_sleep']
@@ -196,10 +245,15 @@ def compile_command(build, source):
     sys.exit(f'{build}: {source} is not compiled for the walk')
 
 
+def mend_edits(name):
+    edits = MENDS[name][1:]
+    return edits[0] if isinstance(edits[0], list) else [edits]
+
+
 def edit(root, tmp, name):
     """Changed copies of files, and the sources to compile again."""
     texts, sources = {}, []
-    edits = BUGS[name]
+    edits = mend_edits(name) if name in MENDS else BUGS[name]
     for file, old, new, *users in edits if isinstance(edits, list) else [edits]:
         text = texts.get(file) or (root / file).read_text()
         if text.count(old) != 1:
@@ -246,12 +300,13 @@ parser = argparse.ArgumentParser()
 parser.add_argument('build', type=pathlib.Path)
 parser.add_argument('names', nargs='*')
 parser.add_argument('--all', action='store_true')
+parser.add_argument('--mends', action='store_true')
 parser.add_argument('--list', action='store_true')
 parser.add_argument('--seconds', type=int, default=60)
 parser.add_argument('--seed', default='1')
 a = parser.parse_args()
 if a.list:
-    print('\n'.join(BUGS))
+    print('\n'.join([*BUGS, *MENDS]))
     sys.exit()
 root = pathlib.Path(__file__).resolve().parents[3]
 missed = []
@@ -260,10 +315,11 @@ good = a.build / 'tests/unit/engine/walk'
 if subprocess.run([good, '--runs', '100'], capture_output=True).returncode:
     sys.exit(f'{good} --runs 100: fails with no bug planted')
 with tempfile.TemporaryDirectory() as tmp:
-    for name in BUGS if a.all else a.names:
+    for name in [*BUGS, *MENDS] if a.all else MENDS if a.mends else a.names:
         walk = plant(a.build.resolve(), root, pathlib.Path(tmp), name)
         begin = resource.getrusage(resource.RUSAGE_CHILDREN)
-        run = subprocess.run([walk, '--seed', a.seed, '--cpu-seconds', str(a.seconds)],
+        known = ['--known', MENDS[name][0]] if name in MENDS else []
+        run = subprocess.run([walk, *known, '--seed', a.seed, '--cpu-seconds', str(a.seconds)],
                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                              errors='replace')
         end = resource.getrusage(resource.RUSAGE_CHILDREN)

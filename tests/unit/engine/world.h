@@ -75,6 +75,8 @@ void vcpu_main(void *arg);		/* arg: how many accesses, an int * */
  * Once it is bad no fault may get it.
  */
 void guest_poison(void);
+/* This one does, and nobody tells. */
+void guest_poison_page(struct page *page);
 /* Was it bad when world.poisons was @poisons? */
 bool guest_poisoned(struct page *page, u64 poisons);
 struct kvm_provider_wait;
