@@ -79,15 +79,48 @@ def kill():
     print("kill: ended while the main loop stood still")
 
 
-def heal():
+def operator(vm):
+    vm.do("system_reset")
+
+
+def guest(vm):
+    vm.memory("outb 0xcf9 6")
+
+
+def watchdog(vm):
+    """Armed by the guest, which then does nothing more."""
+    vm.memory(f"outl 0xcf8 0x{0x80000000 | 5 << 11 | 0x60:x}")
+    vm.memory("outw 0xcfc 4")           # counts microseconds
+    vm.memory(f"outl 0xcf8 0x{0x80000000 | 5 << 11 | 0x68:x}")
+    vm.memory("outb 0xcfc 2")
+    for _ in range(2):                  # its two stages
+        vm.memory("clock_step 2000000000")
+    assert vm.event("WATCHDOG")["data"]["action"] == "reset"
+
+
+def panic(vm):
+    """As libvirt does it for on_crash=restart."""
+    vm.memory("outb 0x505 1")
+    assert vm.event("GUEST_PANICKED")["data"]["action"] == "pause"
+    vm.event("STOP")
+    vm.do("system_reset")
+    vm.event("RESET")
+    assert vm.do("query-status")["status"] != "running"
+    vm.do("cont")
+
+
+def heal(who):
     first, nr = MIB // 4096 + 100, 4 * MIB // 4096
-    vm = VM("heal", HERMIT, FAKE_HERMIT_LOST=f"{first}:{nr}")
+    vm = VM("heal", HERMIT, "-device", "i6300esb,addr=5", "-device", "pvpanic", "-action",
+            "watchdog=reset,panic=pause,reboot=reset", FAKE_HERMIT_LOST=f"{first}:{nr}")
     vm.fill()
     lost = vm.do("query-hermit-memory")[0]["lost"] >> 12
     assert lost, "nothing is lost"
-    vm.do("system_reset")
-    vm.event("RESET")
+    who(vm)
+    if who is not panic:
+        vm.event("RESET")
     assert vm.do("query-hermit-memory")[0]["lost"] == 0
+    assert vm.do("query-status")["status"] == "running"
     for a in TOUCHED:
         for at in range(a, a + 0x80000, 4096):
             got = int(vm.memory(f"readb 0x{at:x}")[0], 16)
@@ -95,7 +128,7 @@ def heal():
             assert got == want, f"{got:#x} at {at:#x}, not {want:#x}"
     assert f"{lost} lost pages are zeros" in vm.said(), vm.said()
     vm.end()
-    print(f"reset: {lost} lost pages are zeros, the others as they were")
+    print(f"reset by {who.__name__}: {lost} lost pages are zeros, the others as they were")
 
 
 def rom(machine, pam):
@@ -153,7 +186,8 @@ def disks():
 
 stop()
 kill()
-heal()
+for who in operator, guest, watchdog, panic:
+    heal(who)
 rom("q35", 0x90)
 rom("pc", 0x59)
 newer()
