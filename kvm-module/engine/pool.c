@@ -30,9 +30,13 @@
 /*
  * A fault does not reclaim by itself: it may hold kvm->srcu, or a lock of the mm,
  * and would be throttled with it. A thread may.
+ *
+ * Pages of a VM do not move, but they leave. Reclaimable, they have page blocks of
+ * their own: beside page tables and page words, which stay, a block of pages that
+ * have left would be no huge page of anybody's.
  */
-#define PAGE_GFP_THREAD	(GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NORETRY | \
-			 __GFP_NOWARN | __GFP_ZERO)
+#define PAGE_GFP_THREAD	(GFP_HIGHUSER | __GFP_RECLAIMABLE | __GFP_ACCOUNT | \
+			 __GFP_NORETRY | __GFP_NOWARN | __GFP_ZERO)
 #define PAGE_GFP_FAULT	(PAGE_GFP_THREAD & ~__GFP_DIRECT_RECLAIM)
 
 static atomic_long_t given;	/* see hermit_pool_given() */

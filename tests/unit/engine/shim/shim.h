@@ -378,7 +378,7 @@ extern bool shim_mempool_dry;		/* the slab has nothing for any of them */
 #define GFP_KERNEL		__GFP_DIRECT_RECLAIM
 #define GFP_KERNEL_ACCOUNT	(GFP_KERNEL | __GFP_ACCOUNT)
 #define GFP_HIGHUSER		GFP_KERNEL
-enum { GFP_NOWAIT, GFP_ATOMIC = 0 };
+enum { GFP_NOWAIT, GFP_ATOMIC = 0, __GFP_RECLAIMABLE = 0 };
 void *shim_alloc(size_t size, gfp_t gfp);
 #define kmalloc(n, gfp)		shim_alloc(n, gfp)
 #define kzalloc(n, gfp)		shim_alloc(n, (gfp) | __GFP_ZERO)
