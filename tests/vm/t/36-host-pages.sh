@@ -2,7 +2,8 @@
 # l1: mem=1536M timeout=300 kvm=none log-ok='soft offline: |Soft offlining pfn|soft_offline: |page dumped because: (migration failure|unmovable page)'
 # What a host does to pages and CPUs while a region works: compaction, CPUs that
 # go and come, memory blocks offlined and onlined, pages soft-offlined, and NUMA
-# balancing, which has no business there. Every byte comes back, and nothing is left.
+# balancing, which has no business there. Every byte comes back, and nothing is left;
+# what is given back is whole blocks.
 load_hermit
 stress()	# stress NAME OPS ARGS...: in the background
 {
@@ -72,6 +73,43 @@ offline()
 beside offline $((OPS * 2)) offline
 note "offline: $(grep -c ^offline /out/offline.done || true) blocks went, $(grep -c ^refused /out/offline.done || true) refused"
 [ -s /out/offline.done ] || fail "no block was tried"
+
+# What a region gives back is huge pages for others again: its pages do not share
+# page blocks with what stays, as page tables, of which each 2 MiB have one.
+cat > $W/fill.py <<'END'
+import fcntl, mmap, os, struct, sys
+SIZE = 512 << 20
+create = bytearray(struct.pack("<2I2Q16s64s4I", 968, 1, SIZE, SIZE, os.urandom(16), b"fill", 0, 0, 0, 0)).ljust(968, b"\0")
+control = os.open("/dev/hermit", os.O_RDWR)
+fcntl.ioctl(control, 0xc0006801 | len(create) << 16, create)
+memory = mmap.mmap(struct.unpack_from("<i", create, 952)[0], SIZE)
+for at in range(0, SIZE, 4096):
+    memory[at]
+print("full", flush=True)
+sys.stdin.readline()
+END
+shmem() { awk '$1 == "Shmem:" { print $2 }' /proc/meminfo; }
+shown=$(shmem)
+mkfifo $W/fill
+python3 -I $W/fill.py < $W/fill > $W/fill.log 2>&1 &
+fill=$!
+exec 9> $W/fill
+wait_for 120 grep -q full $W/fill.log
+hermitctl set fill --limit 32M > /dev/null
+lowered() { [ $(($(shmem) - shown)) -lt $((48 << 10)) ]; }
+wait_for 60 lowered
+# all that is free but for what the host itself needs
+echo 3 > /proc/sys/vm/drop_caches
+echo 1 > /proc/sys/vm/compact_memory
+want=$((($(awk '$1 == "MemFree:" { print $2 }' /proc/meminfo) - (160 << 10)) / 2048))
+echo $want > /proc/sys/vm/nr_hugepages
+got=$(cat /proc/sys/vm/nr_hugepages)
+echo 0 > /proc/sys/vm/nr_hugepages
+note "with 480 of 512 MiB of a region given back $got of $want huge pages could be had"
+[ $got -gt $((want - 16)) ] || fail "a region had 256 page blocks and gave back 240 of them, and $((want - got)) huge pages are not to be had"
+echo >&9
+exec 9>&-
+wait $fill || fail "fill: $(cat $W/fill.log)"
 
 # Soft offline asks for a page to be given up; those of a region do not move.
 pfns()	# pfns PID N: of pages of its region
