@@ -177,14 +177,14 @@ hermit_device_recall (const HermitUuid region, guint64 *next, guint64 pages,
 }
 
 GArray *
-hermit_device_vcpus (const HermitUuid region, GError **error)
+hermit_device_vcpus (const HermitUuid region)
 {
   g_autoptr (GArray) vcpus
       = g_array_new (FALSE, TRUE, sizeof (struct hermit_vcpu_entry));
   struct hermit_vcpus l = { .size = sizeof (l),
                             .entry_size = sizeof (struct hermit_vcpu_entry),
                             .nr = FIRST_ROOM };
-  int fd = region_open (region, error), err = 0;
+  int fd = region_open (region, NULL), err = 0;
 
   if (fd < 0)
     return NULL;
@@ -199,12 +199,7 @@ hermit_device_vcpus (const HermitUuid region, GError **error)
   while (!err && l.nr > vcpus->len);
   close (fd);
   if (err)
-    {
-      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (err),
-                   "%s: cannot list the vCPUs: %s", HERMIT_DEVICE,
-                   g_strerror (err));
-      return NULL;
-    }
+    return NULL;
   g_array_set_size (vcpus, l.nr);
   return g_steal_pointer (&vcpus);
 }

@@ -34,7 +34,10 @@ gboolean hermit_device_policy (const HermitUuid region,
 gboolean hermit_device_recall (const HermitUuid region, guint64 *next,
                                guint64 pages, guint64 *fetched,
                                GError **error);
-/* How long its vCPUs waited, struct hermit_vcpu_entry each; free the array. */
-GArray *hermit_device_vcpus (const HermitUuid region, GError **error);
+/*
+ * How long its vCPUs waited, struct hermit_vcpu_entry each; free the array. NULL
+ * if the module does not say.
+ */
+GArray *hermit_device_vcpus (const HermitUuid region);
 
 #endif

@@ -278,7 +278,7 @@ thread_name (guint32 tid)
 static GArray *
 vcpus_of (const struct hermit_stats *st)
 {
-  GArray *vcpus = hermit_device_vcpus ((const unsigned char *)st->uuid, NULL);
+  GArray *vcpus = hermit_device_vcpus ((const unsigned char *)st->uuid);
 
   return vcpus ?: g_array_new (FALSE, TRUE, sizeof (struct hermit_vcpu_entry));
 }
