@@ -225,6 +225,9 @@ int fake_hermit_ioctl(int fd, unsigned long request, void *arg)
 		err = fake_hermit->answer(request, r, arg);
 	if (err)
 		return fail(err);
+	/* Each struct begins with its size, and the module refuses the same. */
+	if (*(__u32 *)arg < sizeof(__u32))
+		return fail(EINVAL);
 	switch (request) {
 	case HERMIT_CREATE:
 		return fake_create(&opened[fd], arg);

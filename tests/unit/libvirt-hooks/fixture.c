@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "fixture.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <stdarg.h>
@@ -56,12 +57,18 @@ __wrap_ioctl (int fd, unsigned long request, ...)
 {
   va_list args;
   void *arg;
+  int ret;
 
   va_start (args, request);
   arg = va_arg (args, void *);
   va_end (args);
-  return fake_hermit_owns (fd) ? fake_hermit_ioctl (fd, request, arg)
-                               : __real_ioctl (fd, request, arg);
+  if (!fake_hermit_owns (fd))
+    return __real_ioctl (fd, request, arg);
+  ret = fake_hermit_ioctl (fd, request, arg);
+  /* What succeeds may leave any errno. */
+  if (!ret)
+    errno = EXDEV;
+  return ret;
 }
 
 int

@@ -7,9 +7,11 @@
 
 #include "fixture.h"
 
-/* A step of 4096 pages takes a second, of this clock. */
+/* What a step of 4096 pages takes, of this clock. */
+static gint64 step_time;
+
 static int
-second_a_step (unsigned long request, struct fake_region *r, void *arg)
+timed_step (unsigned long request, struct fake_region *r, void *arg)
 {
   const struct hermit_recall *c = arg;
 
@@ -18,7 +20,7 @@ second_a_step (unsigned long request, struct fake_region *r, void *arg)
   g_assert_cmpuint (c->nr_pages, <=, 4096);
   g_assert_cmpuint (c->start_page + c->nr_pages, <=,
                     r->st.region_size / 4096);
-  fixture_clock += G_USEC_PER_SEC;
+  fixture_clock += step_time;
   return 0;
 }
 
@@ -32,7 +34,8 @@ test_recall (void)
   r = &fake_hermit->regions[0];
   r->st.resident = 24576;
   r->st.remote = 40960;
-  fake_hermit->answer = second_a_step;
+  step_time = G_USEC_PER_SEC;
+  fake_hermit->answer = timed_step;
   hermitctl_says ("recall vm1", "",
                   "pc.ram: 32.0 MiB of 160.0 MiB are back, 16.0 MiB/s\n"
                   "pc.ram: 64.0 MiB of 160.0 MiB are back, 16.0 MiB/s\n"
@@ -59,12 +62,22 @@ test_recall_tty (void)
   r = fixture_region ("vm1", "pc.ram", 40, 20);
   r->st.remote = 5120;
   fixture_tty = TRUE;
-  fake_hermit->answer = second_a_step;
+  step_time = G_USEC_PER_SEC;
+  fake_hermit->answer = timed_step;
   hermitctl_says ("recall vm1", "",
                   "\r\033[Kpc.ram: 16.0 MiB of 20.0 MiB are back, 16.0 MiB/s"
                   "\r\033[Kpc.ram: 20.0 MiB of 20.0 MiB are back, 10.0 MiB/s"
                   "\r\033[Kpc.ram: 20.0 MiB of 20.0 MiB are back, 6.7 MiB/s"
                   "\r\033[Kpc.ram: 20.0 MiB of 20.0 MiB are back, 6.7 MiB/s"
+                  "\n");
+
+  /* five times a second at most: of steps of 199 ms every other one */
+  r->st.remote = 5120;
+  r->st.resident = 0;
+  step_time = 199000;
+  hermitctl_says ("recall vm1", "",
+                  "\r\033[Kpc.ram: 20.0 MiB of 20.0 MiB are back, 50.3 MiB/s"
+                  "\r\033[Kpc.ram: 20.0 MiB of 20.0 MiB are back, 33.5 MiB/s"
                   "\n");
 }
 
