@@ -243,6 +243,8 @@ test_limits (void)
   alice.key = second.key = third.key = alice_key;
   bob.key = bob_key;
 
+  /* What bob has is not alice's. */
+  fds[3] = client_open (&bob);
   fds[0] = client_open (&alice);
   expect_refused (&second, TRUE, HERMIT_REFUSE_CAPACITY,
                   "alice may have 25165824 bytes and has 8388608");
@@ -258,7 +260,6 @@ test_limits (void)
   close (fds[2]);
   close (fds[0]);
   fds[0] = client_open (&alice);
-  fds[3] = client_open (&bob);
 
   /* With all that bob can see on the wire: the region is not his. */
   thief = alice;

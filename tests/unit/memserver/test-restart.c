@@ -277,6 +277,7 @@ test_manager (void)
     {
       GThread *writer = checker_start (c);
       guint64 epoch = c->client.epoch;
+      g_autofree char *list = NULL;
 
       g_usleep (g_random_int_range (0, 50000));
       if (round % 2)
@@ -294,6 +295,8 @@ test_manager (void)
                                  "Lending 32.0\302\240MiB: 1 region with ");
       manager_start (&manager, server);
       server_wait_log (server, "taken over|01000000-");
+      list = server_ask (server, "list");
+      g_assert_true (g_str_has_suffix (list, " name test\n"));
       /* Nobody joins what was. */
       client_refused (&c->client, FALSE, HERMIT_REFUSE_EPOCH);
       g_assert_cmpint (c->client.epoch, ==, epoch);
