@@ -52,6 +52,38 @@ test_sizes (void)
 }
 
 static void
+test_durations (void)
+{
+  static const struct
+  {
+    const char *text;
+    gboolean ok;
+    guint64 seconds;
+  } cases[] = {
+    { "0s", TRUE, 0 },     { "7s", TRUE, 7 },
+    { "2m", TRUE, 120 },   { "3h", TRUE, 10800 },
+    { "4d", TRUE, 345600 }, { "1000000d", TRUE, 86400000000 },
+    { "1000001s", FALSE, 0 }, { "", FALSE, 0 },
+    { "s", FALSE, 0 },     { "5", FALSE, 0 },
+    { "-1s", FALSE, 0 },   { "1 h", FALSE, 0 },
+    { "1w", FALSE, 0 },    { "1hs", FALSE, 0 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      guint64 seconds = 0;
+
+      g_assert_cmpint (
+          hermit_duration_parse (cases[i].text, &seconds, &error), ==,
+          cases[i].ok);
+      if (cases[i].ok)
+        g_assert_cmpuint (seconds, ==, cases[i].seconds);
+      g_assert_cmpint (error != NULL, ==, !cases[i].ok);
+    }
+}
+
+static void
 test_addresses (void)
 {
   static const struct
@@ -85,6 +117,23 @@ test_addresses (void)
       g_assert_cmpstr (text, ==, cases[i].canonical);
       g_assert_cmpint (error != NULL, ==, cases[i].canonical == NULL);
     }
+}
+
+/* The longest path of a socket, and one that is longer. */
+static void
+test_paths (void)
+{
+  g_autoptr (GError) none = NULL, empty = NULL, longer = NULL;
+  g_autofree char *path = g_strnfill (108, 'p'), *says = NULL;
+  HermitAddress address;
+
+  g_assert_false (hermit_address_unix ("", &address, &empty));
+  g_assert_nonnull (empty);
+  g_assert_false (hermit_address_unix (path, &address, &longer));
+  says = g_strdup_printf ("'%s' is no path for a socket: 1 to 107 bytes", path);
+  g_assert_cmpstr (longer->message, ==, says);
+  path[107] = 0;
+  g_assert_true (hermit_address_unix (path, &address, &none));
 }
 
 /* Run the program to its end; its words on the channel that @err says. */
@@ -506,7 +555,9 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/process/sizes", test_sizes);
+  g_test_add_func ("/process/durations", test_durations);
   g_test_add_func ("/process/addresses", test_addresses);
+  g_test_add_func ("/process/paths", test_paths);
   g_test_add_func ("/process/options", test_options);
   g_test_add_func ("/process/help", test_help);
   g_test_add_func ("/process/sigterm", test_sigterm);
