@@ -93,17 +93,22 @@ take (GSocket *socket, int *memory, int *ledger, GError **error)
   g_autoptr (GCredentials) peer = g_socket_get_credentials (socket, error);
   GOutputStream *out = g_io_stream_get_output_stream (G_IO_STREAM (conn));
   pid_t pid = peer ? g_credentials_get_unix_pid (peer, error) : -1;
-  int pidfd = -1;
   gboolean ok;
+  int pidfd;
 
+  if (pid < 0)
+    return FALSE;
   /* While it is there, so that it is this one whose end is waited for. */
-  if (pid > 0)
-    pidfd = (int)syscall (SYS_pidfd_open, pid, 0);
+  pidfd = (int)syscall (SYS_pidfd_open, pid, 0);
   if (pidfd < 0)
     {
-      if (pid > 0)
+      if (pid)
         g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno),
                      "process %d: %s", pid, g_strerror (errno));
+      else
+        g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                     "it runs in another PID namespace, where its end cannot "
+                     "be waited for: run this server in the same one");
       return FALSE;
     }
   ok = g_output_stream_write_all (out, HERMIT_HANDOVER_COMMAND "\n",

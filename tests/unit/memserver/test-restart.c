@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "handover.h"
 
 #define RESTARTS 20
 #define SIZE (8 * MIB)
@@ -397,6 +398,57 @@ test_not_taken (void)
   server_stop (server);
 }
 
+static pid_t peer_pid;
+
+pid_t __wrap_g_credentials_get_unix_pid (GCredentials *c, GError **error);
+
+pid_t
+__wrap_g_credentials_get_unix_pid (GCredentials *c G_GNUC_UNUSED,
+                                   GError **error G_GNUC_UNUSED)
+{
+  return peer_pid;
+}
+
+/* Whose end cannot be waited for is not asked for its memory. */
+static void
+test_no_process (void)
+{
+  static const struct
+  {
+    pid_t pid;
+    const char *says;
+  } cases[] = {
+    { 0, "it runs in another PID namespace, where its end cannot be waited "
+         "for: run this server in the same one" },
+    { G_MAXINT, "process 2147483647: No such process" },
+  };
+  g_autofree char *dir = g_dir_make_tmp ("hermit-test-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (dir, "control", NULL);
+  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (path);
+  g_autoptr (GSocket) socket
+      = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM,
+                      G_SOCKET_PROTOCOL_DEFAULT, NULL);
+
+  g_assert_true (g_socket_bind (socket, address, FALSE, NULL));
+  g_assert_true (g_socket_listen (socket, NULL));
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *says = g_strdup_printf (
+          "--take-over: the server at %s: %s", path, cases[i].says);
+      g_autoptr (GError) error = NULL;
+      int memory = -1, ledger = -1;
+
+      peer_pid = cases[i].pid;
+      g_assert_false (hermit_handover_take (path, &memory, &ledger, &error));
+      g_assert_nonnull (error);
+      g_assert_cmpstr (error->message, ==, says);
+      g_assert_cmpint (memory, ==, 0);
+      g_assert_cmpint (ledger, ==, 0);
+    }
+  unlink (path);
+  g_assert_cmpint (rmdir (dir), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -404,6 +456,7 @@ main (int argc, char **argv)
   g_test_add_func ("/restart/manager", test_manager);
   g_test_add_func ("/restart/told", test_told);
   g_test_add_func ("/restart/take-over", test_take_over);
+  g_test_add_func ("/restart/no-process", test_no_process);
   g_test_add_func ("/restart/not-taken", test_not_taken);
   return g_test_run ();
 }
