@@ -269,6 +269,9 @@ test_size (void)
   } cases[] = { { "4096", 4096 },        { "8191", 4096 },
                 { "12345678", 12345344 }, { "7k", 4096 },
                 { "3GiB", 3ULL << 30 },   { "2T", 2ULL << 40 } };
+  static const char *const none[]
+      = { "",      "k",        "-4096",     " 4096",     "4096X",
+          "8Kb",   "8KiBs",    "16777217T", "17179869185G" };
   g_autofree char *large = hermit_size_format (5ULL << 50);
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
@@ -277,6 +280,14 @@ test_size (void)
 
       g_assert_true (hermit_size_parse (cases[i].text, &size, NULL));
       g_assert_cmpuint (size, ==, cases[i].size);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (none); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      guint64 size;
+
+      g_assert_false (hermit_size_parse (none[i], &size, &error));
+      g_assert_nonnull (error);
     }
   g_assert_cmpstr (large, ==, "5120.0 TiB");
 }
