@@ -95,12 +95,15 @@ forget (guint8 uuid, gboolean force)
 static void
 init (void)
 {
+  g_autoptr (GPtrArray) identities = NULL;
+
   fuzz_log_off ();
   server.identities = hermit_identities_new (NULL, NULL, NULL);
   server.store = hermit_store_new (
       &(HermitStoreConfig){ .capacity = REGIONS * HERMIT_EXTENT_SIZE }, NULL);
   server.sessions = hermit_sessions_new (server.store);
-  anybody = hermit_identities_all (server.identities)->pdata[0];
+  identities = hermit_identities_all (server.identities);
+  anybody = hermit_identity_ref (identities->pdata[0]);
   server.door = hermit_door_new (&server, HERMIT_DOOR_PLACES,
                                  hermit_conn_start, NULL);
   control = hermit_control_new (&server, NULL);

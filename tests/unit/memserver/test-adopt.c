@@ -168,7 +168,8 @@ test_halves (void)
       g_assert_null (adopt (store));
       g_assert_cmpint (hermit_store_usage (store).taken, ==, 0);
       g_assert_cmpint (hermit_store_usage (store).backed, ==, 0);
-      /* Nothing of it can be seen by the next. */
+      /* Its record is free, and nothing of it can be seen by the next. */
+      g_assert_cmpuint (record_of_region (left)->size, ==, 0);
       region = region_new (store, 4 * EXTENT);
       for (guint64 at = 0; at < 4 * EXTENT; at += EXTENT)
         {
