@@ -15,7 +15,10 @@
 
 /* The regions of this host, struct hermit_list_entry each; free the array. */
 GArray *hermit_device_list (GError **error);
-/* G_FILE_ERROR_NOENT if there is no such region (any more). */
+/*
+ * G_FILE_ERROR_NOENT if there is no such region (any more). What an older
+ * kernel does not tell is 0.
+ */
 gboolean hermit_device_stats (const HermitUuid region, struct hermit_stats *st,
                               GError **error);
 /* The kernel's own sentence is the error. Does not wait for reclaim. */

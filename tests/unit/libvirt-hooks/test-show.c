@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "device.h"
 #include "fixture.h"
 
 /* As they are listed, and what full_region() has in them. */
@@ -397,6 +398,7 @@ static void
 test_older (void)
 {
   struct fake_region *r;
+  struct hermit_stats st;
   g_autoptr (Program) p = NULL;
 
   fixture_reset ();
@@ -410,6 +412,10 @@ test_older (void)
   g_assert_null (strstr (p->out, "waited"));
   g_assert_null (strstr (p->out, "working set"));
   g_assert_nonnull (strstr (p->out, "tcp:192.0.2.7:7471 up"));
+  memset (&st, 0xff, sizeof (st));
+  g_assert_true (hermit_device_stats (r->st.uuid, &st, NULL));
+  g_assert_cmpuint (st.fetches, ==, 1004);
+  g_assert_cmpuint (st.async_faults, ==, 0);
   hermitctl_fails ("advise vm1", 1,
                    "hermitctl: pc.ram: nothing is known of its working set: "
                    "KVM is not patched (mode ept-hook), or the guest has run a "
