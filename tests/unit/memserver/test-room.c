@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * How much memory a process may have, in control groups that are folders of this
- * test: the linker puts the function below in the place of
- * g_file_get_contents(), see meson.build.
+ * test: the linker puts the functions below in the place of
+ * g_file_get_contents() and sysinfo(), see meson.build.
  */
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 
 #include "client.h"
 #include "room.h"
@@ -20,11 +21,18 @@ gboolean __wrap_g_file_get_contents (const char *path, char **text,
 
 static char *mount;    /* with the groups /a and /a/b, of which ours is b */
 static int no_more;    /* an errno: no file of a group can be read */
+static gboolean hidden; /* is /proc/meminfo? */
 
 gboolean
 __wrap_g_file_get_contents (const char *path, char **text, gsize *length,
                             GError **error)
 {
+  if (hidden && !strcmp (path, "/proc/meminfo"))
+    {
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_ACCES, "%s: hidden",
+                   path);
+      return FALSE;
+    }
   if (!strcmp (path, "/proc/self/cgroup"))
     *text = g_strdup ("0::/a/b\n");
   else if (!strcmp (path, "/proc/self/mountinfo"))
@@ -43,6 +51,18 @@ __wrap_g_file_get_contents (const char *path, char **text, gsize *length,
       return FALSE;
     }
   return TRUE;
+}
+
+int __wrap_sysinfo (struct sysinfo *info);
+
+int
+__wrap_sysinfo (struct sysinfo *info)
+{
+  *info = (struct sysinfo){ .totalram = 9 * 256,
+                            .freeram = 3 * 256,
+                            .bufferram = 256,
+                            .mem_unit = PAGE };
+  return 0;
 }
 
 static void
@@ -112,6 +132,17 @@ test_least (void)
   teardown ();
 }
 
+/* Who may not read /proc/meminfo goes by what sysinfo() tells. */
+static void
+test_hidden (void)
+{
+  setup ();
+  hidden = TRUE;
+  g_assert_cmpint (hermit_room_left (0), ==, 4 * MIB);
+  hidden = FALSE;
+  teardown ();
+}
+
 /*
  * Without a descriptor to read them with the groups' limits are not as if there
  * were none: the kernel ends who goes beyond them.
@@ -141,6 +172,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/room/least", test_least);
+  g_test_add_func ("/room/hidden", test_hidden);
   g_test_add_func ("/room/blind", test_blind);
   return g_test_run ();
 }
