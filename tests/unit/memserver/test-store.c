@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The store's memory: where it comes from, how it is mapped, who frees it. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "fallocate.h"
+#include "keeper.h"
 #include "store-fixture.h"
 
 /*
@@ -68,6 +70,79 @@ test_host_short (void)
   wait_idle (store, 2 * EXTENT);
   hermit_region_free (region);
   hermit_store_free (store);
+}
+
+static _Atomic gint64 stands; /* the clock, in us; 0: it goes */
+
+gint64 __real_g_get_monotonic_time (void);
+gint64 __wrap_g_get_monotonic_time (void);
+
+gint64
+__wrap_g_get_monotonic_time (void)
+{
+  gint64 at = atomic_load (&stands);
+
+  return at ? at : __real_g_get_monotonic_time ();
+}
+
+static _Atomic guint looks; /* that the keeper took */
+
+static guint32
+two_wanted (gpointer data G_GNUC_UNUSED)
+{
+  atomic_fetch_add (&looks, 1);
+  return 2;
+}
+
+static gboolean
+not_now (gpointer data G_GNUC_UNUSED, guint64 held G_GNUC_UNUSED)
+{
+  return FALSE;
+}
+
+static gboolean
+nothing (gpointer data G_GNUC_UNUSED)
+{
+  return FALSE;
+}
+
+static void
+let_look (HermitKeeper *keeper, guint times)
+{
+  guint until = atomic_load (&looks) + times;
+
+  while (atomic_load (&looks) < until)
+    {
+      hermit_keeper_wake (keeper);
+      g_usleep (100);
+    }
+}
+
+/* Ready slots are kept for a while, and then those that nobody needed go. */
+static void
+test_linger (void)
+{
+  static const HermitKeeperOps ops = { .ready_wanted = two_wanted,
+                                       .may_fill = not_now,
+                                       .hurry = not_now,
+                                       .trim = nothing };
+  HermitSlots *slots = hermit_slots_new (64, FALSE, NULL);
+  HermitKeeper *keeper;
+
+  for (guint i = 0; i < 8; i++)
+    g_assert_true (hermit_slots_fill (slots));
+  atomic_store (&stands, g_get_monotonic_time ());
+  keeper = hermit_keeper_new (slots, &ops, NULL, NULL);
+  let_look (keeper, 50);
+  g_assert_cmpuint (hermit_slots_usage (slots).ready, ==, 8);
+  atomic_fetch_add (&stands, 60 * G_USEC_PER_SEC);
+  while (hermit_slots_usage (slots).ready > 2)
+    let_look (keeper, 1);
+  let_look (keeper, 50);
+  g_assert_cmpuint (hermit_slots_usage (slots).ready, ==, 2);
+  hermit_keeper_free (keeper);
+  hermit_slots_free (slots);
+  atomic_store (&stands, 0);
 }
 
 static void
@@ -181,6 +256,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/store/slow-keeper", test_slow_keeper);
   g_test_add_func ("/store/host-short", test_host_short);
+  g_test_add_func ("/store/linger", test_linger);
   g_test_add_func ("/store/numa", test_numa);
   g_test_add_func ("/store/huge", test_huge);
   g_test_add_func ("/store/mapping", test_mapping);
