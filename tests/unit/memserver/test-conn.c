@@ -17,7 +17,6 @@
 #include "io.h"
 #include "local-server.h"
 #include "session.h"
-#include "spin.h"
 
 #define SIZE (4 * MIB)
 
@@ -49,19 +48,6 @@ start (void)
   g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM, 0, fd), ==, 0);
   hermit_door_admit (server.door, fd[1], &peer);
   return fd[0];
-}
-
-static gint gaps; /* atomic: between requests, that were learnt */
-
-void __real_hermit_spin_learn (HermitSpin *spin, gint64 gap);
-void __wrap_hermit_spin_learn (HermitSpin *spin, gint64 gap);
-
-void
-__wrap_hermit_spin_learn (HermitSpin *spin, gint64 gap)
-{
-  g_assert_cmpint (gap, >=, 0);
-  g_atomic_int_inc (&gaps);
-  __real_hermit_spin_learn (spin, gap);
 }
 
 static int
@@ -413,22 +399,6 @@ test_signals (void)
   local_server_stop (&server);
 }
 
-/* What decides whether a thread sleeps until the next request is learnt. */
-static void
-test_gaps (void)
-{
-  int fd;
-
-  local_server_start (&server, HERMIT_DOOR_PLACES);
-  fd = start_open ();
-  g_atomic_int_set (&gaps, 0);
-  for (guint i = 0; i < 5; i++)
-    do_ping (fd);
-  g_assert_cmpint (g_atomic_int_get (&gaps), >=, 5);
-  close (fd);
-  local_server_stop (&server);
-}
-
 /* ---- io.c ---- */
 
 static void
@@ -603,7 +573,6 @@ main (int argc, char **argv)
   g_test_add_func ("/conn/lost-after-auth", test_lost_after_auth);
   g_test_add_func ("/conn/drain-stuck", test_drain_stuck);
   g_test_add_func ("/conn/signals", test_signals);
-  g_test_add_func ("/conn/gaps", test_gaps);
   g_test_add_func ("/conn/receive", test_receive);
   g_test_add_func ("/conn/slow-device", test_slow_device);
   g_test_add_func ("/conn/drain", test_drain);

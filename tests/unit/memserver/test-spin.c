@@ -3,9 +3,15 @@
  * When the server looks for the next request instead of sleeping: only while
  * requests come one by one and fast, and nobody else wants the processors.
  */
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "door.h"
+#include "local-server.h"
 #include "spin.h"
 
-/* The linker puts this in the place of GLib's, see meson.build. */
+/* The linker puts these in the place of others, see meson.build. */
 guint __wrap_g_get_num_processors (void);
 
 static guint processors = 1 << 20;
@@ -14,6 +20,41 @@ guint
 __wrap_g_get_num_processors (void)
 {
   return processors;
+}
+
+static gint gaps;      /* atomic: between requests, that were learnt */
+static gint pays = -1; /* atomic: does looking for the next? -1: as spin.c says */
+static gint looks;     /* atomic: calls of recv() that do not wait */
+
+void __real_hermit_spin_learn (HermitSpin *spin, gint64 gap);
+void __wrap_hermit_spin_learn (HermitSpin *spin, gint64 gap);
+gboolean __real_hermit_spin_pays (HermitSpin *spin, guint requests);
+gboolean __wrap_hermit_spin_pays (HermitSpin *spin, guint requests);
+ssize_t __real_recv (int fd, void *to, size_t length, int flags);
+ssize_t __wrap_recv (int fd, void *to, size_t length, int flags);
+
+gboolean
+__wrap_hermit_spin_pays (HermitSpin *spin, guint requests)
+{
+  gint forced = g_atomic_int_get (&pays);
+
+  return forced < 0 ? __real_hermit_spin_pays (spin, requests) : forced;
+}
+
+ssize_t
+__wrap_recv (int fd, void *to, size_t length, int flags)
+{
+  if (flags & MSG_DONTWAIT)
+    g_atomic_int_inc (&looks);
+  return __real_recv (fd, to, length, flags);
+}
+
+void
+__wrap_hermit_spin_learn (HermitSpin *spin, gint64 gap)
+{
+  g_assert_cmpint (gap, >=, 0);
+  g_atomic_int_inc (&gaps);
+  __real_hermit_spin_learn (spin, gap);
 }
 
 static void
@@ -61,11 +102,49 @@ test_crowd (void)
     g_usleep (1000);
 }
 
+/*
+ * What decides whether a thread sleeps until the next request is learnt, and
+ * obeyed: one that does not sleep looks at least once before each.
+ */
+static void
+test_obeyed (void)
+{
+  const Client client = { .uuid = { 1 }, .id = { 2 }, .size = 4 * MIB };
+  struct hermit_wire_hello hello = client_hello (&client, TRUE);
+  const HermitPeer peer = { .name = "peer" };
+  HermitServer server = { 0 };
+  int pair[2], fd;
+
+  local_server_start (&server, HERMIT_DOOR_PLACES);
+  g_atomic_int_set (&pays, 0);
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM, 0, pair), ==, 0);
+  hermit_door_admit (server.door, pair[1], &peer);
+  fd = client_try (&client, pair[0], &hello).fd;
+  g_assert_cmpint (fd, >=, 0);
+  g_atomic_int_set (&gaps, 0);
+  for (guint i = 0; i < 5; i++)
+    do_ping (fd);
+  g_assert_cmpint (g_atomic_int_get (&gaps), >=, 5);
+  g_atomic_int_set (&looks, 0);
+  for (guint i = 0; i < 5; i++)
+    do_ping (fd);
+  g_assert_cmpint (g_atomic_int_get (&looks), ==, 0);
+  g_atomic_int_set (&pays, 1);
+  for (guint i = 0; i < 5; i++)
+    do_ping (fd);
+  /* It may have gone to sleep before the first. */
+  g_assert_cmpint (g_atomic_int_get (&looks), >=, 4);
+  g_atomic_int_set (&pays, -1);
+  close (fd);
+  local_server_stop (&server);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/spin/gaps", test_gaps);
   g_test_add_func ("/spin/crowd", test_crowd);
+  g_test_add_func ("/spin/obeyed", test_obeyed);
   return g_test_run ();
 }
