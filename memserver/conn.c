@@ -490,7 +490,7 @@ conn_answer (HermitConn *conn, HermitRegion *region, guint64 size,
 
       conn_expect (conn, region, size, at + length);
       conn->out_length += hermit_request_answer (region, counters, &hdr,
-                                                 conn->in + at + sizeof (hdr),
+                                                 caps, conn->in + at + sizeof (hdr),
                                                  conn->out + conn->out_length);
       conn->answered[hdr.type - HERMIT_MSG_READ]++;
       at += length;

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define OUR_CAPS (HERMIT_CAP_DISCARD | HERMIT_CAP_MULTICONN)
+#define OUR_CAPS                                                              \
+  (HERMIT_CAP_DISCARD | HERMIT_CAP_MULTICONN | HERMIT_CAP_ENOENT)
 
 void
 hermit_frame_fill (HermitFrame *frame, guint8 type, const void *payload,

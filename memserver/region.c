@@ -376,25 +376,29 @@ guint8
 hermit_region_read (HermitRegion *region, guint64 offset, void *page)
 {
   guint32 i = EXTENT_OF (offset);
-  gboolean ok = TRUE;
+  guint8 status = HERMIT_WIRE_OK;
   guint32 slot;
 
   g_mutex_lock (region_lock (region, i));
   slot = atomic_load_explicit (&region->slot[i], memory_order_relaxed);
-  if (slot
-      && slot_record (region, slot)->stored[STORED_WORD (offset)]
-             & STORED_BIT (offset))
-    ok = hermit_guard_copy (
-        page, slot_memory (region, slot) + offset % HERMIT_EXTENT_SIZE, PAGE);
-  else
-    memset (page, 0, PAGE);
+  if (!slot
+      || !(slot_record (region, slot)->stored[STORED_WORD (offset)]
+           & STORED_BIT (offset)))
+    {
+      memset (page, 0, PAGE);
+      status = HERMIT_WIRE_ENOENT;
+    }
+  else if (!hermit_guard_copy (
+               page, slot_memory (region, slot) + offset % HERMIT_EXTENT_SIZE,
+               PAGE))
+    status = HERMIT_WIRE_EIO;
   g_mutex_unlock (region_lock (region, i));
 
-  if (!ok)
+  if (status == HERMIT_WIRE_EIO)
     hermit_log (G_LOG_LEVEL_WARNING, region_about (region),
                 "%s: a page at 0x%" G_GINT64_MODIFIER "x cannot be read",
                 region->label, offset);
-  return ok ? HERMIT_WIRE_OK : HERMIT_WIRE_EIO;
+  return status;
 }
 
 /* Say it once when memory runs out, not with every write that finds none. */

@@ -16,8 +16,8 @@ hermit_request_fill_reply (struct hermit_wire_hdr *reply,
 
 gsize
 hermit_request_answer (HermitRegion *region, HermitCounters *counters,
-                       const struct hermit_wire_hdr *hdr, const void *payload,
-                       guint8 *reply)
+                       const struct hermit_wire_hdr *hdr, guint64 caps,
+                       const void *payload, guint8 *reply)
 {
   guint64 offset = le64_to_cpu (hdr->offset);
   struct hermit_wire_hdr answer;
@@ -28,7 +28,10 @@ hermit_request_answer (HermitRegion *region, HermitCounters *counters,
     {
     case HERMIT_MSG_READ:
       status = hermit_region_read (region, offset, reply + sizeof (answer));
-      if (status == HERMIT_WIRE_OK)
+      /* An older client takes what is not stored for zeros. */
+      if (status == HERMIT_WIRE_ENOENT && !(caps & HERMIT_CAP_ENOENT))
+        status = HERMIT_WIRE_OK;
+      if (status == HERMIT_WIRE_OK || status == HERMIT_WIRE_ENOENT)
         length = HERMIT_WIRE_PAGE;
       atomic_fetch_add_explicit (&counters->reads, 1, memory_order_relaxed);
       break;
@@ -47,7 +50,7 @@ hermit_request_answer (HermitRegion *region, HermitCounters *counters,
     }
   if (status == HERMIT_WIRE_ENOSPC)
     atomic_fetch_add_explicit (&counters->no_space, 1, memory_order_relaxed);
-  else if (status != HERMIT_WIRE_OK)
+  else if (status != HERMIT_WIRE_OK && status != HERMIT_WIRE_ENOENT)
     atomic_fetch_add_explicit (&counters->errors, 1, memory_order_relaxed);
 
   hermit_request_fill_reply (&answer, hdr, status, length);

@@ -10,7 +10,8 @@
  *   slot     |    17      |     -      |     4      |
  *   stored   |1101..   01 |            |0010..   00 |    a bit per page
  *
- * A page that is not stored reads as zeros, whatever its slot holds. Only
+ * A page that is not stored is told from others and reads as zeros, whatever its
+ * slot holds. Only
  * pages that have memory are ever touched through the mapping, so no access
  * allocates: the host's lack of memory shows as a failed fallocate().
  *
@@ -115,7 +116,8 @@ void hermit_region_free (HermitRegion *region);
 /*
  * One page, or for discard any number of pages, which the caller has checked
  * to lie in the region. Any thread; operations on one page are atomic to each
- * other. Return an enum hermit_wire_status; after ENOSPC nothing is stored.
+ * other. Return an enum hermit_wire_status; after ENOSPC nothing is stored. With
+ * ENOENT, of a page that is not, @page is zeros.
  */
 guint8 hermit_region_read (HermitRegion *region, guint64 offset, void *page);
 guint8 hermit_region_write (HermitRegion *region, guint64 offset,

@@ -11,7 +11,7 @@
 #include "uapi/hermit.h"
 #include "wire/wire.h"
 
-#define OUR_CAPS	(HERMIT_CAP_DISCARD | HERMIT_CAP_MULTICONN)
+#define OUR_CAPS	(HERMIT_CAP_DISCARD | HERMIT_CAP_MULTICONN | HERMIT_CAP_ENOENT)
 
 /*
  * Everything one handshake sends and gets. On the stack: it is made when memory is

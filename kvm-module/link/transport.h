@@ -27,9 +27,11 @@
  * again once the old connection is fenced (the server confirms, in the
  * handshake of the new epoch, that nothing of the old one can land any more).
  * An io completes with an error only if the server refused it (-ENOSPC: a
- * write beyond its capacity; -EIO), if the server lost the contents
- * (-ENODATA, reads and writes of the old incarnation), or at close
- * (-ECANCELED).
+ * write beyond its capacity; -EIO), if the server does not have the page of a read
+ * (-ENOENT: in this incarnation no write of it was completed with 0 that no discard
+ * came behind, or the server lost it), if the server lost all contents (-ENODATA,
+ * reads and writes of the old incarnation), or at close (-ECANCELED). A server that
+ * is too old to say -ENOENT sends zeros.
  */
 #include <linux/types.h>
 #include <linux/list.h>

@@ -93,12 +93,24 @@ int hermit_wire_check_reply(const struct hermit_wire_hdr *hdr, const char **why)
 	ret = check_common(hdr, why);
 	if (ret)
 		return ret;
-	if (hdr->status > HERMIT_WIRE_EINVAL)
+	switch (hdr->status) {
+	case HERMIT_WIRE_OK:
+	case HERMIT_WIRE_EIO:
+	case HERMIT_WIRE_ENOSPC:
+	case HERMIT_WIRE_EINVAL:
+		break;
+	case HERMIT_WIRE_ENOENT:
+		if (hdr->type == (HERMIT_MSG_REPLY | HERMIT_MSG_READ))
+			break;
+		return bad(why, "what is not a READ is answered as not stored");
+	default:
 		return bad(why, "the status is not known");
+	}
 
 	switch (hdr->type) {
 	case HERMIT_MSG_REPLY | HERMIT_MSG_READ:
-		if (hdr->status == HERMIT_WIRE_OK)
+		if (hdr->status == HERMIT_WIRE_OK ||
+		    hdr->status == HERMIT_WIRE_ENOENT)
 			expected = HERMIT_WIRE_PAGE;
 		break;
 	case HERMIT_MSG_REPLY | HERMIT_MSG_WRITE:

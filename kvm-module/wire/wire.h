@@ -48,8 +48,13 @@
  * have the capability. PING is answered with the bytes of this region that are
  * now stored in offset; every other reply repeats offset and extent of its
  * request. END ends the region, is acknowledged once nobody can read anything
- * of it any more, and closes the session with all its connections. A page that
- * was never written, or was discarded, reads as zeros.
+ * of it any more, and closes the session with all its connections.
+ *
+ * A page that was never written, or was discarded, is not stored: a READ of it is
+ * answered HERMIT_WIRE_ENOENT if both sides have the capability, else OK; with a
+ * page of zeros both times, so that a READ fills the path whatever is stored. The
+ * number differs from OK in four bits: one that was damaged on the way does not
+ * become the other.
  *
  * The server acknowledges a WRITE only once the page is stored in memory that
  * it has. A frame that breaks a rule closes the connection.
@@ -84,6 +89,7 @@ enum hermit_wire_status {
 	HERMIT_WIRE_EIO = 1,
 	HERMIT_WIRE_ENOSPC = 2,		/* no memory for this page; not stored */
 	HERMIT_WIRE_EINVAL = 3,
+	HERMIT_WIRE_ENOENT = 0xf0,	/* READ: the page is not stored */
 };
 
 enum hermit_wire_refusal {
@@ -100,6 +106,7 @@ enum hermit_wire_refusal {
 /* Capability bits. Both sides use the intersection; unknown ones are ignored. */
 #define HERMIT_CAP_DISCARD	(1ULL << 0)
 #define HERMIT_CAP_MULTICONN	(1ULL << 1)
+#define HERMIT_CAP_ENOENT	(1ULL << 2)
 
 #define HERMIT_HELLO_OPEN	(1u << 0)
 

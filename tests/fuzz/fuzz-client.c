@@ -78,6 +78,7 @@ static struct {
 	u8 partial[sizeof(struct hermit_wire_hdr)];
 	unsigned int nr_partial;
 	u8 send_mode;
+	int expected;		/* the status of the READ that is answered; or 1 */
 	bool bent;		/* something came that no server sends */
 
 	/* the handshake */
@@ -133,9 +134,13 @@ static void answer(unsigned int which, u8 status, unsigned int piece, u8 byte,
 		return;
 	which %= run.nr_asked;
 	asked = &run.asked[which];
-	if (asked->type != HERMIT_MSG_WRITE && status == HERMIT_WIRE_ENOSPC)
+	/* "No space" is for a WRITE, "not stored" for a READ. */
+	if (status == HERMIT_WIRE_ENOSPC && asked->type == HERMIT_MSG_READ)
+		status = HERMIT_WIRE_ENOENT;
+	else if (asked->type != HERMIT_MSG_WRITE && status == HERMIT_WIRE_ENOSPC)
 		status = HERMIT_WIRE_EIO;
-	page = asked->type == HERMIT_MSG_READ && !status;
+	page = asked->type == HERMIT_MSG_READ &&
+	       (!status || status == HERMIT_WIRE_ENOENT);
 	hermit_wire_fill(&hdr, asked->type | HERMIT_MSG_REPLY,
 			 le32_to_cpu(asked->tag), le64_to_cpu(asked->offset),
 			 le32_to_cpu(asked->extent), page ? PAGE_SIZE : 0);
@@ -148,7 +153,11 @@ static void answer(unsigned int which, u8 status, unsigned int piece, u8 byte,
 	}
 	frame[byte % sizeof(hdr)] ^= xor;
 	run.bent |= xor != 0;
+	if (hdr.type == (HERMIT_MSG_REPLY | HERMIT_MSG_READ))
+		run.expected = !status ? 0 :
+			       status == HERMIT_WIRE_ENOENT ? -ENOENT : -EIO;
 	arrive(frame, len, piece);
+	run.expected = 1;
 	if (run.receiver && !run.bent && hdr.type == (HERMIT_MSG_REPLY | HERMIT_MSG_READ))
 		shim_require(run.completed == completed + 1);
 }
@@ -270,9 +279,14 @@ static void io_done(struct hermit_io *io)
 	case -EIO:
 	case -ECANCELED:
 		break;
+	case -ENOENT:
+		shim_require(io->op == HERMIT_IO_READ);
+		break;
 	default:
 		shim_require(io->status == -ENOSPC && io->op == HERMIT_IO_WRITE);
 	}
+	if (io->op == HERMIT_IO_READ && run.expected <= 0 && !run.bent)
+		shim_require(io->status == run.expected);
 	if (io->op == HERMIT_IO_READ && !io->status && !run.bent)
 		for (i = 0; i < PAGE_SIZE; i++)
 			shim_require(page[i] == contents(io->offset));
@@ -532,6 +546,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	LIST_HEAD(ios);
 
 	memset(&run, 0, sizeof(run));
+	run.expected = 1;
 	run.in = (struct input){ data, data + size };
 	run.flags = next();
 	if (run.flags & SHAKE) {

@@ -107,9 +107,13 @@ check_reply (const struct hermit_wire_hdr *hdr)
       return;
     }
   require (hdr->type & HERMIT_MSG_REPLY);
-  require (hdr->status <= HERMIT_WIRE_EINVAL);
+  require (hdr->status <= HERMIT_WIRE_EINVAL
+           || (hdr->status == HERMIT_WIRE_ENOENT
+               && hdr->type == (HERMIT_MSG_REPLY | HERMIT_MSG_READ)));
   require (length == 0
-           || (length == HERMIT_WIRE_PAGE && hdr->status == HERMIT_WIRE_OK
+           || (length == HERMIT_WIRE_PAGE
+               && (hdr->status == HERMIT_WIRE_OK
+                   || hdr->status == HERMIT_WIRE_ENOENT)
                && hdr->type == (HERMIT_MSG_REPLY | HERMIT_MSG_READ)));
 }
 

@@ -326,17 +326,17 @@ static int store_compressed(struct hermit_local_pool *p, struct pool_entry *e,
 }
 
 /* Returns what is left to decompress from s->out, if anything. */
-static unsigned int entry_copy_out(struct hermit_local_pool *p,
-				   struct pool_entry *e, struct page *page,
-				   struct hermit_local_stream *s)
+static int entry_copy_out(struct hermit_local_pool *p,
+			  struct pool_entry *e, struct page *page,
+			  struct hermit_local_stream *s)
 {
 	void *dst = page_address(page), *src;
-	unsigned int len = 0;
+	int len = 0;
 
 	entry_lock(e);
 	switch (entry_type(e->state)) {
 	case ENTRY_NONE:
-		clear_page(dst);
+		len = -ENOENT;
 		break;
 	case ENTRY_SAME:
 		memset_l(dst, e->value, PAGE_SIZE / sizeof(long));
@@ -410,21 +410,18 @@ int hermit_local_pool_load(struct hermit_local_pool *p, u64 idx,
 {
 	struct pool_entry *e = entry_find(p, idx);
 	struct hermit_local_stream *s;
-	unsigned int len;
 	u64 begin;
-	int ret = 0;
+	int ret;
 
-	if (!e) {
-		clear_page(page_address(page));
-		return 0;
-	}
-	if (!p->comp) {
-		entry_copy_out(p, e, page, NULL);
-		return 0;
-	}
+	if (!e)
+		return -ENOENT;
+	if (!p->comp)
+		return entry_copy_out(p, e, page, NULL);
 	s = hermit_local_stream_get(p->comp);
-	len = entry_copy_out(p, e, page, s);
-	if (len) {
+	ret = entry_copy_out(p, e, page, s);
+	if (ret > 0) {
+		unsigned int len = ret;
+
 		begin = local_clock();
 		ret = hermit_local_decompress(s, len, page);
 		pool_count(p, POOL_DECOMPRESS_NS, local_clock() - begin);

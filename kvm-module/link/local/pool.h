@@ -29,7 +29,7 @@ void hermit_local_pool_destroy(struct hermit_local_pool *p);
  *
  * store: 0, or -ENOSPC and what was stored before is still there. The contents
  * may change meanwhile; then some mixture of them is stored.
- * load: 0, or -EIO. What was never stored, or dropped, is zeros.
+ * load: 0; -ENOENT: never stored, or dropped; -EIO.
  */
 int hermit_local_pool_store(struct hermit_local_pool *p, u64 idx,
 			    struct page *page);

@@ -20,7 +20,6 @@
  */
 #include <linux/bitmap.h>
 #include <linux/errno.h>
-#include <linux/highmem.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -140,7 +139,7 @@ static void discard(struct hermit_rdma_queue *q, const struct hermit_io *io)
 		q->kick(q);
 }
 
-/* Queue @io; true if it is done instead: with 0 or with *@status. */
+/* Queue @io; true if it is done instead: a discard with 0, others with *@status. */
 static bool add_one(struct hermit_rdma_queue *q, struct hermit_io *io,
 		    int *status)
 {
@@ -156,7 +155,9 @@ static bool add_one(struct hermit_rdma_queue *q, struct hermit_io *io,
 		q->discards++;
 	} else if (io->op == HERMIT_IO_READ &&
 		   !test_bit(page_of(io->offset), e->stored)) {
-		q->reads++;
+		/* No write of it came to its end in this incarnation. */
+		*status = -ENOENT;
+		q->errors++;
 	} else {
 		list_add_tail(&io->node, &q->lists[hermit_remote_list_of(io)]);
 		done = false;
@@ -174,10 +175,8 @@ void hermit_rdma_queue_add(struct hermit_rdma_queue *q, struct list_head *ios)
 		list_del_init(&io->node);
 		if (!add_one(q, io, &status))
 			continue;
-		if (!status && io->op == HERMIT_IO_DISCARD)
+		if (!status)
 			discard(q, io);
-		else if (!status)
-			clear_highpage(io->page);
 		hermit_remote_complete(io, status);
 	}
 }

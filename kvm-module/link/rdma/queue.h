@@ -4,8 +4,8 @@
 /*
  * The ios of a link that are on no queue pair, and what is known of the
  * region's extents at the server: which are granted in this epoch, and which
- * pages of them were written. So a page that was not is read as zeros, and a
- * discard is done, without asking anybody.
+ * pages of them were written. So a read of one that was not fails, and a discard
+ * is done, without asking anybody.
  *
  * What is not for the work item alone is safe from any context. The lock is a leaf; no function calls done() under it.
  */

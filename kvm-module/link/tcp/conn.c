@@ -287,6 +287,8 @@ static int status_of(u8 status, u8 type)
 		return 0;
 	if (status == HERMIT_WIRE_ENOSPC && type == HERMIT_MSG_WRITE)
 		return -ENOSPC;
+	if (status == HERMIT_WIRE_ENOENT)
+		return -ENOENT;
 	return -EIO;
 }
 
@@ -330,17 +332,18 @@ static void reply_begins(struct hermit_tcp_conn *conn)
 		why = "the server answered what was not asked";
 		goto lost;
 	}
-	if (s->type != HERMIT_MSG_READ || hdr->status != HERMIT_WIRE_OK) {
+	/*
+	 * Only the receiver has a slot answered, or the link once there is none: the
+	 * io stays till then, and its page while it is filled. A request whose offset
+	 * was damaged on its way was done to another page, and is to be done again.
+	 */
+	if (s->io && le64_to_cpu(hdr->offset) != s->io->offset) {
+		why = "the server answered for another page";
+		goto lost;
+	}
+	if (!hdr->length) {
 		answered(conn, s);
 		return;
-	}
-	/*
-	 * Only the receiver frees the slot of a READ, or the link once there is
-	 * none: io and page stay while the page is filled.
-	 */
-	if (le64_to_cpu(hdr->offset) != s->io->offset) {
-		why = "the server sent another page";
-		goto lost;
 	}
 	conn->filling = s;
 	conn->filled = 0;

@@ -55,6 +55,7 @@ test_version (void)
   Client client = client_new (server, 1, 1, 8 * MIB);
   struct hermit_wire_hello hello = client_hello (&client, TRUE);
   Attempt attempt;
+  guint8 page[PAGE];
 
   hello.version_min = hello.version_max = cpu_to_le16 (99);
   expect_refused (&client, &hello, HERMIT_REFUSE_VERSION);
@@ -67,6 +68,7 @@ test_version (void)
   hello.caps = ~0ULL;
   attempt = client_try (&client, client_connect (&client), &hello);
   g_assert_cmpint (attempt.fd, >=, 0);
+  g_assert_cmpint (do_read (attempt.fd, 0, page), ==, HERMIT_WIRE_ENOENT);
   close (attempt.fd);
   server_stop (server);
 }

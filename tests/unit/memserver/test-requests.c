@@ -171,6 +171,52 @@ test_no_discard (void)
   server_stop (server);
 }
 
+/*
+ * What is not stored is told from zeros that are, to who has the capability; to an
+ * older client on another connection of the same region it is zeros.
+ */
+static void
+test_not_stored (void)
+{
+  Server *server = server_start ("--capacity=8M", NULL);
+  Client client = client_new (server, 1, 1, 8 * MIB);
+  struct hermit_wire_hello hello = client_hello (&client, TRUE);
+  guint8 page[PAGE], zeros[PAGE] = { 0 };
+  Attempt attempt;
+  int fd, old;
+
+  hello.caps |= cpu_to_le64 (HERMIT_CAP_ENOENT);
+  attempt = client_try (&client, client_connect (&client), &hello);
+  client.epoch = le64_to_cpu (attempt.welcome.epoch);
+  fd = attempt.fd;
+  old = client_join (&client);
+  for (guint64 offset = 0; offset < 8 * MIB; offset += 2 * MIB - PAGE)
+    {
+      memset (page, 0xaa, sizeof (page));
+      g_assert_cmpint (do_read (fd, offset, page), ==, HERMIT_WIRE_ENOENT);
+      g_assert_true (page_is_zero (page));
+      memset (page, 0xaa, sizeof (page));
+      g_assert_cmpint (do_read (old, offset, page), ==, HERMIT_WIRE_OK);
+      g_assert_true (page_is_zero (page));
+    }
+
+  g_assert_cmpint (do_write (fd, 5 * PAGE, zeros), ==, HERMIT_WIRE_OK);
+  g_assert_cmpint (do_read (fd, 5 * PAGE, page), ==, HERMIT_WIRE_OK);
+  g_assert_true (page_is_zero (page));
+  /* Its neighbours, in an extent that has memory now, are not stored still. */
+  g_assert_cmpint (do_read (fd, 4 * PAGE, page), ==, HERMIT_WIRE_ENOENT);
+  g_assert_cmpint (do_read (fd, 6 * PAGE, page), ==, HERMIT_WIRE_ENOENT);
+  fill_page (page, 1, 6 * PAGE, 1);
+  g_assert_cmpint (do_write (fd, 6 * PAGE, page), ==, HERMIT_WIRE_OK);
+  g_assert_cmpint (do_discard (old, 5 * PAGE, PAGE), ==, HERMIT_WIRE_OK);
+  g_assert_cmpint (do_read (fd, 5 * PAGE, page), ==, HERMIT_WIRE_ENOENT);
+  g_assert_cmpint (do_read (fd, 6 * PAGE, page), ==, HERMIT_WIRE_OK);
+  g_assert_true (page_is (page, 1, 6 * PAGE, 1));
+  close (old);
+  close (fd);
+  server_stop (server);
+}
+
 static void
 test_full (void)
 {
@@ -337,6 +383,7 @@ main (int argc, char **argv)
   g_test_add_func ("/requests/pipeline", test_pipeline);
   g_test_add_func ("/requests/violation", test_violation);
   g_test_add_func ("/requests/no-discard", test_no_discard);
+  g_test_add_func ("/requests/not-stored", test_not_stored);
   g_test_add_func ("/requests/full", test_full);
   g_test_add_func ("/requests/end", test_end);
   g_test_add_func ("/requests/clients", test_clients);

@@ -16,8 +16,8 @@
  *	close | end			without or with ending the region
  *
  * `status` has a line "name=value" each. Every worker has pages of its own and
- * knows what each must contain: {page, version} in every word, or zeros. What
- * the server lost is known exactly, too: an acknowledgment that came before
+ * knows what each must contain: {page, version} in every word, or that the server
+ * does not have it. What the server lost is known exactly, too: an acknowledgment that came before
  * contents_lost() began was of the old incarnation, any later one of the new.
  */
 #define pr_fmt(fmt) TEST_NAME ": " fmt
@@ -55,8 +55,8 @@
 
 /* What a page of the region must contain. */
 struct record {
-	u32 version;			/* 0: zeros */
-	u32 incarnation;		/* a count; zeros if it is an older one */
+	u32 version;			/* 0: not stored */
+	u32 incarnation;		/* a count; not stored if it is an older one */
 };
 
 struct test_io {
@@ -133,17 +133,24 @@ static void fill(struct page *page, unsigned long n, u32 version)
 		p[i] = word(n, version, i);
 }
 
-static void verify(struct client *c, const struct test_io *t)
+static u32 stored(struct client *c, const struct test_io *t)
 {
 	const struct record *r = &c->records[t->page];
-	u32 version = r->incarnation == t->incarnation ? r->version : 0;
+
+	return r->incarnation == t->incarnation ? r->version : 0;
+}
+
+static void verify(struct client *c, const struct test_io *t)
+{
+	u32 version = stored(c, t);
 	const u64 *p = page_address(t->io.page);
 	unsigned int i;
 
 	for (i = 0; i < WORDS; i++) {
 		u64 expected = version ? word(t->page, version, i) : 0;
 
-		if (p[i] == expected)
+		/* Zeros are not the same as nothing. */
+		if (version && p[i] == expected)
 			continue;
 		count(c, MISMATCHES);
 		pr_err_ratelimited("page %lu, word %u: %llx, not %llx of version %u\n",
@@ -199,6 +206,11 @@ static void check(struct worker *w, struct test_io *t)
 		break;
 	case -ENODATA:
 		count(c, NODATA);
+		return;
+	case -ENOENT:
+		/* So it is, or the server has forgotten it. */
+		count(c, t->io.op != HERMIT_IO_READ ? OTHER :
+			 stored(c, t) ? MISMATCHES : READS);
 		return;
 	case -ENOSPC:
 		/* Not stored: what was there before must still be there. */

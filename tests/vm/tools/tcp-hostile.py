@@ -19,6 +19,8 @@ HELLO, CHALLENGE, AUTH, WELCOME, REFUSE = 1, 2, 3, 4, 5
 READ, WRITE, DISCARD, PING, END, REPLY = 16, 17, 18, 19, 20, 0x80
 HDR = struct.Struct("<IBBHIIQII")
 OPEN = 1
+DISCARDS, MULTICONN, ENOENTS = 1, 2, 4
+ENOENT = 0xF0
 
 port, mode = int(sys.argv[1]), sys.argv[2]
 BAD_EPOCHS = 20 if mode == "barren" else 2
@@ -34,8 +36,8 @@ class Over(Exception):
     """The connection is."""
 
 
-def header(kind, tag=0, length=0, offset=0, extent=0):
-    return HDR.pack(MAGIC, kind, 0, 0, tag, length, offset, extent, 0)
+def header(kind, tag=0, length=0, offset=0, extent=0, status=0):
+    return HDR.pack(MAGIC, kind, status, 0, tag, length, offset, extent, 0)
 
 
 def receive(s, n):
@@ -70,7 +72,7 @@ def handshake(s):
     global epoch
     hello = receive(s, HDR.size + 168)[HDR.size:]
     flags = struct.unpack_from("<I", hello, 4)[0]
-    caps = struct.unpack_from("<Q", hello, 8)[0]
+    caps = struct.unpack_from("<Q", hello, 8)[0] & (DISCARDS | MULTICONN | ENOENTS)
     if mode == "silent":
         time.sleep(60)
     if mode == "hangup":
@@ -151,7 +153,12 @@ def serve(s, my_epoch):
             if now == "twice":
                 s.sendall(reply)
         elif kind == READ:
-            data = pages.get(offset, bytes(PAGE))
+            # one of many, and only once it will not be written again
+            if mode == "forgets" and offset == 7 * PAGE and len(pages) > 3000:
+                pages.pop(offset, None)
+            data = pages.get(offset)
+            status = ENOENT if data is None else 0
+            data = data or bytes(PAGE)
             size, where, answer = PAGE, offset, READ
             if now == "long":
                 size = 2 * PAGE
@@ -161,7 +168,7 @@ def serve(s, my_epoch):
                 answer, size, data = WRITE, 0, b""
             if now == "half":
                 data = b"!" * (PAGE // 2)
-            s.sendall(header(answer | REPLY, tag, size, where, extent) + data)
+            s.sendall(header(answer | REPLY, tag, size, where, extent, 0 if answer == WRITE else status) + data)
             if now == "half":
                 raise Over
 
