@@ -1,5 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Is what a server answers what was sent to it? */
+/*
+ * Is what a server answers what was sent to it? Beside each page word:
+ *
+ *	 63  56 55     46 45      36 35   32 31			     0
+ *	+------+---------+----------+-------+------------------------+
+ *	|   0  | wrong   | since, s | times | CRC of what was sent   |
+ *	+------+---------+----------+-------+------------------------+
+ *
+ * The upper half is 0 until a read is answered wrong: then it has ten bits of that
+ * answer's CRC, how many more such there were than other wrong ones, 15 at most, and
+ * when the first one came, modulo 1024 (the vote of Boyer and Moore: once that is 0
+ * the next answer takes its place). A right answer and the next page that is sent make
+ * it 0 again; so who compares the whole with a CRC alone sees in one look that all is
+ * well.
+ */
 #include <linux/highmem.h>
 #include <linux/jiffies.h>
 
@@ -9,7 +23,15 @@
 #include "engine/mark.h"
 #include "engine/region.h"
 #include "engine/stats.h"
+#include "engine/sweep.h"
 #include "engine/word.h"
+
+#define TIMES_SHIFT	32
+#define TIMES_MAX	15ULL
+#define SINCE_SHIFT	36
+#define SINCE_MAX	1023ULL
+#define WRONG_SHIFT	46
+static_assert(HERMIT_WRONG_TIMES == TIMES_MAX + 1, "the last one is not stored");
 
 static u32 copy_crc(struct page *page)
 {
@@ -22,7 +44,7 @@ static u32 copy_crc(struct page *page)
 
 void hermit_copy_note(struct hermit_region *r, u64 idx, struct page *page)
 {
-	WRITE_ONCE(hermit_word_copy(r, idx)->crc, copy_crc(page));
+	atomic64_set(hermit_word_copy(r, idx), copy_crc(page));
 }
 
 /* Each is counted; a server that damages all it sends has one event in a second. */
@@ -39,13 +61,41 @@ static noinline void copy_is_wrong(struct hermit_region *r, u64 idx)
 	hermit_event(r, HERMIT_EVENT_PAGE_MISMATCH, 0, idx);
 }
 
-int hermit_copy_check(struct hermit_region *r, u64 idx, u64 expected,
-		      struct page *page)
+/*
+ * A wrong answer with this @crc, and @was is what was there before it: true if that
+ * is how it will stay. Of several at once one is noted.
+ */
+static bool copy_stays_wrong(atomic64_t *copy, u64 was, u32 crc)
 {
-	u32 crc = copy_crc(page);
+	u64 now = jiffies / HZ & SINCE_MAX, since = was >> SINCE_SHIFT & SINCE_MAX;
+	u64 times = was >> TIMES_SHIFT & TIMES_MAX, wrong = crc >> 22;
 
-	if (likely(crc == READ_ONCE(hermit_word_copy(r, idx)->crc)))
+	if (times && was >> WRONG_SHIFT != wrong) {
+		wrong = was >> WRONG_SHIFT;
+		times--;
+	} else if (times == TIMES_MAX &&
+		   ((now - since) & SINCE_MAX) >= HERMIT_WRONG_S) {
+		return true;
+	} else {
+		since = times ? since : now;
+		times = min(times + 1, TIMES_MAX);
+	}
+	/* What was sent meanwhile is another copy. */
+	atomic64_cmpxchg(copy, was, (u32)was | times << TIMES_SHIFT |
+			 since << SINCE_SHIFT | wrong << WRONG_SHIFT);
+	return false;
+}
+
+static noinline int copy_differs(struct hermit_region *r, u64 idx, u64 expected,
+				 u64 was, u32 crc)
+{
+	atomic64_t *copy = hermit_word_copy(r, idx);
+
+	if ((u32)was == crc) {
+		HERMIT_MARK(right_again);
+		atomic64_cmpxchg(copy, was, crc);
 		return 0;
+	}
 	/* The word after the CRC: if it is @expected the CRC was of that. */
 	smp_rmb();
 	if (atomic64_read(hermit_word(r, idx)) != expected) {
@@ -53,5 +103,42 @@ int hermit_copy_check(struct hermit_region *r, u64 idx, u64 expected,
 		return 0;
 	}
 	copy_is_wrong(r, idx);
+	if (copy_stays_wrong(copy, was, crc) && hermit_lose(r, idx, expected)) {
+		HERMIT_MARK(wrong_for_good);
+		pr_warn_ratelimited("%s: server %s: all reads of page %llu have had the same wrong answer, for %u seconds: the page is lost. See to the memory of the server\n",
+				    r->name, r->server, idx, HERMIT_WRONG_S);
+	}
 	return -EBADMSG;
+}
+
+int hermit_copy_check(struct hermit_region *r, u64 idx, u64 expected,
+		      struct page *page)
+{
+	u32 crc = copy_crc(page);
+	u64 was = atomic64_read(hermit_word_copy(r, idx));
+
+	if (likely(was == crc))
+		return 0;
+	return copy_differs(r, idx, expected, was, crc);
+}
+
+/*
+ * To ask again is of no use. The word became REMOTE when the server had acknowledged
+ * the page, in this incarnation: after an older one the sweep came by, and that word
+ * is gone. No write of it is out, which is posted once more, since that holds W, and
+ * no word with W gets REMOTE but by the acknowledgment. No discard: that was through
+ * before the page could be sent, W again; and one that came since the read was posted
+ * took the word with it. So if the word is still that one the server had the page and
+ * does not have it.
+ */
+bool hermit_copy_missing(struct hermit_region *r, u64 idx, u64 expected)
+{
+	if (!hermit_lose(r, idx, expected)) {
+		HERMIT_MARK(missing_for_another_word);
+		return false;
+	}
+	HERMIT_MARK(copy_is_missing);
+	pr_warn_ratelimited("%s: server %s: it says that it does not have page %llu, which it has acknowledged: the page is lost. See to the server\n",
+			    r->name, r->server, idx);
+	return true;
 }

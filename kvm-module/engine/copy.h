@@ -6,7 +6,10 @@
  * kept beside its word, and that of each page that arrives is compared before
  * anybody gets it; whatever the link is.
  *
- * Who may write it, and when it holds:
+ * A server that does not have a page, or has the wrong one for good, has lost it:
+ * then the page is LOST (sweep.h), and nobody asks for it for ever.
+ *
+ * Who may write the CRC, and when it holds:
  *
  *  - Only the owner of EVICTING writes it, before the page gets W, of a page that is
  *    in no page table and has no other holder, and only if it is about to be sent:
@@ -28,15 +31,30 @@
 struct hermit_region;
 struct page;
 
+/*
+ * A copy is wrong for good if it was read so often, in the course of so long, with
+ * the same wrong answer each time, or so much more often than with another wrong one,
+ * and never right between. What is damaged on its way is damaged differently each time.
+ */
+#define HERMIT_WRONG_TIMES	16
+#define HERMIT_WRONG_S		30
+
 /* The CRC of @page, which is about to be sent; by the owner of EVICTING. Any context. */
 void hermit_copy_note(struct hermit_region *r, u64 idx, struct page *page);
 /*
  * A read of page @idx brought @page, and may be used if the word is @expected: 0, or
- * -EBADMSG: it is not what was sent, which is counted and told of here. 0 also if
+ * -EBADMSG: it is not what was sent, which is counted and told of here, and if it
+ * is so for good the page is lost, and the word another one. 0 also if
  * the word is another one by now: the caller's exchange, or comparison, of the word
  * will find that, and has to be there. Task or softirq.
  */
 int hermit_copy_check(struct hermit_region *r, u64 idx, u64 expected,
 		      struct page *page);
+/*
+ * A read of page @idx was answered -ENOENT, and the word was @expected when it was
+ * posted. In any case it is another one now: the page is lost, and true, or somebody
+ * was faster. Task or softirq.
+ */
+bool hermit_copy_missing(struct hermit_region *r, u64 idx, u64 expected);
 
 #endif /* HERMIT_COPY_H */

@@ -110,6 +110,11 @@ static void fault_read_done(struct hermit_io *io)
 		if (!req->prefetch)
 			hermit_latency_answer(&r->latency,
 					 hermit_ns(req->posted, req->finished));
+	} else if (io->status == -ENOENT) {
+		/* The word is another one: nobody waits before he asks again. */
+		hermit_count(r, hermit_copy_missing(r, req->idx, req->word) ?
+			     HERMIT_C_READ_ERRORS : HERMIT_C_CONFLICTS, 1);
+		hermit_page_put(r, page);
 	} else {
 		HERMIT_MARK(read_failed);
 		/* Before the word changes: then others may want to read it. */
@@ -138,7 +143,7 @@ static void fault_sync_done(struct hermit_io *io)
 
 /*
  * A link that completes reads inside submit: fetch and install on the spot. 0:
- * the word has changed, by us or by somebody who was faster. -EIO: the read
+ * the word has changed, by us or by somebody who was faster, or the page is lost. -EIO: the read
  * failed, or the region has ended; else why there is no page.
  */
 static int fault_fetch_sync(struct hermit_region *r, u64 idx, u64 w)
@@ -163,6 +168,12 @@ static int fault_fetch_sync(struct hermit_region *r, u64 idx, u64 w)
 		r->link->ops->submit_one(r->link, &s.io);
 	rcu_read_unlock();
 	fault_count_fetch(r, w);
+	if (s.io.status == -ENOENT) {
+		hermit_count(r, hermit_copy_missing(r, idx, w) ?
+			     HERMIT_C_READ_ERRORS : HERMIT_C_CONFLICTS, 1);
+		hermit_page_put(r, page);
+		return 0;
+	}
 	if (s.io.status || WARN_ON_ONCE(!s.done) ||
 	    hermit_copy_check(r, idx, w, page)) {
 		fault_read_failed(r, idx);

@@ -25,6 +25,8 @@ static void peek_done(struct hermit_io *io)
 	if (!io->status)
 		io->status = hermit_copy_check(req->region, req->idx, req->word,
 					       io->page);
+	else if (io->status == -ENOENT)
+		hermit_copy_missing(req->region, req->idx, req->word);
 	hermit_req_finish(req);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The server lost its contents: what was only there is LOST, and nothing that is
- * here has a copy any more.
+ * here has a copy any more. Or it lost one page.
  */
 #include <linux/sched.h>
 
@@ -41,4 +41,22 @@ u64 hermit_sweep(struct hermit_region *r)
 	if (lost)
 		hermit_event(r, HERMIT_EVENT_PAGES_LOST, lost, lowest);
 	return lost;
+}
+
+/*
+ * No sweep_lock: that keeps reclaim from dropping a page for a copy that is gone,
+ * and reclaim has nothing to do with a word that is REMOTE.
+ */
+bool hermit_lose(struct hermit_region *r, u64 idx, u64 expected)
+{
+	u64 new;
+
+	if (hermit_word_next(expected, HERMIT_EV_LOSE, 0, 0, &new) ||
+	    atomic64_cmpxchg(hermit_word(r, idx), expected, new) != expected)
+		return false;
+	hermit_count(r, HERMIT_C_REMOTE, -1);
+	hermit_count(r, HERMIT_C_LOST, 1);
+	hermit_event(r, HERMIT_EVENT_PAGES_LOST, 1, idx);
+	hermit_word_wake(r, idx);
+	return true;
 }

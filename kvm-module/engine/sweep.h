@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #ifndef HERMIT_SWEEP_H
 #define HERMIT_SWEEP_H
-/* What becomes of the pages of a server that lost its contents. */
+/* What becomes of pages whose only copy the server does not have any more. */
 #include <linux/types.h>
 
 struct hermit_region;
 
 /* Returns how many pages are lost. Takes sweep_lock for writing; sleeps. */
 u64 hermit_sweep(struct hermit_region *r);
+/*
+ * The copy of the one page is gone: it is lost, unless the word is not @expected,
+ * REMOTE or FETCHING, any more. False then, and it is another's affair. Any context.
+ */
+bool hermit_lose(struct hermit_region *r, u64 idx, u64 expected);
 
 #endif /* HERMIT_SWEEP_H */

@@ -28,15 +28,9 @@
 #include "core/pageword.h"
 #include "engine/region.h"
 
-/* What copy.h knows of the remote copy of a page. */
-struct hermit_copy {
-	u32 crc;
-	u32 unused;
-};
-
 struct hermit_chunk {
 	atomic64_t words[HERMIT_CHUNK_PAGES];
-	struct hermit_copy copies[HERMIT_CHUNK_PAGES];
+	atomic64_t copies[HERMIT_CHUNK_PAGES];	/* copy.c's */
 };
 static_assert(sizeof(struct hermit_chunk) == PAGE_SIZE,
 	      "a chunk is allocated as a page");
@@ -60,7 +54,7 @@ static inline atomic64_t *hermit_word(struct hermit_region *r, u64 idx)
 }
 
 /* Beside the word of a page that was touched: there is one. */
-static inline struct hermit_copy *hermit_word_copy(struct hermit_region *r, u64 idx)
+static inline atomic64_t *hermit_word_copy(struct hermit_region *r, u64 idx)
 {
 	struct hermit_chunk *c = READ_ONCE(r->chunks[idx >> HERMIT_CHUNK_SHIFT]);
 

@@ -252,7 +252,8 @@ enum hermit_event_type {
 	HERMIT_EVENT_SERVER_STATE = 1,	/* arg0: server index, arg1: state */
 	HERMIT_EVENT_STALL_BEGIN = 2,	/* arg0: ms since the first waiter began */
 	HERMIT_EVENT_STALL_END = 3,	/* arg0: ms since then */
-	HERMIT_EVENT_PAGES_LOST = 4,	/* arg0: pages, arg1: the lowest; with a server or a frame */
+	/* arg0: pages, arg1: the lowest; with a server, its copy, or a frame */
+	HERMIT_EVENT_PAGES_LOST = 4,
 	HERMIT_EVENT_LIMIT_UNREACHABLE = 5, /* arg0: resident, arg1: limit */
 	HERMIT_EVENT_LIMIT_CHANGED = 6,	/* arg0: the limit, whoever set it */
 	/* A server's answer was not what was written; at most one in a second. */

@@ -155,6 +155,11 @@ void oracle_counters(void)
 		if (s.mismatches > world.lies)
 			fiber_fail("%llu wrong answers are counted, %llu were given",
 				   s.mismatches, world.lies);
+		/* Nor is it lost, if the server has it. */
+		if (!world.lost_all && !world.poisons &&
+		    s.lost > world.forgot + world.spoilt)
+			fiber_fail("%llu pages are lost, the server forgot %llu and spoilt %llu",
+				   s.lost, world.forgot, world.spoilt);
 		if (counters_fit(&s, why, sizeof(why)) && words_fit(&s, why, sizeof(why)))
 			return;
 		fiber_sleep(fiber_now() + NSEC_PER_MSEC);

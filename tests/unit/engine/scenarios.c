@@ -5,6 +5,7 @@
 #include "world.h"
 
 #include "engine/clock.h"
+#include "engine/copy.h"
 #include "engine/limit.h"
 #include "engine/pool.h"
 #include "engine/region.h"
@@ -341,6 +342,9 @@ void (*const scenarios[SCENARIOS])(void *arg) = {
 
 /* ---- what showed a fault once ---- */
 
+#define STALL_S	25
+static_assert(STALL_S < HERMIT_WRONG_S, "a page that is wrong for longer is lost");
+
 /*
  * A server that answers every read with an error, or with what is not the page, is a
  * stall as a silent one, and so is a host without any memory; nobody asks in vain
@@ -373,20 +377,21 @@ static void stall_is_told(bool dry)
 		}
 	}
 	faulted = world.faulted;
-	fiber_sleep(fiber_now() + 30 * NSEC_PER_SEC);
+	fiber_sleep(fiber_now() + STALL_S * NSEC_PER_SEC);
 	if (!world.left)
 		fiber_fail("the vCPU never had to wait: take another seed");
 	faulted = world.faulted - faulted;
 	if (faulted > 20000)
-		fiber_fail("%llu faults in 30 s, none of which could get on", faulted);
+		fiber_fail("%llu faults in %d s, none of which could get on",
+			   faulted, STALL_S);
 	for (i = 0; i < r->events.head; i++) {
 		begun += r->events.ring[i].type == HERMIT_EVENT_STALL_BEGIN;
 		wrong += r->events.ring[i].type == HERMIT_EVENT_PAGE_MISMATCH &&
 			 r->events.ring[i].arg1 < r->npages;
 	}
-	if (world.faults.lies && (!wrong || wrong > 31))
-		fiber_fail("nothing but wrong answers for 30 s, told of %u times",
-			   wrong);
+	if (world.faults.lies && (!wrong || wrong > STALL_S + 1))
+		fiber_fail("nothing but wrong answers for %d s, told of %u times",
+			   STALL_S, wrong);
 	/* Where none is written a page of zeros may have left amid it. */
 	if (begun > 1 && !world.faults.write_fails)
 		fiber_fail("one stall was told of %u times", begun);
@@ -398,7 +403,8 @@ static void stall_is_told(bool dry)
 		fiber_sleep(fiber_now() + 100000);
 	end(r);
 	if (!told)
-		fiber_fail("nothing went on for 30 s, and no stall was told after 1 s");
+		fiber_fail("nothing went on for %d s, and no stall was told after 1 s",
+			   STALL_S);
 }
 
 static void failed_reads(void *arg)
@@ -718,6 +724,48 @@ static void away_reads_once(void *arg)
 			   reads);
 }
 
+/*
+ * A page that the server does not have any more, or has wrong for good, is lost: told
+ * of once, and nobody asks for it for ever; a discard makes it zeros.
+ */
+static void lost_at_server(void *arg)
+{
+	struct hermit_region *r = create_and_bind();
+	u64 idx = some_remote_page(r), began = fiber_now(), reads = world.reads, took;
+	bool spoilt = fiber_random(2);
+	unsigned int i, told = 0;
+
+	walk_set_limit(r->npages);
+	if (spoilt)
+		server_spoil(idx);
+	else
+		server_forget(idx);
+	walk_start("vcpu", page_toucher, &idx);
+	walk_start("vcpu", page_toucher, &idx);
+	if (fiber_random(2))
+		host_touch(0, idx, false);
+	wait_for_all();
+	took = fiber_now() - began;
+	reads = world.reads - reads;
+	if (hermit_word_state(hermit_word(r, idx)->counter) != HERMIT_LOST)
+		fiber_fail("page %llu is not lost, and the server does not have it", idx);
+	for (i = 0; i < r->events.head; i++)
+		told += r->events.ring[i].type == HERMIT_EVENT_PAGES_LOST &&
+			r->events.ring[i].arg0 == 1 && r->events.ring[i].arg1 == idx;
+	if (told != 1)
+		fiber_fail("page %llu is lost, which was told of %u times", idx, told);
+	/* One read of each who asks; or half a minute of them, with rests. */
+	if (!spoilt && (took > NSEC_PER_SEC || reads > 3))
+		fiber_fail("%llu reads in %llu ns of a page that the server does not have",
+			   reads, took);
+	if (spoilt && (took < 29 * NSEC_PER_SEC || took > 60 * NSEC_PER_SEC))
+		fiber_fail("a page that is wrong at the server was lost after %llu ns", took);
+	host_discard(idx, 1);
+	host_touch(0, idx, true);
+	oracle_counters();
+	end(r);
+}
+
 const struct known known[] = {
 	{ "failed-reads-are-a-stall", failed_reads, { .read_fails = 1 } },
 	{ "wrong-answers-are-a-stall", failed_reads, { .lies = 1 } },
@@ -734,5 +782,6 @@ const struct known known[] = {
 	{ "poison-stays-here", poison_stays_here, { } },
 	{ "fault-waits-for-no-request", fault_waits_for_no_request, { } },
 	{ "away-reads-once", away_reads_once, { } },
+	{ "lost-at-the-server", lost_at_server, { } },
 	{ }
 };

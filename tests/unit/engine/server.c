@@ -2,14 +2,14 @@
 /*
  * A link and its server. Requests are carried out in any order, and done in
  * softirqs: nothing of the engine may count on more. A read may be answered with
- * what is not the page. What would prove nothing, and is not done: a request that
- * is completed twice or not at all (the contract of link/transport.h), and a page
- * that the server has wrong for good: nobody could go on.
+ * what is not the page, and the server may lose one page, or have it wrong for good.
+ * What would prove nothing, and is not done: a request that is completed twice or not
+ * at all (the contract of link/transport.h).
  */
 #include "world.h"
 
 struct server_page {
-	bool present;
+	bool present, spoilt;
 	u64 data[PAGE_WORDS];
 	u64 old[PAGE_WORDS];		/* what it was before */
 };
@@ -75,6 +75,30 @@ static void lie(u64 idx, u64 *data)
 	data[where[fiber_random(ARRAY_SIZE(where))]] ^= 1ull << fiber_random(64);
 }
 
+/* So many pages may be lost of it. */
+void server_forget(u64 idx)
+{
+	pages[idx].present = false;
+	world.forgot++;
+	world.lost = true;
+}
+
+void server_spoil(u64 idx)
+{
+	pages[idx].data[fiber_random(PAGE_WORDS)] ^= 1ull << fiber_random(64);
+	pages[idx].spoilt = true;
+	world.spoilt++;
+	world.lost = true;
+}
+
+static void fail_page(u64 idx)
+{
+	if (happens(world.faults.forgets))
+		server_forget(idx);
+	else if (!pages[idx].spoilt && happens(world.faults.spoils))
+		server_spoil(idx);
+}
+
 static void carry_out(struct hermit_io *io)
 {
 	u64 idx = io->offset >> PAGE_SHIFT, i, *data;
@@ -85,28 +109,33 @@ static void carry_out(struct hermit_io *io)
 		world.reads++;
 		data = io->page->data;
 		memset(data, 0x5a, PAGE_SIZE);
-		/*
-		 * Discarded since it was posted: what comes is no version, and
-		 * may not be seen.
-		 */
-		if (!s->present)
+		if (s->present)
+			fail_page(idx);
+		/* Perhaps discarded since it was posted. */
+		if (!s->present) {
+			io->status = -ENOENT;
 			break;
+		}
 		fiber_point();
-		if (happens(world.faults.lies))
+		if (happens(world.faults.lies)) {
 			lie(idx, data);
-		else
+		} else {
+			/* One that is written meanwhile comes half right. */
+			world.lies += s->spoilt;
 			copy(data, s->data);
+		}
 		break;
 	case HERMIT_IO_WRITE:
 		world.writes++;
 		memcpy(s->old, s->data, PAGE_SIZE);
+		s->spoilt = false;
 		copy(s->data, io->page->data);
 		s->present = true;
 		break;
 	default:
 		world.discards++;
 		for (i = 0; i < io->length >> PAGE_SHIFT; i++)
-			pages[idx + i].present = false;
+			pages[idx + i].present = pages[idx + i].spoilt = false;
 	}
 }
 
@@ -211,7 +240,7 @@ void server_lose(void)
 {
 	if (closing || world.r->dead)
 		return;
-	world.lost = losing = gone = true;
+	world.lost = world.lost_all = losing = gone = true;
 	while (outstanding)
 		fiber_sleep(fiber_now() + 1000);
 	memset(pages, 0, sizeof(pages));

@@ -301,9 +301,9 @@ static void walk(u64 seed, const struct known *k)
 {
 	fiber_init(seed);
 	fiber_steady = false;
-	world.lost = world.enough = false;
+	world.lost = world.lost_all = world.enough = false;
 	world.high = world.flush = 0;
-	world.poisons = world.lies = 0;
+	world.poisons = world.lies = world.forgot = world.spoilt = 0;
 	discarded = WORLD_PAGES;
 	delicate = sometimes(1 + fiber_random(WORLD_PAGES));
 	shim_pages_init();
@@ -324,7 +324,12 @@ static void walk(u64 seed, const struct known *k)
 		.outages = fiber_once_in(4),
 		.shifts = fiber_once_in(4),
 		.poison = fiber_once_in(3),
+		.forgets = fiber_once_in(4) ? 100 : 0,
+		.spoils = fiber_once_in(4) ? 100 : 0,
 	};
+	/* Else none of its wrong answers is the most frequent one for so long. */
+	if (world.faults.spoils && world.faults.lies)
+		world.faults.lies = 20;
 	world.sync = !k && fiber_once_in(8);
 	if (world.sync)
 		/* It is on this host. */

@@ -27,6 +27,8 @@ struct faults {
 	unsigned int no_memory;		/* an allocation fails */
 	unsigned int reclaims;		/* one that may reclaim does */
 	unsigned int lies;		/* what a read brings is not the page */
+	unsigned int forgets;		/* the server does not have a page any more */
+	unsigned int spoils;		/* or has it wrong, from then on */
 	bool loses;			/* the server loses its contents, once */
 	bool poison;			/* frames of the host go bad */
 	bool shifts;			/* the clock jumps */
@@ -42,9 +44,11 @@ struct world {
 	bool no_nap;			/* a fault has no reason to back off */
 	bool sync;			/* a read is done when submit() returns */
 	bool stock;			/* KVM is not patched: vCPUs fault by host PTEs */
-	bool lost;			/* it has, or is about to */
+	bool lost;			/* a page may be lost, or soon: */
+	bool lost_all;			/* the server has lost all that it had */
+	u64 forgot, spoilt;		/* or single pages, so often */
 	u64 poisons, poisoned;		/* frames that went bad: in this walk, in all */
-	u64 lies, lied;			/* wrong answers: in this walk, in all */
+	u64 lies, lied;			/* wrong answers: in this walk, in all but of spoilt pages */
 	int left, vcpus_left;		/* fibers of the walk, and those that end it */
 	bool enough;			/* vCPUs stop */
 	u64 flush;			/* ns that the flush of a zap takes, at most */
@@ -57,6 +61,8 @@ extern struct world world;
 extern const struct hermit_transport_ops world_transport, world_transport_sync;
 void server_init(void);
 void server_lose(void);			/* its contents; sleeps */
+void server_forget(u64 idx);		/* one page of them */
+void server_spoil(u64 idx);		/* or it is another one from now on */
 u64 server_held(u64 idx);		/* reads of the page that wait until it is back */
 /* The answer to the next read of the page is on its way until it is let go. */
 void server_keep(u64 idx);

@@ -2,8 +2,8 @@
 # l1: mem=1536M timeout=300 kvm=none light
 # hermit.ko and hermit-memserver over TCP, without KVM: a plain run, the link
 # cut for 20 s and given back, a process that is killed, and a server that is full
-# until there is room at home, and one whose memory is damaged for a while. Every
-# byte comes back each time, the server ends empty, and nothing stays in the kernel.
+# until there is room at home, one whose memory is damaged for a while, and one that
+# forgets a page. Every other byte comes back each time, the server ends empty, and nothing stays in the kernel.
 S=tcp:127.0.0.1:7471
 # stress NAME ARGS...: in the background, to be told to end
 stress() { region-stress --threads 4 --ops 100000000 --size 64 "${@:2}" > "/out/$1" 2>&1 & pid=$!; }
@@ -46,6 +46,15 @@ region-read --server $S --server-pid "$(cat $W/m1.memserver)" --wrong > /out/wro
 	fail "a server that answers with wrong pages: $(tail -n 3 /out/wrong | tr '\n' ' ')"
 note "wrong: $(tail -n 1 /out/wrong)"
 stop_memserver m1
+
+# A server that says of a page that it does not have it: that is lost, at once.
+start_daemon hostile python3 -I /src/tests/vm/tools/tcp-hostile.py 7474 forgets
+wait_for 30 grep -q ':1D32 .* 0A ' /proc/net/tcp
+region-read --server tcp:127.0.0.1:7474 --forgets > /out/forgets 2>&1 ||
+	fail "a server that forgets a page: $(tail -n 3 /out/forgets | tr '\n' ' ')"
+note "forgets: $(tail -n 1 /out/forgets)"
+dmesg | grep -q 'it says that it does not have page 7,' || fail "no word of the page that the server forgot"
+stop_daemon hostile 143
 
 # Without reservation, and with room for three quarters of what goes out: writes
 # are refused, and the region waits until it is given room at home.

@@ -9,6 +9,7 @@
  *						256 KiB, page by page, and recalled
  *	region-read --server S --server-pid P --wrong	the server's memory is damaged
  *						for a while: nobody gets a wrong page
+ *	region-read --server S --forgets	the server is one that forgets page 7
  *
  * Exit status 0: all of it held; the last line gives figures.
  */
@@ -395,16 +396,72 @@ static void wrong_answers(void)
 	       inverted, back, stats().mismatches, stats().read_errors);
 }
 
+static unsigned int lost_told(uint64_t idx)
+{
+	struct hermit_event_record e[64];
+	struct pollfd p = { .fd = control, .events = POLLIN };
+	unsigned int n = 0;
+	ssize_t got;
+
+	if (poll(&p, 1, 0) != 1)
+		return 0;
+	got = read(control, e, sizeof(e));
+	for (ssize_t i = 0; i < got / (ssize_t)sizeof(e[0]); i++)
+		n += e[i].type == HERMIT_EVENT_PAGES_LOST && e[i].arg0 == 1 &&
+		     e[i].arg1 == idx;
+	return n;
+}
+
+/* Nobody waits for what the server says that it does not have. */
+static void forgotten(void)
+{
+	const uint64_t idx = 7;
+	uint8_t state = 0;
+	struct hermit_pagemap m = {
+		.size = sizeof(m), .start_page = idx, .nr_pages = 1,
+		.states = (uintptr_t)&state,
+	};
+	unsigned int told;
+
+	for (int i = 0; state != HERMIT_PAGE_REMOTE; i++) {
+		if (ioctl(control, HERMIT_GET_PAGEMAP, &m))
+			die("pagemap: %s", strerror(errno));
+		if (i == 600)
+			die("page %lu does not become remote: state %u", idx, state);
+		usleep(100000);
+	}
+	expect_read("the forgotten page", idx * PAGE, PAGE, -1);
+	if (errno != EIO)
+		die("the forgotten page: %s, not EIO", strerror(errno));
+	if (ioctl(control, HERMIT_GET_PAGEMAP, &m) || state != HERMIT_PAGE_LOST)
+		die("the forgotten page is not lost: state %u", state);
+	told = lost_told(idx);
+	if (told != 1 || stats().lost != 1)
+		die("one page was forgotten, %llu are lost, told of %u times",
+		    stats().lost, told);
+	expect_read("before the forgotten page", 0, idx * PAGE, idx * PAGE);
+	expect_read("behind the forgotten page", (idx + 1) * PAGE,
+		    size - (idx + 1) * PAGE, size - (idx + 1) * PAGE);
+	if (fallocate(memory, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      idx * PAGE, PAGE))
+		die("punch: %s", strerror(errno));
+	for (unsigned int i = 0; i < WORDS; i++)
+		base[idx * WORDS + i] = value(idx * PAGE + i * 8);
+	expect_read("whole, after all", 0, size, size);
+	printf("read lost=1 read_errors=%llu\n", stats().read_errors);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "server", 1, 0, 'S' }, { "server-pid", 1, 0, 'p' },
-		{ "measure", 1, 0, 'm' }, { "wrong", 0, 0, 'w' }, { 0 },
+		{ "measure", 1, 0, 'm' }, { "wrong", 0, 0, 'w' },
+		{ "forgets", 0, 0, 'f' }, { 0 },
 	};
 	struct hermit_create c = {
 		.size = sizeof(c), .version = HERMIT_UAPI_VERSION, .name = "read",
 	};
-	bool measuring = false, wrong = false;
+	bool measuring = false, wrong = false, forgets = false;
 	int o;
 
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -419,6 +476,7 @@ int main(int argc, char **argv)
 			measuring = true;
 			break;
 		case 'w': wrong = true; break;
+		case 'f': forgets = true; break;
 		default: return 2;
 		}
 	}
@@ -442,6 +500,10 @@ int main(int argc, char **argv)
 	fill();
 	if (measuring) {
 		measure();
+		return 0;
+	}
+	if (forgets) {
+		forgotten();
 		return 0;
 	}
 	if (server_pid <= 0)
