@@ -409,13 +409,15 @@ conn_violation (HermitConn *conn, const struct hermit_wire_hdr *hdr,
 
 /* Always FALSE: whatever comes of it, the connection is over. */
 static gboolean
-conn_end (HermitConn *conn, const struct hermit_wire_hdr *hdr)
+conn_end (HermitConn *conn, const struct hermit_wire_hdr *hdr, guint64 caps)
 {
   struct hermit_wire_hdr reply;
 
   if (!conn_flush (conn) || !hermit_session_end (conn->session, &conn->member))
     return FALSE;
   hermit_request_fill_reply (&reply, hdr, HERMIT_WIRE_OK, 0);
+  if (caps & HERMIT_CAP_CHECKSUM)
+    hermit_wire_sum (&reply, 0);
   hermit_io_send (conn->fd, &reply, sizeof (reply));
   return FALSE;
 }
@@ -464,13 +466,16 @@ conn_answer (HermitConn *conn, HermitRegion *region, guint64 size,
   while (conn->in_length - at >= sizeof (struct hermit_wire_hdr))
     {
       struct hermit_wire_hdr hdr;
+      guint32 page_crc = 0;
       const char *why;
       gsize length;
 
       if (g_atomic_int_get (&conn->stop) == HERMIT_STOP_FENCE)
         return FALSE;
       memcpy (&hdr, conn->in + at, sizeof (hdr));
-      if (hermit_wire_check_request (&hdr, size, &why))
+      if ((caps & HERMIT_CAP_CHECKSUM
+           && hermit_wire_check_sum (&hdr, &page_crc, &why))
+          || hermit_wire_check_request (&hdr, size, &why))
         {
           conn_violation (conn, &hdr, why);
           conn_flush (conn);
@@ -486,12 +491,12 @@ conn_answer (HermitConn *conn, HermitRegion *region, guint64 size,
       if (conn->in_length - at < length)
         break;
       if (hdr.type == HERMIT_MSG_END)
-        return conn_end (conn, &hdr);
+        return conn_end (conn, &hdr, caps);
 
       conn_expect (conn, region, size, at + length);
-      conn->out_length += hermit_request_answer (region, counters, &hdr,
-                                                 caps, conn->in + at + sizeof (hdr),
-                                                 conn->out + conn->out_length);
+      conn->out_length += hermit_request_answer (
+          region, counters, &hdr, caps, page_crc,
+          conn->in + at + sizeof (hdr), conn->out + conn->out_length);
       conn->answered[hdr.type - HERMIT_MSG_READ]++;
       at += length;
       conn->requests++;

@@ -3,8 +3,14 @@
 
 #include <string.h>
 
-#define OUR_CAPS                                                              \
-  (HERMIT_CAP_DISCARD | HERMIT_CAP_MULTICONN | HERMIT_CAP_ENOENT)
+static guint64
+our_caps (void)
+{
+  guint64 caps = HERMIT_CAP_DISCARD | HERMIT_CAP_MULTICONN | HERMIT_CAP_ENOENT;
+
+  /* core/crc.h: each x86 processor since 2008. */
+  return caps | (__builtin_cpu_supports ("sse4.2") ? HERMIT_CAP_CHECKSUM : 0);
+}
 
 void
 hermit_frame_fill (HermitFrame *frame, guint8 type, const void *payload,
@@ -102,7 +108,7 @@ take_hello (HermitHandshake *handshake, const void *payload)
       handshake->identities, hello, &handshake->peer, &key, &why);
   if (!handshake->identity)
     return refuse (handshake, HERMIT_REFUSE_KEY, why);
-  handshake->caps = le64_to_cpu (hello->caps) & OUR_CAPS;
+  handshake->caps = le64_to_cpu (hello->caps) & our_caps ();
   challenge.keyed = cpu_to_le16 (key != NULL);
   challenge.version = cpu_to_le16 (version);
   challenge.caps = cpu_to_le64 (handshake->caps);

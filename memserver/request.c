@@ -1,7 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "request.h"
 
+#include "core/crc.h"
+
 #include <string.h>
+
+/* No connection has checksums where the processor does not: handshake.c. */
+__attribute__ ((constructor)) static void
+request_init (void)
+{
+  if (__builtin_cpu_supports ("sse4.2"))
+    hermit_crc_init ();
+}
 
 void
 hermit_request_fill_reply (struct hermit_wire_hdr *reply,
@@ -17,7 +27,7 @@ hermit_request_fill_reply (struct hermit_wire_hdr *reply,
 gsize
 hermit_request_answer (HermitRegion *region, HermitCounters *counters,
                        const struct hermit_wire_hdr *hdr, guint64 caps,
-                       const void *payload, guint8 *reply)
+                       guint32 page_crc, const void *payload, guint8 *reply)
 {
   guint64 offset = le64_to_cpu (hdr->offset);
   struct hermit_wire_hdr answer;
@@ -36,7 +46,10 @@ hermit_request_answer (HermitRegion *region, HermitCounters *counters,
       atomic_fetch_add_explicit (&counters->reads, 1, memory_order_relaxed);
       break;
     case HERMIT_MSG_WRITE:
-      status = hermit_region_write (region, offset, payload);
+      if (caps & HERMIT_CAP_CHECKSUM && hermit_crc_page (payload) != page_crc)
+        status = HERMIT_WIRE_EBADMSG;
+      else
+        status = hermit_region_write (region, offset, payload);
       atomic_fetch_add_explicit (&counters->writes, 1, memory_order_relaxed);
       break;
     case HERMIT_MSG_DISCARD:
@@ -56,6 +69,8 @@ hermit_request_answer (HermitRegion *region, HermitCounters *counters,
   hermit_request_fill_reply (&answer, hdr, status, length);
   if (hdr->type == HERMIT_MSG_PING)
     answer.offset = cpu_to_le64 (hermit_region_stored (region));
+  if (caps & HERMIT_CAP_CHECKSUM)
+    hermit_wire_sum (&answer, 0);
   memcpy (reply, &answer, sizeof (answer));
   return sizeof (answer) + length;
 }

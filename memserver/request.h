@@ -25,13 +25,13 @@ typedef struct
  * Do what @hdr asks of @region, and put the whole answer at @reply, which has
  * room for HERMIT_REPLY_MAX bytes. @hdr has passed hermit_wire_check_request()
  * and is not END, which is the session's; @caps are those of the connection, and
- * @payload is its payload. Returns the
- * length of the answer. Any thread that holds the region.
+ * @payload, aligned to 8, is its payload, with @page_crc if there are checksums.
+ * Returns the length of the answer. Any thread that holds the region.
  */
 gsize hermit_request_answer (HermitRegion *region, HermitCounters *counters,
                              const struct hermit_wire_hdr *hdr,
-                             guint64 caps, const void *payload,
-                             guint8 *reply);
+                             guint64 caps, guint32 page_crc,
+                             const void *payload, guint8 *reply);
 
 /* The header of an answer to @hdr; offset and extent echo the request's. */
 void hermit_request_fill_reply (struct hermit_wire_hdr *reply,

@@ -36,6 +36,7 @@ void hermit_crc_init(void)
 	unsigned int bit, i, k;
 	u64 crc;
 
+	memset(behind_zeros, 0, sizeof(behind_zeros));
 	for (bit = 0; bit < 32; bit++) {
 		crc = 1ULL << bit;
 		for (i = 0; i < PART_WORDS; i++)
@@ -45,6 +46,15 @@ void hermit_crc_init(void)
 			if (i >> bit % 8 & 1)
 				behind_zeros[k][i] ^= (u32)crc;
 	}
+}
+
+u32 hermit_crc_words(const u64 *words, unsigned int n)
+{
+	u64 crc = ~0U;
+
+	while (n--)
+		crc = crc_word(crc, *words++);
+	return ~(u32)crc;
 }
 
 u32 hermit_crc_page(const void *page)

@@ -42,9 +42,12 @@ static u32 copy_crc(struct page *page)
 	return crc;
 }
 
-void hermit_copy_note(struct hermit_region *r, u64 idx, struct page *page)
+u32 hermit_copy_note(struct hermit_region *r, u64 idx, struct page *page)
 {
-	atomic64_set(hermit_word_copy(r, idx), copy_crc(page));
+	u32 crc = copy_crc(page);
+
+	atomic64_set(hermit_word_copy(r, idx), crc);
+	return crc;
 }
 
 /* Each is counted; a server that damages all it sends has one event in a second. */

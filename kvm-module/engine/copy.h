@@ -39,8 +39,11 @@ struct page;
 #define HERMIT_WRONG_TIMES	16
 #define HERMIT_WRONG_S		30
 
-/* The CRC of @page, which is about to be sent; by the owner of EVICTING. Any context. */
-void hermit_copy_note(struct hermit_region *r, u64 idx, struct page *page);
+/*
+ * Keep the CRC of @page, which is about to be sent, and return it; by the owner of
+ * EVICTING. Any context.
+ */
+u32 hermit_copy_note(struct hermit_region *r, u64 idx, struct page *page);
 /*
  * A read of page @idx brought @page, and may be used if the word is @expected: 0, or
  * -EBADMSG: it is not what was sent, which is counted and told of here, and if it

@@ -57,6 +57,16 @@ static void reclaim_keep(struct hermit_region *r, struct hermit_victim *v)
 	hermit_count(r, HERMIT_C_KEPT, 1);
 }
 
+static noinline void reclaim_write_failed(struct hermit_region *r, u64 idx,
+					  int status)
+{
+	hermit_count(r, HERMIT_C_WRITE_ERRORS, 1);
+	WRITE_ONCE(r->write_backoff, jiffies + HZ / 20);
+	if (status == -EBADMSG)
+		pr_warn_ratelimited("%s: server %s: page %llu was damaged on its way there; it stays here, and is sent again later. See to the network\n",
+				    r->name, r->server, idx);
+}
+
 /* Completion of a write; task or softirq. */
 static void reclaim_write_done(struct hermit_io *io)
 {
@@ -74,8 +84,6 @@ static void reclaim_write_done(struct hermit_io *io)
 		 * or ours: the bit does no harm then.
 		 */
 		SetPageDirty(page);
-		hermit_count(r, HERMIT_C_WRITE_ERRORS, 1);
-		WRITE_ONCE(r->write_backoff, jiffies + HZ / 20);
 	}
 	if (WARN_ON_ONCE(hermit_word_apply(hermit_word(r, req->idx),
 					   failed ? HERMIT_EV_WRITE_FAIL :
@@ -84,6 +92,11 @@ static void reclaim_write_done(struct hermit_io *io)
 					   &new)))
 		goto out;
 
+	/* What was rescued may change while it is sent: that is nobody's error. */
+	if (io->status == -EBADMSG && hermit_word_state(old) != HERMIT_EVICTING)
+		HERMIT_MARK(changed_on_its_way);
+	else if (failed)
+		reclaim_write_failed(r, req->idx, io->status);
 	if (hermit_word_state(old) == HERMIT_EVICTING) {
 		if (!failed) {
 			hermit_count(r, HERMIT_C_EVICTED_DIRTY, 1);
@@ -171,7 +184,7 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 			goto keep;
 		}
 		/* If the page is rescued before it has W it stays dirty. */
-		hermit_copy_note(r, v->idx, page);
+		req->io.crc = hermit_copy_note(r, v->idx, page);
 		req->idx = v->idx;
 		req->io.op = HERMIT_IO_WRITE;
 		req->io.page = page;

@@ -12,6 +12,7 @@
 #include "wire/wire.h"
 
 #define OUR_CAPS	(HERMIT_CAP_DISCARD | HERMIT_CAP_MULTICONN | HERMIT_CAP_ENOENT)
+#define STREAM_CAPS	HERMIT_CAP_CHECKSUM
 
 /*
  * Everything one handshake sends and gets. On the stack: it is made when memory is
@@ -259,13 +260,14 @@ static int prove(struct handshake *h, struct crypto_shash *hmac)
 static int shake(struct handshake *h, const struct hermit_identity *id,
 		 u64 epoch, struct hermit_session *session)
 {
+	u64 caps = OUR_CAPS | (h->ch->stream ? STREAM_CAPS : 0);
 	struct hermit_wire_hello *hello = &h->hello;
 	int ret;
 
 	hello->version_min = cpu_to_le16(HERMIT_WIRE_VERSION);
 	hello->version_max = cpu_to_le16(HERMIT_WIRE_VERSION);
 	hello->flags = cpu_to_le32(epoch ? 0 : HERMIT_HELLO_OPEN);
-	hello->caps = cpu_to_le64(OUR_CAPS);
+	hello->caps = cpu_to_le64(caps);
 	memcpy(hello->uuid, id->uuid, sizeof(hello->uuid));
 	memcpy(hello->client_id, id->client_id, sizeof(hello->client_id));
 	hello->region_size = cpu_to_le64(id->region_size);
@@ -304,7 +306,7 @@ static int shake(struct handshake *h, const struct hermit_identity *id,
 	session->incarnation = le64_to_cpu(h->welcome.incarnation);
 	session->epoch = le64_to_cpu(h->welcome.epoch);
 	session->used = le64_to_cpu(h->welcome.used);
-	session->caps = le64_to_cpu(h->challenge.caps) & OUR_CAPS;
+	session->caps = le64_to_cpu(h->challenge.caps) & caps;
 	session->max_connections = le32_to_cpu(h->welcome.max_connections);
 	session->max_inflight = le32_to_cpu(h->welcome.max_inflight);
 	if (!session->incarnation || !session->epoch ||
@@ -329,6 +331,31 @@ int hermit_handshake(struct hermit_channel *channel,
 	return ret;
 }
 
+static void fill(struct hermit_wire_hdr *hdr, const struct hermit_session *session,
+		 u8 type, u32 tag, u32 extent)
+{
+	hermit_wire_fill(hdr, type, tag, 0, extent, 0);
+	if (session->caps & HERMIT_CAP_CHECKSUM)
+		hermit_wire_sum(hdr, 0);
+}
+
+/* The header of an answer. */
+static int receive_reply(struct handshake *h, const struct hermit_session *session)
+{
+	const char *why;
+	u32 crc;
+	int ret;
+
+	ret = receive(h, &h->hdr, sizeof(h->hdr));
+	if (ret)
+		return ret == -EAGAIN ? ret : say_io(h, ret);
+	if ((session->caps & HERMIT_CAP_CHECKSUM &&
+	     hermit_wire_check_sum(&h->hdr, &crc, &why)) ||
+	    hermit_wire_check_reply(&h->hdr, &why))
+		return say_protocol(h, why);
+	return 0;
+}
+
 /* What fills a page as it is sent, and is answered one by one. */
 #define PATH_REQUESTS	((u32)(HERMIT_WIRE_PAGE / sizeof(struct hermit_wire_hdr)))
 
@@ -336,35 +363,34 @@ int hermit_handshake(struct hermit_channel *channel,
  * One READ of a page, which brings a page here, and PINGs: together as long as a
  * page, and sent as one. Servers of any age answer, and store nothing.
  */
-static int pass_page(struct handshake *h, void *page, unsigned int nr)
+static int pass_page(struct handshake *h, const struct hermit_session *session,
+		     void *page, unsigned int nr)
 {
 	struct hermit_wire_hdr *requests = page;
 	u32 length, left = nr;
-	const char *why;
 	int ret;
 
-	hermit_wire_fill(&requests[0], HERMIT_MSG_READ, 0, 0,
-			 HERMIT_WIRE_PAGE, 0);
+	fill(&requests[0], session, HERMIT_MSG_READ, 0, HERMIT_WIRE_PAGE);
 	for (; left > 1; left--)
-		hermit_wire_fill(&requests[left - 1], HERMIT_MSG_PING,
-				 left - 1, 0, 0, 0);
+		fill(&requests[left - 1], session, HERMIT_MSG_PING, left - 1, 0);
 	ret = h->ch->send(h->ch, requests, nr * sizeof(*requests));
+	if (ret && ret != -EAGAIN)
+		return say_io(h, ret);
 
 	for (left = nr; !ret && left; left--) {
-		ret = receive(h, &h->hdr, sizeof(h->hdr));
-		if (ret)
-			break;
-		if (hermit_wire_check_reply(&h->hdr, &why))
-			return say_protocol(h, why);
-		length = le32_to_cpu(h->hdr.length);
+		ret = receive_reply(h, session);
+		if (ret && ret != -EAGAIN)
+			return ret;
+		length = ret ? 0 : le32_to_cpu(h->hdr.length);
 		/* An error is an answer: the page's own reads will see it. */
 		if (length)
 			ret = receive(h, page, length);
+		if (ret && ret != -EAGAIN)
+			return say_io(h, ret);
 	}
-	if (ret == -EAGAIN)
-		return say(h, -EMSGSIZE,
-			   "it answers, but no page comes through: does every hop on the way pass packets as large as both ends send (MTU)?");
-	return ret ? say_io(h, ret) : 0;
+	return !ret ? 0 :
+	       say(h, -EMSGSIZE,
+		   "it answers, but no page comes through: does every hop on the way pass packets as large as both ends send (MTU)?");
 }
 
 int hermit_handshake_path(struct hermit_channel *channel,
@@ -375,24 +401,25 @@ int hermit_handshake_path(struct hermit_channel *channel,
 		.ch = channel, .why = why, .deadline = jiffies + timeout,
 	};
 
-	return pass_page(&h, page, min(PATH_REQUESTS, session->max_inflight));
+	return pass_page(&h, session, page, min(PATH_REQUESTS, session->max_inflight));
 }
 
-int hermit_handshake_end(struct hermit_channel *channel, long timeout, char *why)
+int hermit_handshake_end(struct hermit_channel *channel,
+			 const struct hermit_session *session, long timeout,
+			 char *why)
 {
 	struct handshake h = {
 		.ch = channel, .why = why, .deadline = jiffies + timeout,
 	};
-	const char *wrong;
 	int ret;
 
-	hermit_wire_fill(&h.hdr, HERMIT_MSG_END, 0, 0, 0, 0);
-	ret = channel->send(channel, &h.hdr, sizeof(h.hdr)) ?:
-	      receive(&h, &h.hdr, sizeof(h.hdr));
+	fill(&h.hdr, session, HERMIT_MSG_END, 0, 0);
+	ret = channel->send(channel, &h.hdr, sizeof(h.hdr));
 	if (ret)
 		return say_io(&h, ret);
-	if (hermit_wire_check_reply(&h.hdr, &wrong))
-		return say_protocol(&h, wrong);
+	ret = receive_reply(&h, session);
+	if (ret)
+		return ret == -EAGAIN ? say_io(&h, ret) : ret;
 	if (h.hdr.type != (HERMIT_MSG_REPLY | HERMIT_MSG_END))
 		return say_protocol(&h, "it answers END as something else");
 	if (h.hdr.status)

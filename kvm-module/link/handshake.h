@@ -36,6 +36,7 @@ struct hermit_session {
  * closed; -EINTR, -ERESTARTSYS.
  */
 struct hermit_channel {
+	bool stream;			/* of bytes: HERMIT_CAP_CHECKSUM is of use */
 	int (*send)(struct hermit_channel *ch, const void *buf, size_t len);
 	int (*recv)(struct hermit_channel *ch, void *buf, size_t len,
 		    long timeout);
@@ -80,7 +81,9 @@ int hermit_handshake_path(struct hermit_channel *channel,
  * After hermit_handshake(): end the region, instead of anything else. 0, or an
  * errno with @why.
  */
-int hermit_handshake_end(struct hermit_channel *channel, long timeout, char *why);
+int hermit_handshake_end(struct hermit_channel *channel,
+			 const struct hermit_session *session, long timeout,
+			 char *why);
 
 struct hermit_wire_refuse;
 

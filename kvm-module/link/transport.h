@@ -30,7 +30,9 @@
  * write beyond its capacity; -EIO), if the server does not have the page of a read
  * (-ENOENT: in this incarnation no write of it was completed with 0 that no discard
  * came behind, or the server lost it), if the server lost all contents (-ENODATA,
- * reads and writes of the old incarnation), or at close (-ECANCELED). A server that
+ * reads and writes of the old incarnation), if the page of a write was another one
+ * when it arrived (-EBADMSG: it was damaged on its way, or changed while it was sent;
+ * not stored), or at close (-ECANCELED). A server that
  * is too old to say -ENOENT sends zeros.
  */
 #include <linux/types.h>
@@ -65,6 +67,7 @@ struct hermit_io {
 	bool demand;			/* a READ that somebody waits for: goes first */
 	int status;			/* out: 0 or negative errno */
 	u32 tag;			/* transport's */
+	u32 crc;			/* WRITE: core/crc.h's of the page, as it is now */
 	u64 posted;			/* transport's: ktime_get_ns() of the post */
 	/*
 	 * Called exactly once, in task or softirq context, perhaps from inside

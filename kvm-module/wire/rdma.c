@@ -61,7 +61,7 @@ int hermit_wire_check_rdma_control(const struct hermit_wire_hdr *hdr,
 
 	if (le32_to_cpu(hdr->magic) != HERMIT_WIRE_MAGIC)
 		return bad(why, "the frame does not begin with the magic");
-	if (hdr->reserved || hdr->reserved2)
+	if (hdr->reserved || hdr->checksum)
 		return bad(why, "a reserved field of the header is set");
 	if (hdr->status)
 		return bad(why, "a request carries a status");
@@ -102,7 +102,7 @@ int hermit_wire_check_rdma_reply(const struct hermit_wire_hdr *hdr,
 
 	if (le32_to_cpu(hdr->magic) != HERMIT_WIRE_MAGIC)
 		return bad(why, "the frame does not begin with the magic");
-	if (hdr->reserved || hdr->reserved2)
+	if (hdr->reserved || hdr->checksum)
 		return bad(why, "a reserved field of the header is set");
 	if (hdr->status > HERMIT_WIRE_EINVAL)
 		return bad(why, "the status is not known");

@@ -4,6 +4,7 @@
  * one of these checks before anything acts on it; nothing else in the project
  * interprets a header. Compiled into hermit.ko and into userland.
  */
+#include "../core/crc.h"
 #include "wire.h"
 
 static int bad(const char **why, const char *sentence)
@@ -16,8 +17,40 @@ static int check_common(const struct hermit_wire_hdr *hdr, const char **why)
 {
 	if (le32_to_cpu(hdr->magic) != HERMIT_WIRE_MAGIC)
 		return bad(why, "the frame does not begin with the magic");
-	if (hdr->reserved || hdr->reserved2)
+	if (hdr->reserved || hdr->checksum)
 		return bad(why, "a reserved field of the header is set");
+	return 0;
+}
+
+/* The last word without the checksum. */
+static u32 header_crc(const struct hermit_wire_hdr *hdr)
+{
+	u64 words[sizeof(*hdr) / sizeof(u64)];
+
+	memcpy(words, hdr, sizeof(words));
+	words[3] = le64_to_cpu(words[3]) & 0xffffffff;
+	words[3] = cpu_to_le64(words[3]);
+	return hermit_crc_words(words, sizeof(words) / sizeof(words[0]));
+}
+
+void hermit_wire_sum(struct hermit_wire_hdr *hdr, u32 page_crc)
+{
+	if (hdr->type == HERMIT_MSG_WRITE)
+		hdr->extent = cpu_to_le32(page_crc);
+	hdr->checksum = cpu_to_le32(header_crc(hdr));
+}
+
+int hermit_wire_check_sum(struct hermit_wire_hdr *hdr, u32 *page_crc,
+			  const char **why)
+{
+	if (le32_to_cpu(hdr->checksum) != header_crc(hdr))
+		return bad(why, "the header is not what its checksum says");
+	hdr->checksum = 0;
+	*page_crc = 0;
+	if (hdr->type == HERMIT_MSG_WRITE) {
+		*page_crc = le32_to_cpu(hdr->extent);
+		hdr->extent = 0;
+	}
 	return 0;
 }
 
@@ -99,6 +132,10 @@ int hermit_wire_check_reply(const struct hermit_wire_hdr *hdr, const char **why)
 	case HERMIT_WIRE_ENOSPC:
 	case HERMIT_WIRE_EINVAL:
 		break;
+	case HERMIT_WIRE_EBADMSG:
+		if (hdr->type == (HERMIT_MSG_REPLY | HERMIT_MSG_WRITE))
+			break;
+		return bad(why, "what is not a WRITE is answered as damaged");
 	case HERMIT_WIRE_ENOENT:
 		if (hdr->type == (HERMIT_MSG_REPLY | HERMIT_MSG_READ))
 			break;

@@ -56,6 +56,14 @@
  * number differs from OK in four bits: one that was damaged on the way does not
  * become the other.
  *
+ * Checksums, if both sides have the capability and over a byte stream: each header
+ * after WELCOME has the CRC-32C of its other 28 bytes, and a WRITE's extent is that
+ * of its page. TCP's own sum misses damage, and what a network card or a switch does
+ * to a packet comes before or after it. A header that is damaged ends the connection:
+ * whose it was is not known. A page that is not what its CRC says is not stored, and
+ * answered HERMIT_WIRE_EBADMSG: it was damaged, or changed while it was sent. The page
+ * of a READ has no checksum; who sent it there has kept one.
+ *
  * The server acknowledges a WRITE only once the page is stored in memory that
  * it has. A frame that breaks a rule closes the connection.
  */
@@ -89,6 +97,7 @@ enum hermit_wire_status {
 	HERMIT_WIRE_EIO = 1,
 	HERMIT_WIRE_ENOSPC = 2,		/* no memory for this page; not stored */
 	HERMIT_WIRE_EINVAL = 3,
+	HERMIT_WIRE_EBADMSG = 4,	/* WRITE: another page; not stored */
 	HERMIT_WIRE_ENOENT = 0xf0,	/* READ: the page is not stored */
 };
 
@@ -107,6 +116,7 @@ enum hermit_wire_refusal {
 #define HERMIT_CAP_DISCARD	(1ULL << 0)
 #define HERMIT_CAP_MULTICONN	(1ULL << 1)
 #define HERMIT_CAP_ENOENT	(1ULL << 2)
+#define HERMIT_CAP_CHECKSUM	(1ULL << 3)
 
 #define HERMIT_HELLO_OPEN	(1u << 0)
 
@@ -119,7 +129,7 @@ struct hermit_wire_hdr {
 	__le32 length;		/* of the payload that follows */
 	__le64 offset;
 	__le32 extent;		/* bytes that READ and DISCARD are about */
-	__le32 reserved2;
+	__le32 checksum;	/* 0 without HERMIT_CAP_CHECKSUM */
 };
 
 struct hermit_wire_hello {
@@ -170,6 +180,19 @@ _Static_assert(sizeof(struct hermit_wire_challenge) == 80, "wire challenge");
 _Static_assert(sizeof(struct hermit_wire_auth) == 32, "wire auth");
 _Static_assert(sizeof(struct hermit_wire_welcome) == 40, "wire welcome");
 _Static_assert(sizeof(struct hermit_wire_refuse) == 128, "wire refuse");
+
+/*
+ * With HERMIT_CAP_CHECKSUM, for a header that is filled and aligned to 8: put the
+ * checksums in, of which @page_crc is a WRITE's. To be the last thing done to it.
+ */
+void hermit_wire_sum(struct hermit_wire_hdr *hdr, u32 page_crc);
+/*
+ * The same on the other side, before anything else: check that of the header, and
+ * take both out, so that the header is as without them. 0 and for a WRITE *@page_crc,
+ * which is to be compared; or -EPROTO and *@why.
+ */
+int hermit_wire_check_sum(struct hermit_wire_hdr *hdr, u32 *page_crc,
+			  const char **why);
 
 /*
  * Check a request header as the server gets it, before anything acts on it:

@@ -37,6 +37,7 @@ enum flag {
 	CLOSES = 16,		/* at its end; else it falls silent */
 	PATH = 32,		/* and a page that proves the path */
 	ENDS = 64,		/* or the region's end, and no more */
+	STREAM = 128,		/* the channel is one of bytes */
 };
 
 enum step {
@@ -100,6 +101,12 @@ static u8 contents(u64 offset)
 	return 1 + offset / PAGE_SIZE % 255;
 }
 
+/* What an io says of the page that is written there. */
+static u32 crc_of(u64 offset)
+{
+	return 0x9e3779b9u * (u32)(offset / PAGE_SIZE + 1);
+}
+
 /* --- the server ------------------------------------------------------------ */
 
 /* @len bytes arrive, in pieces of @piece; what is not taken never is. */
@@ -137,7 +144,8 @@ static void answer(unsigned int which, u8 status, unsigned int piece, u8 byte,
 	/* "No space" is for a WRITE, "not stored" for a READ. */
 	if (status == HERMIT_WIRE_ENOSPC && asked->type == HERMIT_MSG_READ)
 		status = HERMIT_WIRE_ENOENT;
-	else if (asked->type != HERMIT_MSG_WRITE && status == HERMIT_WIRE_ENOSPC)
+	else if (asked->type != HERMIT_MSG_WRITE &&
+		 (status == HERMIT_WIRE_ENOSPC || status == HERMIT_WIRE_EBADMSG))
 		status = HERMIT_WIRE_EIO;
 	page = asked->type == HERMIT_MSG_READ &&
 	       (!status || status == HERMIT_WIRE_ENOENT);
@@ -145,6 +153,8 @@ static void answer(unsigned int which, u8 status, unsigned int piece, u8 byte,
 			 le32_to_cpu(asked->tag), le64_to_cpu(asked->offset),
 			 le32_to_cpu(asked->extent), page ? PAGE_SIZE : 0);
 	hdr.status = status;
+	if (run.session.caps & HERMIT_CAP_CHECKSUM)
+		hermit_wire_sum(&hdr, 0);
 	*asked = run.asked[--run.nr_asked];
 	memcpy(frame, &hdr, sizeof(hdr));
 	if (page) {
@@ -158,6 +168,9 @@ static void answer(unsigned int which, u8 status, unsigned int piece, u8 byte,
 			       status == HERMIT_WIRE_ENOENT ? -ENOENT : -EIO;
 	arrive(frame, len, piece);
 	run.expected = 1;
+	/* Nothing is done for a header that is damaged. */
+	if (xor && run.session.caps & HERMIT_CAP_CHECKSUM)
+		shim_require(run.completed == completed);
 	if (run.receiver && !run.bent && hdr.type == (HERMIT_MSG_REPLY | HERMIT_MSG_READ))
 		shim_require(run.completed == completed + 1);
 }
@@ -186,6 +199,13 @@ static void take_sent(const u8 *data, size_t len)
 			return;
 		run.nr_partial = 0;
 		memcpy(&hdr, run.partial, sizeof(hdr));
+		if (run.session.caps & HERMIT_CAP_CHECKSUM) {
+			u32 crc;
+
+			shim_require(!hermit_wire_check_sum(&hdr, &crc, &why));
+			shim_require(hdr.type != HERMIT_MSG_WRITE ||
+				     crc == crc_of(le64_to_cpu(hdr.offset)));
+		}
 		shim_require(!hermit_wire_check_request(&hdr, REGION_SIZE, &why));
 		shim_require(hdr.type != HERMIT_MSG_DISCARD ||
 			     run.session.caps & HERMIT_CAP_DISCARD);
@@ -279,6 +299,9 @@ static void io_done(struct hermit_io *io)
 	case -EIO:
 	case -ECANCELED:
 		break;
+	case -EBADMSG:
+		shim_require(io->op == HERMIT_IO_WRITE);
+		break;
 	case -ENOENT:
 		shim_require(io->op == HERMIT_IO_READ);
 		break;
@@ -313,6 +336,7 @@ static void submit(u8 op, bool demand, u32 length)
 	io->op = op;
 	io->demand = demand;
 	io->offset = n * PAGE_SIZE;
+	io->crc = crc_of(io->offset);
 	io->length = min((u64)length, REGION_SIZE - io->offset);
 	io->done = io_done;
 	run.submitted++;
@@ -320,6 +344,18 @@ static void submit(u8 op, bool demand, u32 length)
 }
 
 /* --- the handshake --------------------------------------------------------- */
+
+/* A header as one without checksums would be. */
+static struct hermit_wire_hdr plain(const struct hermit_wire_hdr *sent)
+{
+	struct hermit_wire_hdr hdr = *sent;
+	const char *why;
+	u32 crc;
+
+	shim_require(!(run.session.caps & HERMIT_CAP_CHECKSUM) ||
+		     !hermit_wire_check_sum(&hdr, &crc, &why));
+	return hdr;
+}
 
 /* All at once, no more than a page or than may be asked, and nothing is changed. */
 static void path_sent(const struct hermit_wire_hdr *hdr, size_t len)
@@ -331,7 +367,9 @@ static void path_sent(const struct hermit_wire_hdr *hdr, size_t len)
 	shim_require(len && len <= PAGE_SIZE && len % sizeof(*hdr) == 0);
 	shim_require(len / sizeof(*hdr) <= run.session.max_inflight);
 	for (i = 0; i < len / sizeof(*hdr); i++) {
-		shim_require(!hermit_wire_check_request(&hdr[i], REGION_SIZE, &why));
+		struct hermit_wire_hdr request = plain(&hdr[i]);
+
+		shim_require(!hermit_wire_check_request(&request, REGION_SIZE, &why));
 		shim_require(hdr[i].type == (i ? HERMIT_MSG_PING : HERMIT_MSG_READ));
 	}
 }
@@ -339,10 +377,11 @@ static void path_sent(const struct hermit_wire_hdr *hdr, size_t len)
 /* Once, and nothing else. */
 static void end_sent(const struct hermit_wire_hdr *hdr, size_t len)
 {
+	struct hermit_wire_hdr request = plain(hdr);
 	const char *why;
 
 	shim_require(run.nr_sends == 5 && len == sizeof(*hdr));
-	shim_require(!hermit_wire_check_request(hdr, REGION_SIZE, &why));
+	shim_require(!hermit_wire_check_request(&request, REGION_SIZE, &why));
 	shim_require(hdr->type == HERMIT_MSG_END);
 }
 
@@ -406,7 +445,7 @@ static void check_sentence(const char *why)
 /* The region is over if the server says so, and only then. */
 static void end(struct hermit_channel *channel, char *why)
 {
-	int ret = hermit_handshake_end(channel, 5 * HZ, why);
+	int ret = hermit_handshake_end(channel, &run.session, 5 * HZ, why);
 
 	shim_require(run.nr_sends == 5);
 	if (!ret) {
@@ -420,7 +459,7 @@ static void end(struct hermit_channel *channel, char *why)
 
 static bool shake(void)
 {
-	struct hermit_channel channel = { channel_send, channel_recv };
+	struct hermit_channel channel = { run.flags & STREAM, channel_send, channel_recv };
 	struct hermit_identity id = { .region_size = REGION_SIZE, .name = "fuzz" };
 	char why[HERMIT_ERROR_LEN];
 	u8 page[HERMIT_WIRE_PAGE];
@@ -500,12 +539,12 @@ static void step(void)
 		break;
 	case ANSWER:
 		which = next();
-		status = next() % 4;
+		status = next() % 5;
 		answer(which, status, next(), 0, 0);
 		break;
 	case BEND:
 		which = next();
-		status = next() % 4;
+		status = next() % 5;
 		piece = next();
 		byte = next();
 		answer(which, status, piece, byte, next());
@@ -555,7 +594,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else {
 		run.session = (struct hermit_session){
 			.incarnation = 1, .epoch = 1, .max_connections = 1,
-			.caps = next() % 2 ? HERMIT_CAP_DISCARD : 0,
+			.caps = next() & (HERMIT_CAP_DISCARD | HERMIT_CAP_CHECKSUM),
 			.max_inflight = 1 + next(),
 		};
 	}
@@ -593,7 +632,8 @@ static size_t seed_handshake(u8 *data, u8 flags, bool refused)
 	struct hermit_wire_challenge challenge = {
 		.version = cpu_to_le16(HERMIT_WIRE_VERSION),
 		.keyed = cpu_to_le16(flags & KEYED),
-		.caps = cpu_to_le64(HERMIT_CAP_DISCARD),
+		.caps = cpu_to_le64(HERMIT_CAP_DISCARD |
+				    (flags & STREAM ? HERMIT_CAP_CHECKSUM : 0)),
 	};
 	struct hermit_wire_welcome welcome = {
 		.incarnation = cpu_to_le64(5),
@@ -615,8 +655,16 @@ static size_t seed_handshake(u8 *data, u8 flags, bool refused)
 		unsigned int i;
 
 		size = add(data, size, HERMIT_MSG_WELCOME, &welcome, sizeof(welcome));
-		size = add(data, size, HERMIT_MSG_READ | HERMIT_MSG_REPLY, zeros, sizeof(zeros));
+		hermit_wire_fill(&hdr, HERMIT_MSG_READ | HERMIT_MSG_REPLY, 0, 0, 0,
+				 sizeof(zeros));
+		if (flags & STREAM)
+			hermit_wire_sum(&hdr, 0);
+		memcpy(data + size, &hdr, sizeof(hdr));
+		memcpy(data + size + sizeof(hdr), zeros, sizeof(zeros));
+		size += sizeof(hdr) + sizeof(zeros);
 		hermit_wire_fill(&hdr, HERMIT_MSG_PING | HERMIT_MSG_REPLY, 1, 0, 0, 0);
+		if (flags & STREAM)
+			hermit_wire_sum(&hdr, 0);
 		for (i = 1; i < 16; i++, size += sizeof(hdr))
 			memcpy(data + size, &hdr, sizeof(hdr));
 		return size;
@@ -626,13 +674,15 @@ static size_t seed_handshake(u8 *data, u8 flags, bool refused)
 }
 
 /* The answer to END: of @type with @status. */
-static size_t seed_end(u8 *data, u8 type, u8 status)
+static size_t seed_end(u8 *data, u8 flags, u8 type, u8 status)
 {
-	size_t size = seed_handshake(data, ENDS, false);
+	size_t size = seed_handshake(data, flags | ENDS, false);
 	struct hermit_wire_hdr hdr;
 
 	hermit_wire_fill(&hdr, type | HERMIT_MSG_REPLY, 0, 0, 0, 0);
 	hdr.status = status;
+	if (flags & STREAM)
+		hermit_wire_sum(&hdr, 0);
 	memcpy(data + size, &hdr, sizeof(hdr));
 	return size + sizeof(hdr);
 }
@@ -652,6 +702,9 @@ size_t fuzz_seed(unsigned int i, uint8_t *data)
 		{ READ, 1, READ, 2, SEND, 0, BEND, 0, 0, 0, 16, 16, READ, 3, SEND, 0 },
 		{ READ, 1, SEND, 0, BEND, 0, 0, 0, 8, 4, RESTART, SEND, 0,
 		  RAW, 5, 1, 2, 3, 4, 5, LATER, 250, LATER, 250 },
+		/* a WRITE that is answered well, until the status is bent */
+		{ WRITE, 1, SEND, 0, BEND, 0, 0, 0, 5, 1, RESTART, SEND, 0,
+		  ANSWER, 0, 0, 0 },
 	};
 	const unsigned int nr = sizeof(scripts) / sizeof(scripts[0]);
 	size_t size;
@@ -678,11 +731,26 @@ size_t fuzz_seed(unsigned int i, uint8_t *data)
 		memcpy(data + size, scripts[0], sizeof(scripts[0]));
 		return size + sizeof(scripts[0]);
 	case 5:
-		return seed_end(data, HERMIT_MSG_END, HERMIT_WIRE_OK);
+		return seed_end(data, 0, HERMIT_MSG_END, HERMIT_WIRE_OK);
 	case 6:
-		return seed_end(data, HERMIT_MSG_END, HERMIT_WIRE_EIO);
+		return seed_end(data, 0, HERMIT_MSG_END, HERMIT_WIRE_EIO);
 	case 7:
-		return seed_end(data, HERMIT_MSG_PING, HERMIT_WIRE_OK);
+		return seed_end(data, 0, HERMIT_MSG_PING, HERMIT_WIRE_OK);
+	case 8:
+		return seed_end(data, STREAM, HERMIT_MSG_END, HERMIT_WIRE_OK);
+	case 9:
+		size = seed_handshake(data, PATH | STREAM, false);
+		memcpy(data + size, scripts[0], sizeof(scripts[0]));
+		return size + sizeof(scripts[0]);
+	case 10:
+	case 11:
+	case 12:
+	case 13:
+		/* as the scripts, with checksums */
+		size = 3;
+		memcpy(data, (u8[]){ 0, HERMIT_CAP_DISCARD | HERMIT_CAP_CHECKSUM, 15 }, size);
+		memcpy(data + size, scripts[i - nr - 8], sizeof(scripts[0]));
+		return size + sizeof(scripts[0]);
 	default:
 		return 0;
 	}

@@ -18,6 +18,7 @@
 #include <sys/time.h>
 
 #include "conn.h"
+#include "core/crc.h"
 #include "door.h"
 #include "fuzz-key.h"
 #include "fuzz-log.h"
@@ -42,7 +43,8 @@ enum
 /* Each is three bytes: what, which connection, and an argument. */
 enum step
 {
-  OPEN,      /* bit 0: which client; bit 7: a wrong proof; bit 6: bent, two more */
+  OPEN,      /* bit 0: which client; bit 7: a wrong proof; bit 6: bent, two more;
+                bit 5: with checksums */
   JOIN,      /* as OPEN, and bit 1: an epoch that is over */
   WRITE,     /* page; waits for the answer */
   POST,      /* page; does not */
@@ -62,9 +64,10 @@ typedef struct
 {
   int fd; /* -1: none */
   guint64 epoch;
-  gboolean discards, enoent;
+  gboolean discards, enoent, sums;
   guint32 sent, received; /* tags */
-  guint8 half[sizeof (struct hermit_wire_hdr) + HERMIT_WIRE_PAGE];
+  guint8 half[sizeof (struct hermit_wire_hdr) + HERMIT_WIRE_PAGE]
+      __attribute__ ((aligned (8)));
   gsize half_sent; /* 0: no half frame */
   guint half_page, half_value;
 } Conn;
@@ -227,11 +230,12 @@ make_frame (guint c, guint8 *frame, guint8 type, guint page, guint32 extent,
   hermit_wire_fill (&hdr, type, ++run.conns[c].sent,
                     no_offset ? 0 : (guint64)page * HERMIT_EXTENT_SIZE, extent,
                     write ? HERMIT_WIRE_PAGE : 0);
+  if (write)
+    memset (frame + sizeof (hdr), (int)value, HERMIT_WIRE_PAGE);
+  if (run.conns[c].sums)
+    hermit_wire_sum (&hdr, write ? hermit_crc_page (frame + sizeof (hdr)) : 0);
   memcpy (frame, &hdr, sizeof (hdr));
-  if (!write)
-    return sizeof (hdr);
-  memset (frame + sizeof (hdr), (int)value, HERMIT_WIRE_PAGE);
-  return sizeof (hdr) + HERMIT_WIRE_PAGE;
+  return sizeof (hdr) + (write ? HERMIT_WIRE_PAGE : 0);
 }
 
 /* Answers in order, up to the last request's. FALSE: the connection is over. */
@@ -240,11 +244,13 @@ conn_wait (guint c, struct hermit_wire_hdr *hdr, guint8 *page)
 {
   Conn *conn = &run.conns[c];
   const char *why;
+  guint32 crc;
 
   while (conn->received != conn->sent)
     {
       if (!receive_all (conn->fd, hdr, sizeof (*hdr)))
         return FALSE;
+      require (!conn->sums || !hermit_wire_check_sum (hdr, &crc, &why));
       require (!hermit_wire_check_reply (hdr, &why));
       require (le32_to_cpu (hdr->tag) == conn->received + 1);
       if (hdr->length)
@@ -263,7 +269,8 @@ static gboolean
 conn_ask (guint c, guint8 type, guint page, guint32 extent, guint value,
           guint8 *status, guint8 *contents)
 {
-  guint8 frame[sizeof (struct hermit_wire_hdr) + HERMIT_WIRE_PAGE];
+  guint8 frame[sizeof (struct hermit_wire_hdr) + HERMIT_WIRE_PAGE]
+      __attribute__ ((aligned (8)));
   gboolean current = conn_current (c);
   struct hermit_wire_hdr hdr;
   gsize length;
@@ -372,7 +379,8 @@ attach (guint c, guint8 arg, gboolean open)
     .version_max = cpu_to_le16 (1),
     .flags = cpu_to_le32 (open ? HERMIT_HELLO_OPEN : 0),
     .caps = cpu_to_le64 (HERMIT_CAP_DISCARD | HERMIT_CAP_MULTICONN
-                         | HERMIT_CAP_ENOENT),
+                         | HERMIT_CAP_ENOENT
+                         | (arg & 0x20 ? HERMIT_CAP_CHECKSUM : 0)),
     .uuid = { 1 },
     .client_id = { 2 + (arg & 1) },
     .region_size = cpu_to_le64 (REGION_SIZE),
@@ -433,6 +441,7 @@ attach (guint c, guint8 arg, gboolean open)
     .fd = fd[0],
     .epoch = epoch,
     .discards = le64_to_cpu (challenge.caps) & HERMIT_CAP_DISCARD,
+    .sums = (le64_to_cpu (challenge.caps) & HERMIT_CAP_CHECKSUM) != 0,
     .enoent = (le64_to_cpu (challenge.caps) & HERMIT_CAP_ENOENT) != 0,
   };
 }
@@ -627,6 +636,10 @@ fuzz_seed (unsigned int i, uint8_t *data)
     { 0, OPEN, 0, 0, POST, 0, 2, POST, 0, 2, JOIN, 1, 0, POST, 1, 2, OPEN, 2,
       0, READ, 2, 2, READ, 0, 2, READ, 2, 2, DISCARD, 2, 2, READ, 2, 2, END,
       2, 0, OPEN, 0, 1, READ, 0, 2 },
+    /* with checksums, and beside them without */
+    { 0, OPEN, 0, 0x20, WRITE, 0, 1, JOIN, 1, 0, READ, 1, 1, WRITE, 1, 2, READ,
+      0, 2, BEGIN, 0, 3, 90, FINISH, 0, 0, READ, 0, 3, DISCARD, 0, 1, READ, 0,
+      1, PING, 0, 0, END, 0, 0 },
     /* keys */
     { KEYED, OPEN, 0, 0, WRITE, 0, 0, OPEN, 1, 0x80, READ, 0, 0, JOIN, 1, 0x80,
       JOIN, 1, 0, READ, 1, 0, OPEN, 2, 1, JOIN, 2, 2 },

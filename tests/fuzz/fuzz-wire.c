@@ -109,12 +109,39 @@ check_reply (const struct hermit_wire_hdr *hdr)
   require (hdr->type & HERMIT_MSG_REPLY);
   require (hdr->status <= HERMIT_WIRE_EINVAL
            || (hdr->status == HERMIT_WIRE_ENOENT
-               && hdr->type == (HERMIT_MSG_REPLY | HERMIT_MSG_READ)));
+               && hdr->type == (HERMIT_MSG_REPLY | HERMIT_MSG_READ))
+           || (hdr->status == HERMIT_WIRE_EBADMSG
+               && hdr->type == (HERMIT_MSG_REPLY | HERMIT_MSG_WRITE)));
   require (length == 0
            || (length == HERMIT_WIRE_PAGE
                && (hdr->status == HERMIT_WIRE_OK
                    || hdr->status == HERMIT_WIRE_ENOENT)
                && hdr->type == (HERMIT_MSG_REPLY | HERMIT_MSG_READ)));
+}
+
+/* What has its checksum passes, and is as it was; with one bit changed it does not. */
+static void
+check_sum (const struct hermit_wire_hdr *hdr, uint64_t entropy)
+{
+  struct hermit_wire_hdr summed = *hdr, got;
+  unsigned int bit = entropy % (8 * sizeof (summed));
+  const char *why = NULL;
+  u32 crc;
+
+  hermit_wire_sum (&summed, entropy);
+  got = summed;
+  require (!hermit_wire_check_sum (&got, &crc, &why));
+  require (crc == (hdr->type == HERMIT_MSG_WRITE ? (u32)entropy : 0));
+  require (got.checksum == 0);
+  got.checksum = hdr->checksum;
+  if (hdr->type == HERMIT_MSG_WRITE)
+    {
+      require (got.extent == 0);
+      got.extent = hdr->extent;
+    }
+  require (!memcmp (&got, hdr, sizeof (got)));
+  ((u8 *)&summed)[bit / 8] ^= 1 << bit % 8;
+  require (hermit_wire_check_sum (&summed, &crc, &why) && why);
 }
 
 static void
@@ -183,6 +210,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   check_request (&input.hdr, le64_to_cpu (input.region_size));
   check_rdma_control (&input.hdr, le64_to_cpu (input.region_size));
   check_reply (&input.hdr);
+  check_sum (&input.hdr, le64_to_cpu (input.region_size));
   check_rdma_reply (&input.hdr);
   check_handshake (&input.hdr);
   check_hello (&input.hello);

@@ -30,7 +30,7 @@ ROOMS = [
 # (folder, what of the project it may include and call, may it include <others>)
 LAYERS = [
     ("kvm-module/core", r"kvm-module/core/", False),
-    ("kvm-module/wire", r"kvm-module/(wire/|core/env\.h$)", False),
+    ("kvm-module/wire", r"kvm-module/(wire/|core/(env\.h|crc\.[ch])$)", False),
     ("kvm-module/link", r"kvm-module/(link|wire|core|uapi)/", True),
 ]
 # The one place of core/ and wire/ that names the kernel and userland.

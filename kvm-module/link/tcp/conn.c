@@ -68,6 +68,7 @@ struct hermit_tcp_conn {
 	struct socket *sock;		/* NULL: stopped */
 	unsigned int lists;
 	bool discards;			/* the server knows them */
+	bool sums;			/* headers and WRITEs have checksums */
 
 	/* the sender's */
 	struct hermit_wire_hdr hdrs[BATCH] __aligned(32); /* none in two pages */
@@ -148,6 +149,8 @@ static void add_frame(struct hermit_tcp_conn *conn, struct frames *f, u8 type,
 {
 	struct hermit_wire_hdr *hdr = &conn->hdrs[f->nr++];
 	bool write = type == HERMIT_MSG_WRITE;
+	/* Another one's by then, but for a WRITE. */
+	u32 crc = write ? io->crc : 0;
 	unsigned int index;
 	struct hermit_tcp_slot *s;
 
@@ -165,6 +168,8 @@ static void add_frame(struct hermit_tcp_conn *conn, struct frames *f, u8 type,
 	}
 	spin_unlock_bh(&conn->slots.lock);
 
+	if (conn->sums)
+		hermit_wire_sum(hdr, crc);
 	add_bytes(conn, f, virt_to_page(hdr), offset_in_page(hdr),
 		  sizeof(*hdr));
 	if (write) {
@@ -289,6 +294,8 @@ static int status_of(u8 status, u8 type)
 		return -ENOSPC;
 	if (status == HERMIT_WIRE_ENOENT)
 		return -ENOENT;
+	if (status == HERMIT_WIRE_EBADMSG)
+		return -EBADMSG;
 	return -EIO;
 }
 
@@ -321,8 +328,10 @@ static void reply_begins(struct hermit_tcp_conn *conn)
 	struct hermit_wire_hdr *hdr = &conn->reply;
 	const char *why;
 	struct hermit_tcp_slot *s;
+	u32 crc;
 
-	if (hermit_wire_check_reply(hdr, &why))
+	if ((conn->sums && hermit_wire_check_sum(hdr, &crc, &why)) ||
+	    hermit_wire_check_reply(hdr, &why))
 		goto lost;
 	spin_lock_bh(&conn->slots.lock);
 	s = hermit_tcp_slot_find(&conn->slots, le32_to_cpu(hdr->tag),
@@ -469,6 +478,7 @@ void hermit_tcp_conn_start(struct hermit_tcp_conn *conn, struct socket *sock,
 {
 	conn->lists = lists;
 	conn->discards = session->caps & HERMIT_CAP_DISCARD;
+	conn->sums = session->caps & HERMIT_CAP_CHECKSUM;
 	conn->ping_at = jiffies + PING_INTERVAL;
 
 	spin_lock_bh(&conn->slots.lock);

@@ -158,7 +158,8 @@ static int channel_recv(struct hermit_channel *ch, void *buf, size_t len,
 }
 
 #define TCP_CHANNEL(socket) {						\
-	.base = { .send = channel_send, .recv = channel_recv },		\
+	.base = { .stream = true, .send = channel_send,			\
+		  .recv = channel_recv },				\
 	.sock = (socket),						\
 }
 
@@ -168,13 +169,14 @@ enum purpose {
 	TO_END,				/* the region, and be gone */
 };
 
-static int say_end(struct hermit_tcp_link *link, struct socket *sock)
+static int say_end(struct hermit_tcp_link *link, struct socket *sock,
+		   const struct hermit_session *session)
 {
 	struct tcp_channel ch = TCP_CHANNEL(sock);
 	long timeout = hermit_remote_patience(&link->remote, END_TIMEOUT);
 
 	hermit_tcp_sock_set_timeout(sock, timeout);
-	return hermit_handshake_end(&ch.base, timeout, link->remote.why);
+	return hermit_handshake_end(&ch.base, session, timeout, link->remote.why);
 }
 
 static int shake_hands(struct hermit_tcp_link *link, struct socket *sock,
@@ -192,7 +194,7 @@ static int shake_hands(struct hermit_tcp_link *link, struct socket *sock,
 		ret = hermit_handshake_path(&ch.base, session, link->page,
 					    timeout, link->remote.why);
 	else if (!ret)
-		ret = say_end(link, sock);
+		ret = say_end(link, sock, session);
 	hermit_tcp_sock_set_timeout(sock, MAX_SCHEDULE_TIMEOUT);
 	return ret;
 }
@@ -244,16 +246,17 @@ static unsigned int lists_of(unsigned int index, unsigned int nr)
  * be told the operator will have to. @sock is a connection that is there, perhaps
  * with no memory left for another one; NULL: none lets a page through.
  */
-static void give_up(struct hermit_tcp_link *link, struct socket *sock, u64 epoch)
+static void give_up(struct hermit_tcp_link *link, struct socket *sock,
+		    const struct hermit_session *session)
 {
 	struct hermit_session joined;
 	char why[HERMIT_ERROR_LEN];
 
 	strscpy(why, link->remote.why);
 	if (sock) {
-		say_end(link, sock);
+		say_end(link, sock, session);
 	} else {
-		sock = open_one(link, TO_END, epoch, &joined);
+		sock = open_one(link, TO_END, session->epoch, &joined);
 		if (!IS_ERR(sock))
 			hermit_tcp_sock_release(sock);
 	}
@@ -292,7 +295,7 @@ static int tcp_open(struct hermit_remote *remote,
 
 err_release:
 	if (session->epoch && !remote->incarnation)
-		give_up(link, i ? socks[0] : NULL, session->epoch);
+		give_up(link, i ? socks[0] : NULL, session);
 	while (i--)
 		hermit_tcp_sock_release(socks[i]);
 	return ret;

@@ -324,6 +324,7 @@ static void walk(u64 seed, const struct known *k)
 		.outages = fiber_once_in(4),
 		.shifts = fiber_once_in(4),
 		.poison = fiber_once_in(3),
+		.sums = fiber_once_in(2),
 		.forgets = fiber_once_in(4) ? 100 : 0,
 		.spoils = fiber_once_in(4) ? 100 : 0,
 	};

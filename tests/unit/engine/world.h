@@ -29,6 +29,7 @@ struct faults {
 	unsigned int lies;		/* what a read brings is not the page */
 	unsigned int forgets;		/* the server does not have a page any more */
 	unsigned int spoils;		/* or has it wrong, from then on */
+	bool sums;			/* the server looks at a write's CRC */
 	bool loses;			/* the server loses its contents, once */
 	bool poison;			/* frames of the host go bad */
 	bool shifts;			/* the clock jumps */

@@ -20,7 +20,7 @@ answer (HermitRegion *region, HermitCounters *counters, guint8 type,
 
   hermit_wire_fill (&hdr, type, 77, offset, extent, 0);
   length = hermit_request_answer (region, counters, &hdr, HERMIT_CAP_ENOENT,
-                                  payload, reply);
+                                  0, payload, reply);
   memcpy (&got, reply, sizeof (got));
   g_assert_cmpint (hermit_wire_check_reply (&got, &why), ==, 0);
   g_assert_cmpint (got.type, ==, type | HERMIT_MSG_REPLY);

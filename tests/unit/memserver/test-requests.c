@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "core/crc.h"
 #include "store.h"
 
 #define EXTENT HERMIT_EXTENT_SIZE
@@ -217,6 +218,115 @@ test_not_stored (void)
   server_stop (server);
 }
 
+/* Send @frame; its answer, checked. FALSE: the connection is over. */
+static gboolean
+ask_summed (int fd, const guint8 *frame, gsize length,
+            struct hermit_wire_hdr *reply, guint8 *page)
+{
+  const char *why = "";
+  guint32 crc;
+
+  if (!send_all (fd, frame, length)
+      || !receive_all (fd, reply, sizeof (*reply)))
+    return FALSE;
+  if (hermit_wire_check_sum (reply, &crc, &why)
+      || hermit_wire_check_reply (reply, &why))
+    g_error ("bad reply: %s", why);
+  if (reply->length)
+    g_assert_true (receive_all (fd, page, PAGE));
+  return TRUE;
+}
+
+static gsize
+make_summed (guint8 *frame, guint8 type, guint64 offset, const guint8 *page)
+{
+  gsize length = make_frame (frame, type, 5, offset, page);
+  struct hermit_wire_hdr hdr;
+
+  memcpy (&hdr, frame, sizeof (hdr));
+  if (type == HERMIT_MSG_PING || type == HERMIT_MSG_END)
+    hdr.extent = 0;
+  hermit_wire_sum (&hdr, page ? hermit_crc_page (page) : 0);
+  memcpy (frame, &hdr, sizeof (hdr));
+  return length;
+}
+
+/*
+ * With checksums: whatever bit of a WRITE is damaged on its way, no page is another
+ * one for it; and a client that has none shares the region.
+ */
+static void
+test_checksums (void)
+{
+  Server *server = server_start ("--capacity=8M", NULL);
+  Client client = client_new (server, 1, 1, 8 * MIB);
+  struct hermit_wire_hello hello = client_hello (&client, TRUE);
+  guint8 page[PAGE] __attribute__ ((aligned (8))), got[PAGE];
+  guint8 frame[FRAME_MAX];
+  struct hermit_wire_hdr reply;
+  Attempt attempt;
+  gsize length;
+  int fd, old;
+
+  hello.caps |= cpu_to_le64 (HERMIT_CAP_ENOENT | HERMIT_CAP_CHECKSUM);
+  attempt = client_try (&client, client_connect (&client), &hello);
+  client.epoch = le64_to_cpu (attempt.welcome.epoch);
+  fd = attempt.fd;
+  old = client_join (&client);
+
+  fill_page (page, 1, PAGE, 1);
+  length = make_summed (frame, HERMIT_MSG_WRITE, PAGE, page);
+  g_assert_true (ask_summed (fd, frame, length, &reply, NULL));
+  g_assert_cmpint (reply.status, ==, HERMIT_WIRE_OK);
+  length = make_summed (frame, HERMIT_MSG_READ, PAGE, NULL);
+  g_assert_true (ask_summed (fd, frame, length, &reply, got));
+  g_assert_cmpint (reply.status, ==, HERMIT_WIRE_OK);
+  g_assert_true (page_is (got, 1, PAGE, 1));
+  length = make_summed (frame, HERMIT_MSG_PING, 0, NULL);
+  g_assert_true (ask_summed (fd, frame, length, &reply, NULL));
+  g_assert_cmpint (le64_to_cpu (reply.offset), ==, PAGE);
+  g_assert_cmpint (do_read (old, PAGE, got), ==, HERMIT_WIRE_OK);
+  g_assert_true (page_is (got, 1, PAGE, 1));
+
+  /* Of the page: told of, and the connection stays. */
+  fill_page (page, 1, PAGE, 2);
+  for (guint bit = 0; bit < 8 * PAGE; bit += 331)
+    {
+      length = make_summed (frame, HERMIT_MSG_WRITE, PAGE, page);
+      frame[sizeof (reply) + bit / 8] ^= 1 << bit % 8;
+      g_assert_true (ask_summed (fd, frame, length, &reply, NULL));
+      g_assert_cmpint (reply.status, ==, HERMIT_WIRE_EBADMSG);
+    }
+  g_assert_cmpint (do_read (old, PAGE, got), ==, HERMIT_WIRE_OK);
+  g_assert_true (page_is (got, 1, PAGE, 1));
+
+  /* Of the header, and of one without a checksum: the connection is over. */
+  for (guint bit = 0; bit <= 8 * sizeof (reply); bit++)
+    {
+      length = make_summed (frame, HERMIT_MSG_WRITE, PAGE, page);
+      if (bit < 8 * sizeof (reply))
+        frame[bit / 8] ^= 1 << bit % 8;
+      else
+        length = make_frame (frame, HERMIT_MSG_WRITE, 5, PAGE, page);
+      g_assert_false (ask_summed (fd, frame, length, &reply, NULL));
+      close (fd);
+      hello.flags = 0;
+      hello.epoch = cpu_to_le64 (client.epoch);
+      fd = client_try (&client, client_connect (&client), &hello).fd;
+      g_assert_cmpint (fd, >=, 0);
+    }
+  g_assert_cmpint (do_read (old, PAGE, got), ==, HERMIT_WIRE_OK);
+  g_assert_true (page_is (got, 1, PAGE, 1));
+  g_assert_cmpint (do_ping (old), ==, PAGE);
+
+  length = make_summed (frame, HERMIT_MSG_END, 0, NULL);
+  g_assert_true (ask_summed (fd, frame, length, &reply, NULL));
+  g_assert_cmpint (reply.status, ==, HERMIT_WIRE_OK);
+  close (old);
+  close (fd);
+  server_stop (server);
+}
+
 static void
 test_full (void)
 {
@@ -379,11 +489,13 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  hermit_crc_init ();
   g_test_add_func ("/requests/pages", test_pages);
   g_test_add_func ("/requests/pipeline", test_pipeline);
   g_test_add_func ("/requests/violation", test_violation);
   g_test_add_func ("/requests/no-discard", test_no_discard);
   g_test_add_func ("/requests/not-stored", test_not_stored);
+  g_test_add_func ("/requests/checksums", test_checksums);
   g_test_add_func ("/requests/full", test_full);
   g_test_add_func ("/requests/end", test_end);
   g_test_add_func ("/requests/clients", test_clients);

@@ -135,8 +135,8 @@ static void test_common(void)
 	SAYS("reserved", hermit_wire_check_rdma_control(&hdr, SIZE, &why),
 	     -EPROTO, "a reserved field of the header is set");
 	hdr.reserved = 0;
-	hdr.reserved2 = 1;
-	SAYS("reserved2", hermit_wire_check_rdma_reply(&hdr, &why),
+	hdr.checksum = 1;
+	SAYS("checksum", hermit_wire_check_rdma_reply(&hdr, &why),
 	     -EPROTO, "a reserved field of the header is set");
 }
 

@@ -123,13 +123,17 @@ static const struct frame_case replies[] = {
 	{ "write", NULL, HERMIT_MSG_REPLY | HERMIT_MSG_WRITE, 0, 0, 0, 0 },
 	{ "full", NULL, HERMIT_MSG_REPLY | HERMIT_MSG_WRITE,
 	  HERMIT_WIRE_ENOSPC, 0, 0, 0 },
+	{ "damaged", NULL, HERMIT_MSG_REPLY | HERMIT_MSG_WRITE,
+	  HERMIT_WIRE_EBADMSG, 0, 0, 0 },
 	{ "discard", NULL, HERMIT_MSG_REPLY | HERMIT_MSG_DISCARD,
 	  HERMIT_WIRE_EINVAL, 0, PAGE, 0 },
 	{ "pong", NULL, HERMIT_MSG_REPLY | HERMIT_MSG_PING, 0, 12345, 0, 0 },
 	{ "end", NULL, HERMIT_MSG_REPLY | HERMIT_MSG_END, 0, 0, 0, 0 },
 
 	{ "status", "the status is not known",
-	  HERMIT_MSG_REPLY | HERMIT_MSG_READ, HERMIT_WIRE_EINVAL + 1, 0, 0, 0 },
+	  HERMIT_MSG_REPLY | HERMIT_MSG_READ, HERMIT_WIRE_EBADMSG + 1, 0, 0, 0 },
+	{ "damaged read", "what is not a WRITE is answered as damaged",
+	  HERMIT_MSG_REPLY | HERMIT_MSG_READ, HERMIT_WIRE_EBADMSG, 0, 0, 0 },
 	{ "write of what is not stored",
 	  "what is not a READ is answered as not stored",
 	  HERMIT_MSG_REPLY | HERMIT_MSG_WRITE, HERMIT_WIRE_ENOENT, 0, 0, 0 },
@@ -197,8 +201,8 @@ static void test_common(void)
 		{ MAGIC, offsetof(struct hermit_wire_hdr, magic) + 3 },
 		{ RESERVED, offsetof(struct hermit_wire_hdr, reserved) },
 		{ RESERVED, offsetof(struct hermit_wire_hdr, reserved) + 1 },
-		{ RESERVED, offsetof(struct hermit_wire_hdr, reserved2) },
-		{ RESERVED, offsetof(struct hermit_wire_hdr, reserved2) + 3 },
+		{ RESERVED, offsetof(struct hermit_wire_hdr, checksum) },
+		{ RESERVED, offsetof(struct hermit_wire_hdr, checksum) + 3 },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -362,6 +366,46 @@ static void test_hello(void)
 	check_hello("a crooked size", &h, HERMIT_REFUSE_SIZE);
 }
 
+/* Whatever bit is damaged is found, and what is not damaged is as it was. */
+static void test_sums(void)
+{
+	const struct frame_case *frames[] = { requests, requests + 2, replies };
+
+	for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+		struct hermit_wire_hdr plain, summed, hdr;
+		bool write = frames[i]->type == HERMIT_MSG_WRITE;
+		const char *why = NULL;
+		u32 crc = 1;
+		int ret;
+
+		fill_case(&plain, frames[i]);
+		summed = plain;
+		hermit_wire_sum(&summed, 0x12345678);
+		CHECK(summed.checksum, "%s: no checksum", frames[i]->name);
+		CHECK(le32_to_cpu(summed.extent) ==
+		      (write ? 0x12345678 : frames[i]->extent), "%s: extent %#x",
+		      frames[i]->name, le32_to_cpu(summed.extent));
+		hdr = summed;
+		CHECK(!hermit_wire_check_sum(&hdr, &crc, &why), "%s: %s",
+		      frames[i]->name, why);
+		CHECK(crc == (write ? 0x12345678 : 0), "%s: %#x is the page's CRC",
+		      frames[i]->name, crc);
+		CHECK(!memcmp(&hdr, &plain, sizeof(hdr)), "%s: another header",
+		      frames[i]->name);
+		for (unsigned int bit = 0; bit < 8 * sizeof(hdr); bit++) {
+			hdr = summed;
+			((u8 *)&hdr)[bit / 8] ^= 1 << bit % 8;
+			ret = hermit_wire_check_sum(&hdr, &crc, &why);
+			check_result(frames[i]->name, ret, why,
+				     "the header is not what its checksum says");
+		}
+		/* As one without the capability sends it. */
+		hdr = plain;
+		CHECK(hermit_wire_check_sum(&hdr, &crc, &why) == -EPROTO,
+		      "%s: passes without a checksum", frames[i]->name);
+	}
+}
+
 static void test_fill(void)
 {
 	static const u8 bytes[32] = {
@@ -371,7 +415,7 @@ static void test_fill(void)
 		0, 0x10, 0, 0,		/* length */
 		0, 0x20, 0, 0, 1, 0, 0, 0, /* offset */
 		8, 7, 6, 5,		/* extent */
-		0, 0, 0, 0,		/* reserved2 */
+		0, 0, 0, 0,		/* checksum */
 	};
 	struct hermit_wire_hdr hdr;
 
@@ -398,6 +442,7 @@ int main(void)
 	test_common();
 	test_handshake();
 	test_hello();
+	test_sums();
 	test_fill();
 	test_names();
 	return check_report("wire");

@@ -46,6 +46,9 @@
 #include <linux/vmalloc.h>
 #include <linux/wait.h>
 
+#ifndef HERMIT_TEST_RDMA
+#include "core/crc.h"
+#endif
 #include "link/transport.h"
 
 #define CLIENTS		2
@@ -189,6 +192,9 @@ static void prepare(struct worker *w, struct test_io *t, unsigned long page,
 	if (op == HERMIT_IO_WRITE) {
 		t->version = ++w->version;
 		fill(t->io.page, page, t->version);
+#ifndef HERMIT_TEST_RDMA
+		t->io.crc = hermit_crc_page(page_address(t->io.page));
+#endif
 	} else if (op == HERMIT_IO_READ) {
 		/* No page that was read before may pass for this one. */
 		memset(page_address(t->io.page), 0xee, PAGE_SIZE);
@@ -706,6 +712,9 @@ static int __init test_init(void)
 	char name[4];
 	unsigned int i;
 
+#ifndef HERMIT_TEST_RDMA
+	hermit_crc_init();
+#endif
 	dir = debugfs_create_dir(TEST_NAME, NULL);
 	for (i = 0; i < CLIENTS; i++) {
 		struct client *c = &clients[i];
