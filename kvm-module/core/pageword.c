@@ -18,6 +18,7 @@ static const char *const event_names[HERMIT_NR_EVENTS] = {
 	[HERMIT_EV_FETCH_FAIL] = "fetch-fail",
 	[HERMIT_EV_HOST_MAP] = "host-map",
 	[HERMIT_EV_RESCUE] = "rescue",
+	[HERMIT_EV_PASS] = "pass",
 	[HERMIT_EV_EVICT_BEGIN] = "evict-begin",
 	[HERMIT_EV_HOST_UNMAP] = "host-unmap",
 	[HERMIT_EV_EVICT_KEEP] = "evict-keep",

@@ -6,10 +6,10 @@
  * and who may do what with it. hermit_word_next() below owns every transition;
  * the module reads a word, asks it for the successor and compare-exchanges.
  *
- *	 63            24 23     12 11   10 9  8   7   6   5   4  3    0
- *	+----------------+---------+---+-----+---+---+---+---+---+------+
- *	| pfn/generation |  stamp  | P | age | F | R | H | C | W | state|
- *	+----------------+---------+---+-----+---+---+---+---+---+------+
+ *	 63            24 23     12 11  10   9   8   7   6   5   4  3    0
+ *	+----------------+---------+---+---+---+---+---+---+---+---+------+
+ *	| pfn/generation |  stamp  | P | 0 | U | F | R | H | C | W | state|
+ *	+----------------+---------+---+---+---+---+---+---+---+---+------+
  *
  * States:
  *
@@ -47,6 +47,9 @@
  *  F  foreign: the request behind W carries another page than pfn (the page
  *     was discarded, and touched again, while the write was on the wire).
  *     The request then owns the page it carries and frees it.
+ *  U  used by the host: a host PTE was made since the clock last passed by, so
+ *     it does once more. No accessed bit says that QEMU, vhost or KVM itself use
+ *     a page, and what they wait for makes more wait than one vCPU. With H only.
  *  P  prefetched and not known to be touched yet.
  *
  * A page has exactly one reference of ours. It belongs to the word while pfn
@@ -70,17 +73,14 @@ enum hermit_state {
 #define HERMIT_W_HOSTMAPPED	(1ULL << 6)
 #define HERMIT_W_RESCUED	(1ULL << 7)
 #define HERMIT_W_FOREIGN	(1ULL << 8)
-#define HERMIT_W_AGE_SHIFT	9
-#define HERMIT_W_AGE		(3ULL << HERMIT_W_AGE_SHIFT)
+#define HERMIT_W_HOSTUSED	(1ULL << 9)
 #define HERMIT_W_PREFETCHED	(1ULL << 11)
-#define HERMIT_W_FLAGS		0xff0ULL	/* all of these, and the age */
+#define HERMIT_W_FLAGS		0xbf0ULL	/* all of these */
 #define HERMIT_W_STAMP_SHIFT	12
 #define HERMIT_W_STAMP_BITS	12
 #define HERMIT_W_STAMP_MASK	((1U << HERMIT_W_STAMP_BITS) - 1)
 #define HERMIT_W_VALUE_SHIFT	24
 #define HERMIT_W_VALUE_MASK	((1ULL << 40) - 1)
-
-#define HERMIT_AGE_MAX		3
 
 enum hermit_event {
 	/* a fault brings a page */
@@ -88,11 +88,13 @@ enum hermit_event {
 	HERMIT_EV_INSTALL_READ,	/* REMOTE, FETCHING -> LOCAL(value) */
 	HERMIT_EV_FETCH_BEGIN,	/* REMOTE -> FETCHING */
 	HERMIT_EV_FETCH_FAIL,	/* FETCHING -> REMOTE(value) */
-	HERMIT_EV_HOST_MAP,	/* LOCAL -> LOCAL + H */
+	HERMIT_EV_HOST_MAP,	/* LOCAL -> LOCAL + H + U */
 	HERMIT_EV_RESCUE,	/* EVICTING -> + R, or LOCAL + W */
+	/* the clock */
+	HERMIT_EV_PASS,		/* LOCAL: - U */
 	/* the owner of EVICTING */
 	HERMIT_EV_EVICT_BEGIN,	/* LOCAL without W -> EVICTING */
-	HERMIT_EV_HOST_UNMAP,	/* EVICTING, DISCARDING: - H */
+	HERMIT_EV_HOST_UNMAP,	/* EVICTING, DISCARDING: - H - U */
 	HERMIT_EV_EVICT_KEEP,	/* EVICTING without W -> LOCAL */
 	HERMIT_EV_EVICT_WRITE,	/* EVICTING -> EVICTING + W */
 	HERMIT_EV_EVICT_DROP,	/* clean, copy valid: EVICTING -> REMOTE(value) */
@@ -126,16 +128,6 @@ static __always_inline u64 hermit_word_value(u64 w)
 static __always_inline unsigned int hermit_word_stamp(u64 w)
 {
 	return (w >> HERMIT_W_STAMP_SHIFT) & HERMIT_W_STAMP_MASK;
-}
-
-static __always_inline unsigned int hermit_word_age(u64 w)
-{
-	return (w & HERMIT_W_AGE) >> HERMIT_W_AGE_SHIFT;
-}
-
-static __always_inline u64 hermit_word_set_age(u64 w, unsigned int age)
-{
-	return (w & ~HERMIT_W_AGE) | ((u64)age << HERMIT_W_AGE_SHIFT);
 }
 
 /* True if the word holds a pfn. */
@@ -214,13 +206,19 @@ static __always_inline int hermit_word_next(u64 old, enum hermit_event ev,
 	case HERMIT_EV_HOST_MAP:
 		if (s != HERMIT_LOCAL)
 			return -EINVAL;
-		*new = old | HERMIT_W_HOSTMAPPED;
+		*new = old | HERMIT_W_HOSTMAPPED | HERMIT_W_HOSTUSED;
 		return 0;
 
 	case HERMIT_EV_RESCUE:
 		if (s != HERMIT_EVICTING)
 			return -EINVAL;
 		*new = w ? body | HERMIT_LOCAL : old | HERMIT_W_RESCUED;
+		return 0;
+
+	case HERMIT_EV_PASS:
+		if (s != HERMIT_LOCAL)
+			return -EINVAL;
+		*new = old & ~HERMIT_W_HOSTUSED;
 		return 0;
 
 	case HERMIT_EV_EVICT_BEGIN:
@@ -232,7 +230,7 @@ static __always_inline int hermit_word_next(u64 old, enum hermit_event ev,
 	case HERMIT_EV_HOST_UNMAP:
 		if (s != HERMIT_EVICTING && s != HERMIT_DISCARDING)
 			return -EINVAL;
-		*new = old & ~HERMIT_W_HOSTMAPPED;
+		*new = old & ~(HERMIT_W_HOSTMAPPED | HERMIT_W_HOSTUSED);
 		return 0;
 
 	case HERMIT_EV_EVICT_KEEP:

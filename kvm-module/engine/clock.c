@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Which pages leave: a clock over the page words, which asks KVM for the
- * accessed bits of the guest (second chance).
+ * accessed bits of the guest (second chance). Of what the host's side accesses
+ * the page word knows that it was mapped for it, once.
  */
 #include <linux/bitmap.h>
 
@@ -42,7 +43,7 @@ static int clock_ask(const struct hermit_selection *s, bool hard)
 
 /*
  * One step of the clock, from page @hand % npages: make those EVICTING that were
- * not accessed since the last visit (second chance). Returns how many pages the
+ * not accessed since the last visit, nor mapped for the host (second chance). Returns how many pages the
  * hand passed, 0 if another thread moved it meanwhile. The thread that moves the
  * hand over a page is the only one that asks about it.
  */
@@ -50,8 +51,11 @@ static u64 clock_step(struct hermit_region *r, u64 hand, bool hard,
 			     struct hermit_selection *s)
 {
 	DECLARE_BITMAP(accessed, SCAN_STEP) = {};
+	DECLARE_BITMAP(mapped, SCAN_STEP) = {};
 	unsigned int now = hermit_stamp_now();
 	u64 start = hand % r->npages, left, passed;
+	/* Where all of them are the host's this would tell none from another. */
+	u64 host_used = READ_ONCE(r->nr_bindings) ? HERMIT_W_HOSTUSED : 0;
 	u64 idx[SCAN_STEP], w, old, new;
 	int n = 0, i, ask = clock_ask(s, hard);
 	atomic64_t *words = hermit_word(r, start);
@@ -66,9 +70,15 @@ static u64 clock_step(struct hermit_region *r, u64 hand, bool hard,
 	left = min_t(u64, left, SCAN_STEP);
 	for (passed = 0; passed < left && n < ask; passed++) {
 		w = atomic64_read(&words[passed]);
-		if ((w & (HERMIT_W_STATE | HERMIT_W_INFLIGHT)) == HERMIT_LOCAL &&
-		    !word_fresh(w, now))
-			idx[n++] = start + passed;
+		if ((w & (HERMIT_W_STATE | HERMIT_W_INFLIGHT)) != HERMIT_LOCAL ||
+		    word_fresh(w, now))
+			continue;
+		if (w & host_used) {
+			HERMIT_MARK(host_used);
+			__set_bit(n, accessed);
+			__set_bit(n, mapped);
+		}
+		idx[n++] = start + passed;
 	}
 	if (atomic64_cmpxchg(&r->hand, hand, hand + passed) != hand) {
 		HERMIT_MARK(hand_was_moved);
@@ -78,20 +88,24 @@ static u64 clock_step(struct hermit_region *r, u64 hand, bool hard,
 	hermit_count(r, HERMIT_C_SCANNED, passed);
 	if (!n)
 		return passed;
-	/* Then all are as cold, and leave in the order of their numbers. */
+	/* Then the guest's are as cold, and leave in the order of their numbers. */
 	if (hermit_mmu_age(r, idx, n, accessed) < 0)
 		hermit_count(r, HERMIT_C_UNAGED, n);
 
 	s->asked += n;
 	for (i = 0; i < n; i++) {
+		atomic64_t *word = &words[idx[i] - start];
+
 		if (!hard && test_bit(i, accessed)) {
 			HERMIT_MARK(second_chance);
+			if (test_bit(i, mapped))
+				hermit_word_apply(word, HERMIT_EV_PASS, 0, &old,
+						  &new);
 			continue;
 		}
 		s->found++;
 		if (s->nr == s->max ||
-		    hermit_word_apply(hermit_word(r, idx[i]),
-				      HERMIT_EV_EVICT_BEGIN, 0, &old, &new))
+		    hermit_word_apply(word, HERMIT_EV_EVICT_BEGIN, 0, &old, &new))
 			continue;
 		s->v[s->nr++] = (struct hermit_victim) {
 			.idx = idx[i],

@@ -47,8 +47,8 @@ struct hermit_binding {
 int hermit_mmu_zap(struct hermit_region *r, struct hermit_victim *v, int n);
 /*
  * Which of @n pages (at most 64) did the guest access since it was asked last?
- * Asking clears. -EOPNOTSUPP: there is no telling. Takes bind_lock for reading;
- * sleeps.
+ * Their bits of @accessed are set, none is cleared. Asking clears what is asked.
+ * -EOPNOTSUPP: there is no telling. Takes bind_lock for reading; sleeps.
  */
 int hermit_mmu_age(struct hermit_region *r, const u64 *idx, int n,
 			unsigned long *accessed);

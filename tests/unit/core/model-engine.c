@@ -547,6 +547,10 @@ void engine_reclaim(void)
 	for (i = 0; i < NPAGES && n < BATCH; i++) {
 		const int page = (start + i * 5) % NPAGES;
 
+		if (one_in(4)) {
+			word_apply(page, HERMIT_EV_PASS, 0, &old, &new);
+			continue;
+		}
 		if (!one_in(3) &&
 		    !word_apply(page, HERMIT_EV_EVICT_BEGIN, 0, &old, &new))
 			pages[n++] = page;

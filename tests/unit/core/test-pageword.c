@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The page word, exhaustively: every state, every combination of flags and
- * ages, every event, against a table written from the prose of pageword.h and
+ * The page word, exhaustively: every state, every combination of flags, every
+ * event, against a table written from the prose of pageword.h and
  * of the design; then the structural rules that the table itself must obey;
  * then the set of words that actors which keep the rules can reach.
  */
@@ -13,22 +13,24 @@
 #define H HERMIT_W_HOSTMAPPED
 #define R HERMIT_W_RESCUED
 #define F HERMIT_W_FOREIGN
+#define U HERMIT_W_HOSTUSED
 #define P HERMIT_W_PREFETCHED
-#define FLAGS (W | C | H | R | F | P)
+#define FLAGS (W | C | H | R | F | U | P)
 #define STAMP ((u64)HERMIT_W_STAMP_MASK << HERMIT_W_STAMP_SHIFT)
 #define VALUE (HERMIT_W_VALUE_MASK << HERMIT_W_VALUE_SHIFT)
 
 #define S(state) (1u << HERMIT_##state)
 #define NSTATES 7
 
-static const u64 flag_list[] = { W, C, H, R, F, P };
+static const u64 flag_list[] = { W, C, H, R, F, U, P };
+#define NFLAGS (sizeof(flag_list) / sizeof(*flag_list))
 
 static u64 nth_flags(unsigned int n)
 {
 	u64 flags = 0;
 	unsigned int i;
 
-	for (i = 0; i < 6; i++)
+	for (i = 0; i < NFLAGS; i++)
 		if (n & (1u << i))
 			flags |= flag_list[i];
 	return flags;
@@ -40,10 +42,10 @@ static const char *show(u64 w)
 	static int turn;
 	char *t = text[turn++ & 3];
 
-	snprintf(t, sizeof(text[0]), "%s%s%s%s%s%s%s age %u stamp %u value %llx",
+	snprintf(t, sizeof(text[0]), "%s%s%s%s%s%s%s%s stamp %u value %llx",
 		 hermit_state_name(hermit_word_state(w)), w & W ? " W" : "",
 		 w & C ? " C" : "", w & H ? " H" : "", w & R ? " R" : "",
-		 w & F ? " F" : "", w & P ? " P" : "", hermit_word_age(w),
+		 w & F ? " F" : "", w & U ? " U" : "", w & P ? " P" : "",
 		 hermit_word_stamp(w), (unsigned long long)hermit_word_value(w));
 	return t;
 }
@@ -56,6 +58,7 @@ static const char *show(u64 w)
  *  - LOST has nothing;
  *  - R is a message to the owner of EVICTING, and EVICTING with W has none;
  *  - with W it is out of all page tables, so not H;
+ *  - U is of a page that the host has mapped: with H;
  *  - F speaks about the request behind W, of a page that was touched after a
  *    discard: it has no copy, and no prefetch brought it. EVICTING has none,
  *    since a word with W is never selected.
@@ -65,6 +68,8 @@ static bool legal(u64 w)
 	const u64 f = w & FLAGS;
 
 	if (f & F && (!(f & W) || f & (C | P)))
+		return false;
+	if (f & U && !(f & H))
 		return false;
 	switch (hermit_word_state(w)) {
 	case HERMIT_ABSENT:
@@ -76,7 +81,7 @@ static bool legal(u64 w)
 		return !(f & F) && !(f & W && f & (R | H));
 	case HERMIT_REMOTE:
 	case HERMIT_FETCHING:
-		return f == C && !(w & HERMIT_W_AGE);
+		return f == C;
 	case HERMIT_LOST:
 		return w == HERMIT_LOST;
 	}
@@ -86,9 +91,9 @@ static bool legal(u64 w)
 /* ---- The specification ---- */
 
 enum payload {
-	SAME,		/* value, stamp and age stay */
-	FRESH,		/* @value and @stamp of the call, age 0 */
-	FRESH_VALUE,	/* @value, the old stamp, age 0 */
+	SAME,		/* value and stamp stay */
+	FRESH,		/* @value and @stamp of the call */
+	FRESH_VALUE,	/* @value, the old stamp */
 	NOTHING,	/* all zero */
 };
 
@@ -118,12 +123,14 @@ static const struct rule rules[] = {
 	{ HERMIT_EV_FETCH_BEGIN, S(REMOTE), 0, 0, HERMIT_FETCHING, 0, 0, SAME, 0 },
 	/* An entry into REMOTE: a new generation; but no new eviction. */
 	{ HERMIT_EV_FETCH_FAIL, S(FETCHING), 0, 0, HERMIT_REMOTE, FLAGS, C, FRESH_VALUE, 0 },
-	{ HERMIT_EV_HOST_MAP, S(LOCAL), 0, 0, -1, 0, H, SAME, 0 },
+	{ HERMIT_EV_HOST_MAP, S(LOCAL), 0, 0, -1, 0, H | U, SAME, 0 },
 	{ HERMIT_EV_RESCUE, S(EVICTING), W, 0, HERMIT_LOCAL, 0, 0, SAME, 0 },
 	{ HERMIT_EV_RESCUE, S(EVICTING), 0, W, -1, 0, R, SAME, 0 },
 
+	/* The hand passes by a page that the host used, and then no more. */
+	{ HERMIT_EV_PASS, S(LOCAL), 0, 0, -1, U, 0, SAME, 0 },
 	{ HERMIT_EV_EVICT_BEGIN, S(LOCAL), 0, W, HERMIT_EVICTING, 0, 0, SAME, 0 },
-	{ HERMIT_EV_HOST_UNMAP, S(EVICTING) | S(DISCARDING), 0, 0, -1, H, 0, SAME, 0 },
+	{ HERMIT_EV_HOST_UNMAP, S(EVICTING) | S(DISCARDING), 0, 0, -1, H | U, 0, SAME, 0 },
 	{ HERMIT_EV_EVICT_KEEP, S(EVICTING), 0, W, HERMIT_LOCAL, R, 0, SAME, 0 },
 	{ HERMIT_EV_EVICT_WRITE, S(EVICTING), 0, W | R | H, -1, 0, W, SAME, 0 },
 	{ HERMIT_EV_EVICT_DROP, S(EVICTING), C, W | R | H, HERMIT_REMOTE, FLAGS, C, FRESH, 0 },
@@ -165,7 +172,7 @@ static const struct rule rules[] = {
 static int spec(u64 old, enum hermit_event ev, u64 value, unsigned int stamp,
 		u64 *new)
 {
-	const u64 keep = HERMIT_W_AGE | STAMP | VALUE;
+	const u64 keep = STAMP | VALUE;
 	const struct rule *r;
 	u64 w;
 
@@ -259,6 +266,12 @@ static void structure(u64 old, enum hermit_event ev, int rc, u64 new,
 		RULE(ev == HERMIT_EV_HOST_MAP && s == HERMIT_LOCAL);
 	if (old & H && !(new & H))
 		RULE(ev == HERMIT_EV_HOST_UNMAP);
+	/* One turn for a mapping, of a page that stays. */
+	if (new & U && !(old & U))
+		RULE(ev == HERMIT_EV_HOST_MAP);
+	if (old & U && !(new & U))
+		RULE(ev == HERMIT_EV_HOST_UNMAP ||
+		     (ev == HERMIT_EV_PASS && s == HERMIT_LOCAL));
 
 	/*
 	 * A copy is believed after a write or a read, and never of a foreign
@@ -279,18 +292,16 @@ static void test_table(void)
 {
 	static const u64 values[] = { 0, 0x123456789aULL, HERMIT_W_VALUE_MASK };
 	static const unsigned int stamps[] = { 0, 0x5a5, HERMIT_W_STAMP_MASK };
-	unsigned int s, n, age, e, i, words = 0, legals = 0;
+	unsigned int s, n, e, i, words = 0, legals = 0;
 
 	for (s = 0; s < NSTATES; s++)
-	for (n = 0; n < 64; n++)
-	for (age = 0; age <= HERMIT_AGE_MAX; age++)
+	for (n = 0; n < 1u << NFLAGS; n++)
 	for (i = 0; i < 9; i++) {
 		u64 old = hermit_word_make((enum hermit_state)s, nth_flags(n),
 					   values[i % 3], stamps[i / 3]);
 		const u64 value = 0xfedcba9876ULL ^ values[i % 3];
 		const unsigned int stamp = 0x3c3 ^ stamps[i / 3];
 
-		old = hermit_word_set_age(old, age);
 		words++;
 		legals += legal(old);
 		for (e = 0; e < HERMIT_NR_EVENTS; e++) {
@@ -421,8 +432,6 @@ static void test_reachable(void)
 		}
 		if (hermit_word_state(n.word) == HERMIT_LOCAL) {
 			reach(n.word & ~P, n.wire);
-			reach(hermit_word_set_age(n.word, 0), n.wire);
-			reach(hermit_word_set_age(n.word, 3), n.wire);
 		}
 	}
 	for (i = 0; i < nr_nodes; i++) {
@@ -476,18 +485,13 @@ static void test_names(void)
 static void test_fields(void)
 {
 	const u64 w = hermit_word_make(HERMIT_LOST, FLAGS, ~0ULL, ~0u);
-	unsigned int age;
+	const u64 unused = 1ULL << 10;
 
-	CHECK((HERMIT_W_STATE ^ FLAGS ^ HERMIT_W_AGE ^ STAMP ^ VALUE) == ~0ULL,
-	      "the fields do not fill the word");
+	CHECK((HERMIT_W_STATE ^ FLAGS ^ unused ^ STAMP ^ VALUE) == ~0ULL &&
+	      FLAGS == HERMIT_W_FLAGS, "the fields do not fill the word");
 	CHECK(hermit_word_state(w) == HERMIT_LOST && (w & FLAGS) == FLAGS &&
-	      hermit_word_age(w) == 0 &&
 	      hermit_word_stamp(w) == HERMIT_W_STAMP_MASK &&
 	      hermit_word_value(w) == HERMIT_W_VALUE_MASK, "%s", show(w));
-	for (age = 0; age <= HERMIT_AGE_MAX; age++)
-		CHECK(hermit_word_age(hermit_word_set_age(~0ULL, age)) == age &&
-		      (hermit_word_set_age(~0ULL, age) | HERMIT_W_AGE) == ~0ULL,
-		      "age %u", age);
 }
 
 int main(void)

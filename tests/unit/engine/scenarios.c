@@ -15,6 +15,7 @@
 #include "engine/turn.h"
 #include "engine/watchdog.h"
 #include "engine/word.h"
+#include "kvm/mmu.h"
 
 static struct hermit_region *create_and_bind(void)
 {
@@ -334,10 +335,62 @@ static void kicked_amid(void *arg)
 	end(r);
 }
 
+/* The next @n pages that the clock finds are those from @first on; they stay. */
+static void expect_victims(struct hermit_region *r, u64 first, int n)
+{
+	struct hermit_selection s = { .max = n };
+	u64 old, new;
+	int i;
+
+	down_read(&r->sweep_lock);
+	hermit_clock_select(r, &s);
+	for (i = 0; i < s.nr; i++) {
+		if (s.v[i].idx - first >= n)
+			fiber_fail("page %llu leaves before one of %llu to %llu",
+				   s.v[i].idx, first, first + n - 1);
+		hermit_word_apply(hermit_word(r, s.v[i].idx), HERMIT_EV_EVICT_KEEP,
+				  0, &old, &new);
+	}
+	up_read(&r->sweep_lock);
+	if (s.nr != n)
+		fiber_fail("%d pages can leave, of %d", s.nr, n);
+}
+
+/*
+ * Of pages that are all as cold for the guest those that the host used leave last:
+ * the clock passes by them once, and by one that the guest used as well no more
+ * often.
+ */
+static void host_used_last(void *arg)
+{
+	struct hermit_region *r = create_quiet();
+	struct kvm_provider_wait *wait = NULL;
+	DECLARE_BITMAP(accessed, 64) = {};
+	u64 guests[10], i, both = fiber_random(10);
+
+	for (i = 0; i < 20; i++)
+		if (i >= 10)
+			guest_touch(0, i, true, &wait);
+		else
+			host_touch(0, i, true);
+	fiber_sleep(fiber_now() + 2 * HERMIT_FRESH_MS * NSEC_PER_MSEC);
+	for (i = 0; i < 10; i++)
+		guests[i] = 10 + i;
+	if (hermit_mmu_age(r, guests, 10, accessed) < 0 || *accessed != (1 << 10) - 1)
+		fiber_fail("the guest accessed its pages, and %#lx of them are so",
+			   *accessed);
+	guest_touch(0, both, false, &wait);
+	guest_drop(wait);
+	expect_victims(r, 10, 10);
+	expect_victims(r, 0, 10);
+	expect_victims(r, 10, 10);
+	end(r);
+}
+
 void (*const scenarios[SCENARIOS])(void *arg) = {
 	limit_unreachable, nothing_to_be_had, scan_together, scan_together,
 	ends_amid, ends_amid, late_answer, asked_amid, refused_amid,
-	kicked_amid,
+	kicked_amid, host_used_last,
 };
 
 /* ---- what showed a fault once ---- */
