@@ -220,36 +220,6 @@ bool wq_has_sleeper(wait_queue_head_t *w)
 	return !list_empty(&w->head);
 }
 
-void complete(struct completion *c)
-{
-	/* The waiter may free it once it is done: all of it under the lock. */
-	spin_lock_bh(&c->wq.lock);
-	c->done = true;
-	wake_all(&c->wq);
-	spin_unlock_bh(&c->wq.lock);
-}
-
-void wait_for_completion(struct completion *c)
-{
-	DEFINE_WAIT(wait);
-	bool done;
-
-	might_sleep();
-	for (;;) {
-		spin_lock_bh(&c->wq.lock);
-		done = c->done;
-		if (!done) {
-			if (list_empty(&wait.entry))
-				list_add_tail(&wait.entry, &c->wq.head);
-			__set_current_state(TASK_UNINTERRUPTIBLE);
-		}
-		spin_unlock_bh(&c->wq.lock);
-		if (done)
-			break;
-		schedule();
-	}
-}
-
 /* ---- threads ---- */
 
 struct vhost_task {
@@ -257,8 +227,7 @@ struct vhost_task {
 	void *arg;
 	const char *name;
 	struct fiber *fiber;
-	bool stop, kicked;
-	struct completion exited;
+	bool stop, kicked, exited;
 };
 
 static void vhost_task_main(void *arg)
@@ -275,7 +244,8 @@ static void vhost_task_main(void *arg)
 		if (!t->fn(t->arg))
 			schedule();
 	}
-	complete(&t->exited);
+	/* Nothing of it after this. */
+	WRITE_ONCE(t->exited, true);
 }
 
 struct vhost_task *vhost_task_create(bool (*fn)(void *), void (*killed)(void *),
@@ -286,7 +256,6 @@ struct vhost_task *vhost_task_create(bool (*fn)(void *), void (*killed)(void *),
 	if (!t)
 		return ERR_PTR(-ENOMEM);
 	*t = (struct vhost_task){ .fn = fn, .arg = arg, .name = name };
-	init_completion(&t->exited);
 	return t;
 }
 
@@ -309,7 +278,8 @@ void vhost_task_stop(struct vhost_task *t)
 {
 	WRITE_ONCE(t->stop, true);
 	vhost_task_wake(t);
-	wait_for_completion(&t->exited);
+	while (!READ_ONCE(t->exited))
+		fiber_sleep(fiber_now() + 1000);
 	kfree(t);
 }
 

@@ -324,11 +324,6 @@ bool wq_has_sleeper(wait_queue_head_t *w);
 #define wait_event_interruptible_timeout(w, c, t) shim_wait(w, c, TASK_INTERRUPTIBLE, t)
 #define wait_event(w, c) shim_wait(w, c, TASK_UNINTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT)
 
-struct completion { bool done; wait_queue_head_t wq; };
-#define init_completion(c) do { (c)->done = false; init_waitqueue_head(&(c)->wq); } while (0)
-void complete(struct completion *c);
-void wait_for_completion(struct completion *c);
-
 struct vhost_task;
 struct vhost_task *vhost_task_create(bool (*fn)(void *), void (*killed)(void *),
 				     void *arg, const char *name);
