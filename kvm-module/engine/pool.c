@@ -14,10 +14,16 @@
  * A fault takes from its CPU's pool without a lock; one fault in
  * HERMIT_PCP_REFILL takes the shared pool's lock. Evicted pages go round
  * without passing the page allocator, so nobody clears them on the way.
+ *
+ * The shared pool has a list for each node. A page that comes back goes to its
+ * own node's; a refill takes from that of its CPU first, and any page rather than
+ * to charge one.
  */
 #include <linux/memcontrol.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/topology.h>
 
 #include "engine/limit.h"
 #include "engine/mark.h"
@@ -46,8 +52,10 @@ int hermit_pool_init(struct hermit_region *r)
 	spin_lock_init(&r->pool.lock);
 	r->pool.max = HERMIT_POOL_SHARED;
 	init_waitqueue_head(&r->room_wq);
+	r->pool.first = kcalloc(nr_node_ids, sizeof(*r->pool.first),
+				GFP_KERNEL_ACCOUNT);
 	r->pcp = alloc_percpu(struct hermit_pcp);
-	return r->pcp ? 0 : -ENOMEM;
+	return r->pool.first && r->pcp ? 0 : -ENOMEM;
 }
 
 /* page->private of a page in a pool or in flight: 1 if it is all zeros. */
@@ -115,19 +123,28 @@ void hermit_page_free(struct hermit_region *r, struct page *page)
 /* The shared pool; under its lock. The pages are ours alone. */
 static void pool_push(struct hermit_region *r, struct page *page)
 {
+	struct page **first = &r->pool.first[page_to_nid(page)];
+
 	lockdep_assert_held(&r->pool.lock);
-	page->lru.next = (struct list_head *)r->pool.first;
-	r->pool.first = page;
+	page->lru.next = (struct list_head *)*first;
+	*first = page;
 	WRITE_ONCE(r->pool.nr, r->pool.nr + 1);
 }
 
+/* Of this CPU's node, if there is one. */
 static struct page *pool_pop(struct hermit_region *r)
 {
-	struct page *page = r->pool.first;
+	struct page **first = &r->pool.first[numa_mem_id()], *page;
 
-	if (!page)
-		return NULL;
-	r->pool.first = (struct page *)page->lru.next;
+	if (!*first) {
+		if (!r->pool.nr)
+			return NULL;
+		HERMIT_MARK(page_of_another_node);
+		for (first = r->pool.first; !*first; first++)
+			;
+	}
+	page = *first;
+	*first = (struct page *)page->lru.next;
 	WRITE_ONCE(r->pool.nr, r->pool.nr - 1);
 	return page;
 }
@@ -394,16 +411,17 @@ void hermit_pool_destroy(struct hermit_region *r)
 	struct page *page;
 	int cpu;
 
-	if (!r->pcp)
-		return;
-	for_each_possible_cpu(cpu) {
-		struct hermit_pcp *pcp = per_cpu_ptr(r->pcp, cpu);
+	/* Without both it never had a page. */
+	if (r->pcp && r->pool.first) {
+		for_each_possible_cpu(cpu) {
+			struct hermit_pcp *pcp = per_cpu_ptr(r->pcp, cpu);
 
-		while (pcp->nr)
-			page_release(r, pcp->pages[--pcp->nr]);
+			while (pcp->nr)
+				page_release(r, pcp->pages[--pcp->nr]);
+		}
+		while ((page = pool_pop(r)))
+			page_release(r, page);
 	}
-	while ((page = pool_pop(r)))
-		page_release(r, page);
 	free_percpu(r->pcp);
-	r->pcp = NULL;
+	kfree(r->pool.first);
 }

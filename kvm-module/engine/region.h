@@ -103,7 +103,7 @@ struct hermit_region {
 	/* The shared pool; the line of its lock. */
 	struct {
 		spinlock_t lock;	/* _bh: completions free pages */
-		struct page *first;	/* the next one in page->lru.next */
+		struct page **first;	/* of each node; the next one in page->lru.next */
 		long nr;
 		/*
 		 * Beyond it pages go to the system: what the scheduler wants

@@ -141,16 +141,18 @@ static void scan(bool ends)
 {
 	static struct host_thread t[4];
 	struct hermit_region *r = create_stock();
-	unsigned int i;
+	unsigned int i, rounds = ends ? 1 : 4;
 
-	some_remote_page(r);
-	walk_set_limit(ends ? 60 : r->npages);
-	for (i = 0; i < ARRAY_SIZE(t); i++) {
-		t[i].nr = ends ? i : 2 * (i % 2);
-		walk_start("scanner", scanner, &t[i]);
+	while (rounds--) {
+		some_remote_page(r);
+		walk_set_limit(ends ? 60 : r->npages);
+		for (i = 0; i < ARRAY_SIZE(t); i++) {
+			t[i].nr = ends ? i : 2 * (i % 2);
+			walk_start("scanner", scanner, &t[i]);
+		}
+		if (!ends)
+			wait_for_all();
 	}
-	if (!ends)
-		wait_for_all();
 	fiber_sleep(fiber_now() + fiber_random(300000));
 	hermit_region_end(r);
 	wait_for_all();
@@ -387,10 +389,71 @@ static void host_used_last(void *arg)
 	end(r);
 }
 
+static int pooled(struct hermit_region *r, int nid)
+{
+	struct page *p;
+	int n = 0;
+
+	for (p = r->pool.first[nid]; p; p = (struct page *)p->lru.next, n++)
+		if (page_to_nid(p) != nid)
+			fiber_fail("a page of node %d is in the pool of node %d",
+				   page_to_nid(p), nid);
+	return n;
+}
+
+/*
+ * A refill brings pages of the node that it is on as long as there are any, and
+ * those of the other one rather than none.
+ */
+static void of_this_node(void *arg)
+{
+	struct hermit_region *r = create_quiet();
+	struct page *held[90];
+	int n = 0, first, node, here, there, was_here, was_there, taken;
+
+	while (n < 60) {
+		held[n] = hermit_page_get(r);
+		if (IS_ERR(held[n]))
+			fiber_fail("no page: %ld", PTR_ERR(held[n]));
+		n++;
+	}
+	/* As many of one node as one likes. */
+	for (first = fiber_random(60); n > first;)
+		hermit_page_put(r, held[--n]);
+	while (n)
+		if (page_to_nid(held[--n]) || fiber_once_in(4))
+			hermit_page_put(r, held[n]);
+		else
+			hermit_page_free(r, held[n]);
+	/* Others cannot take any, and this one stays where it is. */
+	get_cpu_ptr(r->pcp);
+	node = numa_mem_id();
+	while (r->pool.nr) {
+		bool refill = !raw_cpu_ptr(r->pcp)->nr;
+
+		was_here = pooled(r, node);
+		was_there = pooled(r, !node);
+		if (was_here + was_there != r->pool.nr)
+			fiber_fail("%d and %d pages in the pool of %ld", was_here,
+				   was_there, r->pool.nr);
+		held[n++] = hermit_page_get(r);
+		here = was_here - pooled(r, node);
+		there = was_there - pooled(r, !node);
+		taken = refill ? min(HERMIT_PCP_REFILL, was_here + was_there) : 0;
+		if (here != min(taken, was_here) || there != taken - here)
+			fiber_fail("node %d: took %d of %d pages, and %d of %d of the other one",
+				   node, here, was_here, there, was_there);
+	}
+	put_cpu_ptr(r->pcp);
+	while (n)
+		hermit_page_put(r, held[--n]);
+	end(r);
+}
+
 void (*const scenarios[SCENARIOS])(void *arg) = {
 	limit_unreachable, nothing_to_be_had, scan_together, scan_together,
 	ends_amid, ends_amid, late_answer, asked_amid, refused_amid,
-	kicked_amid, host_used_last,
+	kicked_amid, host_used_last, of_this_node,
 };
 
 /* ---- what showed a fault once ---- */

@@ -142,7 +142,7 @@ void walk_main(void *arg);
 
 /* scenarios.c */
 /* Walks to where few others come. */
-#define SCENARIOS	11
+#define SCENARIOS	12
 extern void (*const scenarios[SCENARIOS])(void *arg);
 /* The last one has no name. */
 extern const struct known {

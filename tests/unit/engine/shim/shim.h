@@ -408,7 +408,11 @@ struct page {
 };
 enum { SHIM_PAGES = 1024, SHIM_PFN = 0x100000 };
 extern struct page shim_pages[SHIM_PAGES];
-/* One node; each page counts twice there, as a memfd's does. */
+/* Two nodes, of a CPU and every other page each. */
+#define nr_node_ids		2
+#define numa_mem_id()		(fiber_cpu() % 2)
+#define page_to_nid(p)		((int)(((p) - shim_pages) % 2))
+/* Of both; each page counts twice there, as a memfd's does. */
 extern long shim_node_pages;
 #define page_pgdat(p)		((struct pglist_data *)shim_pages)
 enum { NR_FILE_PAGES, NR_SHMEM };

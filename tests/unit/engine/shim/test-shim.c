@@ -297,6 +297,25 @@ static void freezer(void *arg)
 	CHECK(!get_page_unless_zero(page));
 }
 
+static void nodes(void *arg)
+{
+	struct page *p[16];
+	int i, seen[nr_node_ids] = {};
+
+	for (i = 0; i < 16; i++) {
+		p[i] = alloc_page(GFP_KERNEL);
+		seen[page_to_nid(p[i])]++;
+	}
+	CHECK(seen[0] && seen[1]);
+	while (i)
+		put_page(p[--i]);
+	fiber_preempt_off();
+	i = numa_mem_id();
+	fiber_point();
+	CHECK(i == numa_mem_id() && i < nr_node_ids);
+	fiber_preempt_on();
+}
+
 static int file_release(struct inode *inode, struct file *file)
 {
 	total++;
@@ -350,6 +369,7 @@ static void test_memory(void)
 	for (i = 0; i < SEEDS; i++) {
 		shim_pages_init();
 		run2(i, freezer, NULL, false);
+		run2(i, nodes, NULL, false);
 		CHECK(!shim_pages_used());
 	}
 }
