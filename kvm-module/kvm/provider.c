@@ -35,9 +35,28 @@ static struct hermit_binding *to_binding(struct kvm_provider_binding *slot)
 }
 
 /*
- * The slot has to lie in one mapping of a region's memory fd. -ENODEV: it is
- * not hermit memory at all; -EINVAL: partly; -EBUSY: the region serves another
- * VM.
+ * Is all up to @end mapped as one piece of the region that @vma maps? mprotect(),
+ * mbind() or madvise() of a part split a mapping, and what is where stays.
+ */
+static bool provider_one_piece(struct vm_area_struct *vma, unsigned long end)
+{
+	struct vm_area_struct *next;
+
+	for (; vma->vm_end < end; vma = next) {
+		next = find_vma(current->mm, vma->vm_end);
+		if (!next || next->vm_start != vma->vm_end ||
+		    next->vm_ops != vma->vm_ops ||
+		    next->vm_private_data != vma->vm_private_data ||
+		    next->vm_pgoff != vma->vm_pgoff + vma_pages(vma))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The slot has to be one piece of a region's memory fd. -ENODEV: it is not
+ * hermit memory at all; -EINVAL: partly, or in pieces; -EBUSY: the region serves
+ * another VM.
  */
 static struct kvm_provider_binding *
 provider_bind(const struct kvm_provider_binding *slot)
@@ -53,7 +72,7 @@ provider_bind(const struct kvm_provider_binding *slot)
 	vma = find_vma(current->mm, hva);
 	if (vma && vma->vm_start <= hva && vma->vm_ops == &hermit_vm_ops) {
 		ret = -EINVAL;
-		if (hva + (slot->npages << PAGE_SHIFT) <= vma->vm_end) {
+		if (provider_one_piece(vma, hva + (slot->npages << PAGE_SHIFT))) {
 			r = vma->vm_private_data;
 			hermit_region_get(r);
 			start = vma->vm_pgoff +

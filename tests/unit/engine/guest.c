@@ -141,8 +141,12 @@ bool guest_bind(void)
 		.kvm = (struct kvm *)&ept,
 		.npages = world.r->npages,
 	});
+	world.r->policy.async_pf = fiber_random(HERMIT_POLICY_ASYNC_PF_ON + 1);
 	if (!IS_ERR(binding))
 		return true;
+	if (PTR_ERR(binding) != -ENOMEM)
+		fiber_fail("a slot that is all the region's memory: %ld",
+			   PTR_ERR(binding));
 	hermit_mmu_unregister(&mmu_ops);
 	return false;
 }

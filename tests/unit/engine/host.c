@@ -18,7 +18,7 @@ struct pte {
 static struct pte ptes[WORLD_PAGES], tlb[HOST_THREADS][WORLD_PAGES];
 static spinlock_t ptl = SHIM_LOCK_INIT;
 static struct rw_semaphore i_mmap_rwsem = SHIM_LOCK_INIT;
-static struct vm_area_struct vma;
+static struct vm_area_struct vma, above;	/* what of it was split off */
 static struct file *memory;
 
 /* As FOLL_* of GUP, and the faults of user space, ask for it. */
@@ -50,6 +50,14 @@ void host_mmap(struct file *file)
 	};
 	if (file->f_op->mmap(file, &vma))
 		fiber_fail("mmap() of the memory fd");
+	/* mbind() of a part, say: faults are served as before. */
+	if (fiber_once_in(4)) {
+		above = vma;
+		vma.vm_end = (1 + fiber_random(world.r->npages - 1)) << PAGE_SHIFT;
+		vma.next = &above;
+		above.vm_start = vma.vm_end;
+		above.vm_pgoff = vma.vm_end >> PAGE_SHIFT;
+	}
 	shim_current.vma = &vma;
 }
 

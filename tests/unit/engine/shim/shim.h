@@ -464,7 +464,7 @@ extern struct shrinker *shim_shrinker; extern struct notifier_block *shim_oom;
 /* The user of the shim takes the pages out of its host page tables. */
 void unmap_mapping_pages(struct address_space *m, pgoff_t start, pgoff_t n, bool cows);
 
-/* The one process: its threads are fibers, and it has one mapping. */
+/* The one process: its threads are fibers, and it has one file mapped. */
 struct vm_fault;
 struct vm_operations_struct {
 	vm_fault_t (*fault)(struct vm_fault *vmf);
@@ -475,6 +475,7 @@ struct vm_area_struct {
 	unsigned long vm_start, vm_end, vm_pgoff, vm_flags;
 	const struct vm_operations_struct *vm_ops; void *vm_private_data;
 	struct file *vm_file;
+	struct vm_area_struct *next;	/* the one above it */
 };
 struct vm_fault { struct vm_area_struct *vma; unsigned int flags; pgoff_t pgoff; struct page *page; };
 enum { VM_FAULT_SIGBUS = 2, VM_FAULT_MAJOR = 4, VM_FAULT_HWPOISON = 16, VM_FAULT_NOPAGE = 256,
@@ -483,7 +484,8 @@ enum { FAULT_FLAG_WRITE = 1, FAULT_FLAG_ALLOW_RETRY = 4, FAULT_FLAG_RETRY_NOWAIT
        FAULT_FLAG_KILLABLE = 0x10, FAULT_FLAG_TRIED = 0x20, FAULT_FLAG_USER = 0x40,
        FAULT_FLAG_INTERRUPTIBLE = 0x200 };
 enum { VM_SHARED = 8, VM_DONTCOPY = 1 << 17, VM_DONTEXPAND = 1 << 18, VM_DONTDUMP = 1 << 26, VM_MIXEDMAP = 1 << 28 };
-#define vma_pages(v)		(((v)->vm_end - (v)->vm_start) >> PAGE_SHIFT)
+static inline unsigned long vma_pages(struct vm_area_struct *v)
+{ return (v->vm_end - v->vm_start) >> PAGE_SHIFT; }
 #define vm_flags_set(v, f)	((v)->vm_flags |= (f))
 struct pid; enum { PIDTYPE_PID };
 #define get_task_pid(t, type)	((struct pid *)NULL)
@@ -492,7 +494,14 @@ struct pid; enum { PIDTYPE_PID };
 struct shim_task { void *mm; int pid; struct vm_area_struct *vma; };
 extern struct shim_task shim_current;
 #define current			(&shim_current)
-#define find_vma(mm, address)	(shim_current.vma)
+static inline struct vm_area_struct *find_vma(void *mm, unsigned long address)
+{
+	struct vm_area_struct *v = shim_current.vma;
+
+	while (v && v->vm_end <= address)
+		v = v->next;
+	return v;
+}
 extern struct rw_semaphore shim_mmap_lock;
 #define mmap_read_lock(mm)	down_read(&shim_mmap_lock)
 #define mmap_read_unlock(mm)	up_read(&shim_mmap_lock)
