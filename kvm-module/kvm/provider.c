@@ -323,6 +323,7 @@ provider_begin_async(struct kvm_provider_wait *wait,
 		__remove_wait_queue(&req->wq, &a->entry);
 	spin_unlock_irqrestore(&req->wq.lock, flags);
 	if (over) {
+		HERMIT_MARK(async_over_already);
 		hermit_waiters_leave(r, !req->status);
 		return NULL;
 	}
@@ -349,8 +350,10 @@ static bool provider_end_async(struct kvm_provider_async *apf)
 	if (queued)
 		__remove_wait_queue(&req->wq, &a->entry);
 	spin_unlock_irqrestore(&req->wq.lock, flags);
-	if (queued)
+	if (queued) {
+		HERMIT_MARK(async_ended_early);
 		hermit_waiters_leave(req->region, false);
+	}
 	hermit_req_put(req);
 	kfree(a);
 	return queued;

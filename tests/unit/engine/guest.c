@@ -214,13 +214,74 @@ int __wrap_hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state,
 	return ret;
 }
 
-/* One fault of a vCPU, as KVM takes it; false if there is no such page any more. */
-static bool vcpu_fault(u64 idx, struct kvm_provider_wait **wait)
+/* An async page fault: the task of the guest waits, and the vCPU does not. */
+struct async {
+	struct hermit_req *req;
+	struct fiber *vcpu;
+	bool done;
+};
+
+static bool async_is_over(void *arg)
+{
+	return ((struct async *)arg)->req->done;
+}
+
+static void async_done(struct kvm_provider_async *apf)
+{
+	struct async *a = (struct async *)apf->apf;
+
+	if (a->done)
+		fiber_fail("an async page fault is over twice");
+	a->done = true;
+	fiber_wake(a->vcpu);
+}
+
+static bool vcpu_fault(u64 idx, struct kvm_provider_wait **wait, bool amid);
+
+/*
+ * Until the page is there, or for as long as the guest keeps the vCPU's queue; it
+ * may fault on another page meanwhile.
+ */
+static void vcpu_async(struct kvm_provider_wait **wait)
+{
+	struct async a = {
+		.req = ((struct hermit_waiter *)(*wait + 1))->req,
+		.vcpu = fiber_self(),
+	};
+	struct kvm_provider_async *apf = hermit_provider_ops.begin_async(*wait,
+		&(struct kvm_provider_async){
+			.done = async_done,
+			.apf = (struct kvm_async_pf *)&a,
+		});
+	u64 until = fiber_random(2) ? 0 : fiber_now() + fiber_random(1000000);
+	bool pending;
+
+	fiber_local()->srcu = false;
+	if (!apf)
+		return;
+	world.asyncs++;
+	if (fiber_random(2))
+		vcpu_fault(world_page(world.r->npages), wait, true);
+	fiber_expect(async_is_over, &a);
+	while (!a.done && (!until || fiber_now() < until))
+		fiber_sleep(until);
+	fiber_expect(NULL, NULL);
+	pending = hermit_provider_ops.end_async(apf);
+	if (pending == a.done)
+		fiber_fail("an async page fault is %s, and over all the same %d",
+			   pending ? "pending" : "over", a.done);
+}
+
+/*
+ * One fault of a vCPU, as KVM takes it; false if there is no such page any more.
+ * @amid: an async page fault, and there is one at a time.
+ */
+static bool vcpu_fault(u64 idx, struct kvm_provider_wait **wait, bool amid)
 {
 	u64 before = READ_ONCE(seq), poisons = world.poisons;
 	struct page *page;
 	struct hermit_waiter *w;
-	bool writable;
+	bool writable, async;
 	int ret;
 
 	world.faulted++;
@@ -254,13 +315,18 @@ static bool vcpu_fault(u64 idx, struct kvm_provider_wait **wait)
 	/* hermit's own part follows KVM's. */
 	w = (struct hermit_waiter *)(*wait + 1);
 	ret = hermit_provider_ops.wait_page(binding, idx, KVM_PROVIDER_WRITE, *wait);
-	fiber_local()->srcu = false;
+	async = ret == -EINPROGRESS && !amid && fiber_random(4);
+	fiber_local()->srcu = async;
 	if (!ret)
 		return true;
 	if (world.no_nap && !world.r->dead &&
 	    w->kind == HERMIT_WAIT_BACKOFF)
 		fiber_fail("page %llu: backs off, though the host has memory and the server answers",
 			   idx);
+	if (async) {
+		vcpu_async(wait);
+		return true;
+	}
 	if (world.faults.signals && fiber_once_in(world.faults.signals))
 		fiber_local()->signal = true;
 	hermit_provider_ops.park(*wait);
@@ -288,7 +354,7 @@ static bool vcpu_access(int cpu, u64 idx, bool write)
 
 void guest_touch(int cpu, u64 idx, bool write, struct kvm_provider_wait **wait)
 {
-	while (!vcpu_access(cpu, idx, write) && vcpu_fault(idx, wait))
+	while (!vcpu_access(cpu, idx, write) && vcpu_fault(idx, wait, false))
 		fiber_point();
 }
 

@@ -26,6 +26,7 @@ import tempfile
 E = 'kvm-module/engine/'
 MEMORY = 'kvm-module/memory.c'
 READ = 'kvm-module/read.c'
+PROVIDER = 'kvm-module/kvm/provider.c'
 WORD = 'kvm-module/core/pageword.h'
 # name: (file, old, new)..., and for a header the sources that are to see it. What
 # each shows is in its name. The first twenty are those of the model of
@@ -140,6 +141,10 @@ BUGS = {
         '&r->pool.first[0], *page;'),
     'pages-to-any-node': (E + 'pool.c', '&r->pool.first[page_to_nid(page)];',
         '&r->pool.first[numa_mem_id()];'),
+    'split-mapping-refused': (PROVIDER, 'if (!next || next->vm_start', 'if (1 || next->vm_start'),
+    'async-not-looked-at': (PROVIDER, 'over = smp_load_acquire(&req->done);', 'over = false;'),
+    'async-ends-blind': (PROVIDER, 'queued = !list_empty(&a->entry.entry);', 'queued = false;'),
+    'async-ends-in-the-list': (PROVIDER, 'if (queued)\n\t\t__remove_wait_queue(&req->wq, &a->entry);', ''),
     'bad-frame-mapped': (E + 'fault.c',
         'if (unlikely(PageHWPoison(page))) {\n\t\t\t\tput_page(page);\n\t\t\t\treturn -EAGAIN;',
         'if (0) {'),

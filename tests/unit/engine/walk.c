@@ -437,8 +437,8 @@ int main(int argc, char **argv)
 	took = seconds(CLOCK_MONOTONIC) - begin;
 	printf("%llu walks from seed %llu: %.0f walks and %.0f switch points a second, %llu points a walk\n",
 	       i, seed, i / took, points / took, points / (i ?: 1));
-	printf("server: %llu reads, %llu writes, %llu discards, %llu losses, %llu wrong answers; guest: %llu faults, %llu zapped, of them %llu dirty; %llu ends in mid-air; %llu frames went bad\n",
-	       world.reads, world.writes, world.discards, world.losses, world.lied, world.faulted,
+	printf("server: %llu reads, %llu writes, %llu discards, %llu losses, %llu wrong answers; guest: %llu faults, %llu of them async, %llu zapped, of them %llu dirty; %llu ends in mid-air; %llu frames went bad\n",
+	       world.reads, world.writes, world.discards, world.losses, world.lied, world.faulted, world.asyncs,
 	       world.zapped, world.harvested, world.ended, world.poisoned);
 	printf("host: %llu faults, %llu pages mapped, %llu pins, %llu preads, %llu pages recalled\n",
 	       world.faulted_host, world.host_mapped, world.pins, world.preads,

@@ -54,7 +54,7 @@ struct world {
 	bool enough;			/* vCPUs stop */
 	u64 flush;			/* ns that the flush of a zap takes, at most */
 	u64 reads, writes, discards, losses, ended, faulted, zapped, harvested;
-	u64 faulted_host, host_mapped, pins, preads, recalled;
+	u64 faulted_host, host_mapped, pins, preads, recalled, asyncs;
 };
 extern struct world world;
 
