@@ -20,7 +20,8 @@ void hermit_limit_refused(struct hermit_region *r);
  */
 void hermit_limit_squeeze(struct hermit_region *r, long pages, unsigned long hold);
 /*
- * Before a charge, and ten times a second: less if the VM's cgroup has little left.
+ * Before a charge, after a batch, and ten times a second: less if the VM's cgroup has
+ * little left.
  * Task context.
  */
 void hermit_limit_look(struct hermit_region *r);

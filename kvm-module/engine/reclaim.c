@@ -251,8 +251,14 @@ static int reclaim_batch(struct hermit_region *r, u64 begin)
 	list_for_each_entry(io, &writes, node)
 		nr++;
 	atomic_add(nr, &r->writes);
-	if (nr)
+	if (nr) {
 		hermit_req_submit_list(r, &writes);
+		/*
+		 * A local pool grew in the VM's own cgroup, and pages that go round
+		 * are charged to nobody: no fault looks.
+		 */
+		hermit_limit_look(r);
+	}
 	if (trace_hermit_evict_enabled())
 		trace_hermit_evict(r, b.s.scanned, b.s.nr, b.clean, b.zero, nr,
 				   local_clock() - begin);

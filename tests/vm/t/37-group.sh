@@ -45,7 +45,10 @@ peak=$(cat /sys/fs/cgroup/max/memory.peak)
 
 group local memory.max=$((44 * MIB)) memory.swap.max=0
 ( inside local --ops $OPS --server local: ) > /out/local || fail "memory.max below the limit, local pool: $(cat /out/local)"
-note "local: $(sed 's/ clean.*//' /out/local); refused $(event local max) times"
+peak=$(cat /sys/fs/cgroup/local/memory.peak)
+note "local: $(sed 's/ clean.*//' /out/local); refused $(event local max) times, peak $((peak / 1024)) KiB"
+# the pool is in the group, and leaves something for what QEMU itself needs
+[ $peak -lt $((44 * MIB)) ] || fail "the local pool grew until the group was full"
 [ "$(event local oom_kill)" = 0 ] || fail "the OOM killer came (local)"
 
 # live: it has all that it may have, and then the group is made smaller
