@@ -31,9 +31,9 @@
 #define NO_CAP		LONG_MAX
 /* The least step up, so that a small VM gets on as well; down, for what is no page. */
 #define STEP_MIN	64L
-/* What a group keeps for others. */
+/* What a group keeps for others; batches and fills under way take some of it. */
 #define GROUP_SHIFT	6
-#define GROUP_MIN	256L
+#define GROUP_MIN	512L
 #define GROUP_MAX	8192L
 
 void hermit_limit_init(struct hermit_region *r, long limit)
