@@ -40,8 +40,8 @@ BUGS = {
     'keep-clean': (E + 'reclaim.c',
         'if (dirty)\n\t\tSetPageDirty(page);\n\treclaim_keep', 'reclaim_keep'),
     'fail-clean': (E + 'reclaim.c',
-        '\t\tSetPageDirty(page);\n\t\thermit_count(r, HERMIT_C_WRITE_ERRORS',
-        '\t\thermit_count(r, HERMIT_C_WRITE_ERRORS'),
+        'the bit does no harm then.\n\t\t */\n\t\tSetPageDirty(page);',
+        'the bit does no harm then.\n\t\t */'),
     'foreign-leak': (E + 'reclaim.c',
         '(old & HERMIT_W_FOREIGN) || !hermit_word_has_page(old)', '0'),
     'free-early': (E + 'reclaim.c',
@@ -338,6 +338,10 @@ missed = []
 good = a.build / 'tests/unit/engine/walk'
 if subprocess.run([good, '--runs', '100'], capture_output=True).returncode:
     sys.exit(f'{good} --runs 100: fails with no bug planted')
+# All of the list, whatever is asked for: so it cannot fall behind unseen.
+with tempfile.TemporaryDirectory() as tmp:
+    for name in [*BUGS, *MENDS]:
+        edit(root, pathlib.Path(tmp), name)
 with tempfile.TemporaryDirectory() as tmp:
     for name in [*BUGS, *MENDS] if a.all else MENDS if a.mends else a.names:
         walk = plant(a.build.resolve(), root, pathlib.Path(tmp), name)
