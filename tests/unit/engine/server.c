@@ -9,9 +9,10 @@
 #include "world.h"
 
 #include "core/crc.h"
+#include "engine/word.h"
 
 struct server_page {
-	bool present, spoilt;
+	bool present, spoilt, forgotten;
 	u64 data[PAGE_WORDS];
 	u64 old[PAGE_WORDS];		/* what it was before */
 };
@@ -81,6 +82,7 @@ static void lie(u64 idx, u64 *data)
 void server_forget(u64 idx)
 {
 	pages[idx].present = false;
+	pages[idx].forgotten = true;
 	world.forgot++;
 	world.lost = true;
 }
@@ -106,7 +108,7 @@ static void take(struct server_page *s, const u64 *data)
 	memcpy(s->old, s->data, PAGE_SIZE);
 	memcpy(s->data, data, PAGE_SIZE);
 	s->present = true;
-	s->spoilt = false;
+	s->spoilt = s->forgotten = false;
 }
 
 static void carry_out(struct hermit_io *io)
@@ -149,7 +151,7 @@ static void carry_out(struct hermit_io *io)
 			break;
 		}
 		memcpy(s->old, s->data, PAGE_SIZE);
-		s->spoilt = false;
+		s->spoilt = s->forgotten = false;
 		copy(s->data, io->page->data);
 		s->present = true;
 		break;
@@ -165,12 +167,25 @@ static u64 some_delay(void)
 	return fiber_random(1000000ull << fiber_random(10));
 }
 
+static bool is_lost(u64 idx)
+{
+	return hermit_word_state(hermit_word(world.r, idx)->counter) == HERMIT_LOST;
+}
+
 static void answer(void *arg)
 {
 	struct hermit_io *io = arg;
 
+	u64 idx = io->offset >> PAGE_SHIFT;
+	/* What was not to be asked for is no page that this server lost. */
+	bool unasked = io->status == -ENOENT && !pages[idx].forgotten &&
+		       !world.poisons && !is_lost(idx);
+
 	fiber_point();
 	io->done(io);
+	if (unasked && is_lost(idx))
+		fiber_fail("page %llu is lost, which the server never had or was told to discard",
+			   idx);
 	outstanding--;
 }
 
