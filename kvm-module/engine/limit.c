@@ -110,6 +110,13 @@ void hermit_limit_look(struct hermit_region *r)
 		hermit_limit_squeeze(r, reserve - room, HZ);
 }
 
+long hermit_limit_lacks(struct hermit_region *r)
+{
+	long least = min(r->limit, r->floor) + group_reserve(r);
+
+	return max(least - hermit_group_room(r->memcg, least), 0L);
+}
+
 void hermit_limit_refused(struct hermit_region *r)
 {
 	hermit_limit_squeeze(r, STEP_MIN, HZ);

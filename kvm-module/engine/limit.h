@@ -25,6 +25,12 @@ void hermit_limit_squeeze(struct hermit_region *r, long pages, unsigned long hol
  * Task context.
  */
 void hermit_limit_look(struct hermit_region *r);
+/*
+ * Before the VM starts: so many pages its cgroup lacks for the floor, or for all of
+ * the limit if that is less, and for what stays free beside it; 0: none. What is
+ * lowered below that later makes the VM stand still, with its event. Task context.
+ */
+long hermit_limit_lacks(struct hermit_region *r);
 /* Ten times a second: more again if nothing was short for a while. Task context. */
 void hermit_limit_tick(struct hermit_region *r);
 

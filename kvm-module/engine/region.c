@@ -183,6 +183,7 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 {
 	unsigned int threads = c->reclaim_threads ?: HERMIT_DEFAULT_THREADS, i;
 	struct hermit_region *r, *other;
+	long lacks;
 	int ret;
 
 	if (threads > HERMIT_MAX_THREADS) {
@@ -237,6 +238,14 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 	if (!r->stats || !r->chunks)
 		goto free;
 	r->memcg = get_mem_cgroup_from_mm(current->mm);
+	lacks = hermit_limit_lacks(r);
+	if (lacks) {
+		snprintf(c->error, sizeof(c->error),
+			 "the cgroup of this process lacks %lu KiB below memory.max or memory.high for the least that a VM needs here, %lu KiB: raise them (libvirt: memtune)",
+			 lacks << (PAGE_SHIFT - 10),
+			 min(r->limit, r->floor) << (PAGE_SHIFT - 10));
+		goto free;
+	}
 
 	mutex_lock(&regions_lock);
 	ret = 0;

@@ -51,6 +51,11 @@ note "local: $(sed 's/ clean.*//' /out/local); refused $(event local max) times,
 [ $peak -lt $((44 * MIB)) ] || fail "the local pool grew until the group was full"
 [ "$(event local oom_kill)" = 0 ] || fail "the OOM killer came (local)"
 
+# no VM starts in what cannot hold the least that it needs
+group small memory.max=$((4 * MIB)) memory.swap.max=0
+! ( inside small --ops 100 --server tcp:127.0.0.1:7471 ) > /out/small 2>&1 || fail "a region of a group of 4 MiB starts"
+grep -q 'the cgroup of this process lacks [0-9]* KiB below memory.max' /out/small || fail "a group of 4 MiB: $(cat /out/small)"
+
 # live: it has all that it may have, and then the group is made smaller
 group live memory.swap.max=0
 inside live --ops 100000000 --server tcp:127.0.0.1:7471 > /out/live 2>&1 &
