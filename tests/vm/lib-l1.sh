@@ -4,7 +4,6 @@
 . /out/env
 export PATH=$USERLAND/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 
-QEMU=/hermit/build/qemu/bin/qemu-system-x86_64
 [ -x $QEMU ] || QEMU=/usr/bin/qemu-system-x86_64
 W=/run/w			# scratch: sockets, logs of guests
 mkdir -p $W

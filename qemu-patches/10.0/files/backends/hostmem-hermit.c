@@ -308,7 +308,8 @@ static bool hermit_alloc(HostMemoryBackend *backend, Error **errp)
         return false;
     }
     /* CPR would hand over the memory's fd, but the region ends with ours */
-    error_setg(&h->cpr_blocker, "%s: cpr-transfer is not supported", who);
+    error_setg(&h->cpr_blocker,
+               "%s: handing over memory (CPR) is not supported", who);
     if (migrate_add_blocker_modes(&h->cpr_blocker, errp,
                                   MIG_MODE_CPR_TRANSFER, -1) < 0) {
         return false;

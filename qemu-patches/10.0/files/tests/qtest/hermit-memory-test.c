@@ -602,7 +602,8 @@ static void test_migration_refusals(void)
                            " { 'channel-type': 'cpr',"
                            " 'addr': { 'transport': 'socket', 'type': 'unix',"
                            " 'path': '/nonexistent/cpr' } } ] } }"),
-                 "hermit-memory 'ram0': cpr-transfer is not supported");
+                 "hermit-memory 'ram0': handing over memory (CPR) is not "
+                 "supported");
     qtest_quit(qts);
 }
 
