@@ -64,24 +64,44 @@ option_get (const char *arg, const char *key, const char *json_key)
   return NULL;
 }
 
-/* Does this argument make @id RAM of the guest? */
+/* What makes a memory object RAM of the guest, by a device or otherwise... */
+static const char *const ram_devices[] = { "pc-dimm", "virtio-mem", NULL };
+/* ...and what makes it a file with contents. */
+static const char *const file_devices[]
+    = { "nvdimm", "virtio-pmem", "ivshmem-plain", NULL };
+
+/* Is @driver, or a variant such as virtio-mem-pci, among @devices? */
 static bool
-uses (const char *option, const char *arg, const char *id)
+is_one_of (const char *driver, const char *const *devices)
+{
+  for (; *devices; devices++)
+    {
+      size_t n = strlen (*devices);
+
+      if (!strncmp (driver, *devices, n) && (!driver[n] || driver[n] == '-'))
+        return true;
+    }
+  return false;
+}
+
+/* Does this argument use @id as one of @devices, or the machine do so? */
+static bool
+uses (const char *option, const char *arg, const char *id,
+      const char *const *devices, bool machine)
 {
   const char *key = !strcmp (option, "-machine") ? "memory-backend" : "memdev";
   char *value = NULL, *driver = NULL;
   bool yes;
 
-  if (!strcmp (option, "-machine") || !strcmp (option, "-numa")
-      || !strcmp (option, "-device"))
+  if (!strcmp (option, "-device")
+      || (machine
+          && (!strcmp (option, "-machine") || !strcmp (option, "-numa"))))
     value = option_get (arg, key, key);
   yes = value && !strcmp (value, id);
   if (yes && !strcmp (option, "-device"))
     {
       driver = option_get (arg, "", "driver");
-      yes = driver
-            && (!strcmp (driver, "pc-dimm")
-                || !strncmp (driver, "virtio-mem", strlen ("virtio-mem")));
+      yes = driver && is_one_of (driver, devices);
     }
   free (value);
   free (driver);
@@ -92,9 +112,44 @@ static bool
 is_ram (int argc, char **argv, const char *id)
 {
   for (int i = 1; i + 1 < argc; i++)
-    if (uses (argv[i], argv[i + 1], id))
+    if (uses (argv[i], argv[i + 1], id, ram_devices, true))
       return true;
   return false;
+}
+
+static bool
+is_file (int argc, char **argv, const char *id)
+{
+  for (int i = 1; i + 1 < argc; i++)
+    if (uses (argv[i], argv[i + 1], id, file_devices, false))
+      return true;
+  return false;
+}
+
+/*
+ * The ids of files that stay what they are: QEMU takes those beside
+ * hermit-memory, and none that is plugged in later.
+ */
+static json_t *
+find_files (int argc, char **argv)
+{
+  json_t *ids = json_array ();
+
+  for (int i = 1; i + 1 < argc; i++)
+    {
+      char *type, *id;
+
+      if (strcmp (argv[i], "-object"))
+        continue;
+      type = option_get (argv[i + 1], "", "qom-type");
+      id = option_get (argv[i + 1], "id", "id");
+      if (type && id && !strcmp (type, "memory-backend-file")
+          && !is_ram (argc, argv, id) && is_file (argc, argv, id))
+        json_array_append_new (ids, json_string (id));
+      free (type);
+      free (id);
+    }
+  return ids;
 }
 
 /* Is this -object the guest's RAM? *@object is its JSON then. */
@@ -164,7 +219,7 @@ share_of (json_int_t limit, json_int_t size, json_int_t total)
 
 static char *
 convert (json_t *object, json_t *properties, const HermitUuid regions,
-         json_int_t total, char **error)
+         json_int_t total, json_t *files, char **error)
 {
   const char *id = json_string_value (json_object_get (object, "id"));
   json_int_t size = json_integer_value (json_object_get (object, "size"));
@@ -188,7 +243,34 @@ convert (json_t *object, json_t *properties, const HermitUuid regions,
     else
       json_object_set (object, key, value);
   }
+  if (json_array_size (files))
+    json_object_set (object, "other-memory", files);
   return json_dumps (object, JSON_COMPACT);
+}
+
+static bool
+convert_all (int argc, char **argv, json_t *properties,
+             const HermitUuid regions, json_int_t total, json_t *files,
+             char **error)
+{
+  json_t *object;
+
+  for (int i = 1; i + 1 < argc; i++)
+    {
+      char *converted;
+
+      if (!find_ram (argc, argv, i, &object, error))
+        return false;
+      if (!object)
+        continue;
+      converted = convert (object, properties, regions, total, files, error);
+      json_decref (object);
+      if (!converted)
+        return false;
+      /* is_ram() goes by the id, and that stays */
+      argv[i + 1] = converted;
+    }
+  return true;
 }
 
 bool
@@ -196,9 +278,10 @@ hermit_backends_convert (int argc, char **argv, const json_t *config,
                          char **error)
 {
   const char *text = json_string_value (json_object_get (config, "regions"));
-  json_t *properties = json_object_get (config, "properties"), *object;
+  json_t *properties = json_object_get (config, "properties"), *object, *files;
   json_int_t total = 0;
   HermitUuid regions;
+  bool ok;
 
   if (!text || !hermit_uuid_parse (text, regions)
       || !json_is_object (properties))
@@ -225,20 +308,8 @@ hermit_backends_convert (int argc, char **argv, const json_t *config,
   if (!total)
     return fail (error, "QEMU's command line has no memory object that is the "
                         "guest's RAM");
-  for (int i = 1; i + 1 < argc; i++)
-    {
-      char *converted;
-
-      if (!find_ram (argc, argv, i, &object, error))
-        return false;
-      if (!object)
-        continue;
-      converted = convert (object, properties, regions, total, error);
-      json_decref (object);
-      if (!converted)
-        return false;
-      /* is_ram() goes by the id, and that stays */
-      argv[i + 1] = converted;
-    }
-  return true;
+  files = find_files (argc, argv);
+  ok = convert_all (argc, argv, properties, regions, total, files, error);
+  json_decref (files);
+  return ok;
 }

@@ -6,9 +6,9 @@
  * guest's RAM turned into hermit-memory ones.
  *
  * RAM is what -machine memory-backend=, -numa memdev= and the devices pc-dimm
- * and virtio-mem name. Every other memory backend (NVDIMM, virtio-pmem,
- * ivshmem) is a file that somebody wants to keep, and is not touched, nor is
- * any other argument.
+ * and virtio-mem name. The files of NVDIMM, virtio-pmem and ivshmem are what
+ * somebody wants to keep, and are not touched; QEMU is told that it may have
+ * them, and refuses any other memory backend. No other argument is touched.
  */
 #include <jansson.h>
 #include <stdbool.h>

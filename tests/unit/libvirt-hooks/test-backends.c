@@ -101,6 +101,16 @@ test_others (void)
     "{\"qom-type\":\"memory-backend-file\",\"id\":\"shm0\",\"mem-path\":"
     "\"/dev/shm/x\",\"size\":1048576}",
     "-device", "{\"driver\":\"ivshmem-plain\",\"memdev\":\"shm0\"}", "-object",
+    "{\"qom-type\":\"memory-backend-file\",\"id\":\"memvirtiopmem0\",\"mem-path\":"
+    "\"/srv/pmem\",\"size\":1048576}",
+    "-device", "virtio-pmem-pci,memdev=memvirtiopmem0,id=p", "-object",
+    /* for a device that is no file's */
+    "{\"qom-type\":\"memory-backend-file\",\"id\":\"other0\",\"size\":1048576}",
+    "-device", "{\"driver\":\"ivshmem-plainer\",\"memdev\":\"other0\"}", "-object",
+    /* not files, whoever has them */
+    "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"other1\",\"size\":1048576}",
+    "-device", "{\"driver\":\"ivshmem-plain\",\"memdev\":\"other1\"}", "-object",
+    "{\"qom-type\":\"memory-backend-epc\",\"id\":\"other2\",\"size\":1048576}", "-object",
     "{\"qom-type\":\"secret\",\"id\":\"masterKey0\"}", "-append",
     "memory-backend=x {\"qom-type\":\"memory-backend-ram\"}", NULL
   };
@@ -111,7 +121,10 @@ test_others (void)
   for (int i = 0; args[i]; i++)
     if (i != 4)
       g_assert_cmpstr (argv[i], ==, args[i]);
-  g_assert_nonnull (strstr (argv[4], "hermit-memory"));
+  /* QEMU is told of the files of devices, and of nothing else */
+  expect (argv[4], "{\"qom-type\":\"hermit-memory\",\"id\":\"pc.ram\",\"size\":"
+                   "268435456,\"uuid\":\"" PC_RAM_UUID "\",\"local-ratio\":1,"
+                   "\"other-memory\":[\"memnvdimm0\",\"shm0\",\"memvirtiopmem0\"]}");
 }
 
 /* A limit is split by size and never exceeded. */

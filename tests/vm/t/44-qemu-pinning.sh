@@ -22,7 +22,7 @@ grep -q "the device pins guest memory, which hermit-memory 'ram0' does not suppo
 	fail "QEMU says: $(cat $W/err)"
 
 VM_KERNEL=none start_vm p -m 64M -machine q35 -S -device $VDPA
-qmp p '{"execute": "object-add", "arguments": {"qom-type": "hermit-memory", "id": "ram1", "size": 67108864}}' > $W/answer &&
+qmp p '{"execute": "object-add", "arguments": {"qom-type": "hermit-memory", "id": "ram1", "size": 67108864, "other-memory": ["pc.ram"]}}' > $W/answer &&
 	fail "hermit memory was added beside vDPA"
 grep -q "hermit-memory 'ram1': a device that pins guest memory" $W/answer || fail "QEMU says: $(cat $W/answer)"
 stop_vm p

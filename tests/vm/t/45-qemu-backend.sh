@@ -38,6 +38,8 @@ refused '-overcommit mem-lock=on' 'mem-lock is not supported' $BASE $(ram0) -ove
 refused 'SEV (confidential-guest-support)' 'confidential-guest-support is not supported' \
 	-machine q35,accel=tcg,memory-backend=ram0,confidential-guest-support=sev0 \
 	-object sev-guest,id=sev0,cbitpos=47,reduced-phys-bits=1 $(ram0)
+refused 'another memory backend beside it' "its limit would not bound what memory-backend-ram 'x' takes" $BASE $(ram0) \
+	-object memory-backend-ram,id=x,size=1M
 modprobe iommufd || true
 refused VFIO 'the device pins guest memory' $BASE -enable-kvm $(ram0) \
 	-object iommufd,id=i0 -device vfio-pci,iommufd=i0,fd=7

@@ -33,7 +33,7 @@ for traffic in none disk; do
 	none) load="sh -c \"echo begins; $load > /log || { tail /log; false; }\"" ;;
 	disk) load="$load --dio /dev/vda" ;;
 	esac
-	VM_APPEND="job=run -- $load" HERMIT_OBJECT=,fault-timeout=600000 hermit_vm $traffic 160 72 tcp:127.0.0.1:7471 "$@"
+	VM_APPEND="job=run -- $load" HERMIT_OBJECT=,fault-timeout=600000,other-memory=x hermit_vm $traffic 160 72 tcp:127.0.0.1:7471 "$@"
 	# The disk's traffic begins with the load.
 	case $traffic in
 	none) wait_report $traffic 120 '^begins' ;;

@@ -56,6 +56,9 @@ query h1 'r[0]["limit"] == 128 << 20 and r[0]["mode"] == "ept-hook" and r[0]["se
 	fail "query-hermit-memory: $(cat /out/query)"
 figures h1 'len(r) == 1 and r[0]["domain"] == "h1" and r[0]["size"] == 256 << 20 and r[0]["limit"] == 128 << 20' ||
 	fail "hermitctl stat: $(cat /out/figures)"
+# memory that comes later would be outside of the limit
+virsh -q qemu-monitor-command h1 '{"execute":"object-add","arguments":{"qom-type":"memory-backend-ram","id":"late","size":1048576}}' > /out/late
+grep -q "its limit would not bound what memory-backend-ram 'late' takes" /out/late || fail "memory that is plugged in later: $(cat /out/late)"
 # the wrapper and hermitctl agree with everybody else's UUIDs
 python3 -I - "$UUID" /run/hermit/"$UUID".json /out/figures <<-'END' || fail "the region's UUID is not derived as documented"
 	import json, sys, uuid

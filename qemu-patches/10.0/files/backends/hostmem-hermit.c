@@ -38,6 +38,7 @@ struct HermitMemory {
 
     HermitRegion region;
     HermitEvents events;
+    strList *other_memory;      /* ids of what may be beside it */
     bool discard_required;      /* holds ram_block_discard_require() */
     Error *cpr_blocker;
     ResettableState reset;
@@ -148,6 +149,30 @@ static bool hermit_accepts(HostMemoryBackend *backend, const char *property,
         }
     }
     return true;
+}
+
+/* A limit holds for all that the guest has, or for nothing */
+static bool hermit_tolerates(HostMemoryBackend *backend,
+                             HostMemoryBackend *other, Error **errp)
+{
+    HermitMemory *h = HERMIT_MEMORY(backend);
+    const char *id = object_get_canonical_path_component(OBJECT(other));
+    g_autofree char *who = NULL;
+    strList *s;
+
+    if (object_dynamic_cast(OBJECT(other), TYPE_HERMIT_MEMORY)) {
+        return true;
+    }
+    for (s = h->other_memory; s; s = s->next) {
+        if (!strcmp(s->value, id)) {
+            return true;
+        }
+    }
+    who = hermit_describe(h);
+    error_setg(errp, "%s: its limit would not bound what %s '%s' takes of "
+               "this host: make that one hermit-memory too, or name it in "
+               "other-memory", who, object_get_typename(OBJECT(other)), id);
+    return false;
 }
 
 /* The options that can be judged without the kernel */
@@ -435,24 +460,26 @@ static void hermit_get_ratio(Object *obj, Visitor *v, const char *name,
     visit_type_number(v, name, &value, errp);
 }
 
-static void hermit_set_servers(Object *obj, Visitor *v, const char *name,
-                               void *opaque, Error **errp)
+/* server and other-memory; opaque is the offset of the field */
+static void hermit_set_list(Object *obj, Visitor *v, const char *name,
+                            void *opaque, Error **errp)
 {
-    HermitMemory *h = HERMIT_MEMORY(obj);
+    strList **field = (strList **)((char *)obj + (uintptr_t)opaque);
     strList *list = NULL;
 
     if (!hermit_may_change(obj, name, errp) ||
         !visit_type_strList(v, name, &list, errp)) {
         return;
     }
-    qapi_free_strList(h->region.servers);
-    h->region.servers = list;
+    qapi_free_strList(*field);
+    *field = list;
 }
 
-static void hermit_get_servers(Object *obj, Visitor *v, const char *name,
-                               void *opaque, Error **errp)
+static void hermit_get_list(Object *obj, Visitor *v, const char *name,
+                            void *opaque, Error **errp)
 {
-    visit_type_strList(v, name, &HERMIT_MEMORY(obj)->region.servers, errp);
+    visit_type_strList(v, name,
+                       (strList **)((char *)obj + (uintptr_t)opaque), errp);
 }
 
 static void hermit_set_key_file(Object *obj, const char *value, Error **errp)
@@ -684,6 +711,7 @@ static void hermit_instance_finalize(Object *obj)
     }
     hermit_events_stop(&h->events);
     hermit_region_end(&h->region);
+    qapi_free_strList(h->other_memory);
     if (h->discard_required) {
         ram_block_discard_require(false);
     }
@@ -698,6 +726,7 @@ static void hermit_class_init(ObjectClass *oc, void *data)
     rc->phases.enter = hermit_reset_enter;
     bc->alloc = hermit_alloc;
     bc->accepts = hermit_accepts;
+    bc->tolerates = hermit_tolerates;
     bc->never_pinned = true;
 
     object_class_property_add(oc, "limit", "size", hermit_get_limit,
@@ -709,8 +738,9 @@ static void hermit_class_init(ObjectClass *oc, void *data)
     object_class_property_set_description(oc, "local-ratio",
         "The limit as a share of size, above 0 and at most 1; can be changed "
         "at run time (default: 1)");
-    object_class_property_add(oc, "server", "strList", hermit_get_servers,
-                              hermit_set_servers, NULL, NULL);
+    object_class_property_add(oc, "server", "strList", hermit_get_list,
+                              hermit_set_list, NULL,
+                              (void *)offsetof(HermitMemory, region.servers));
     object_class_property_set_description(oc, "server",
         "Memory server, tcp:HOST:PORT or rdma:HOST:PORT; may be repeated "
         "(default: a pool on this host)");
@@ -741,6 +771,12 @@ static void hermit_class_init(ObjectClass *oc, void *data)
     object_class_property_set_description(oc, "on-stall",
         "What to do when pages do not come or are lost: stop the VM or kill "
         "QEMU (default: stop)");
+    object_class_property_add(oc, "other-memory", "strList", hermit_get_list,
+                              hermit_set_list, NULL,
+                              (void *)offsetof(HermitMemory, other_memory));
+    object_class_property_set_description(oc, "other-memory",
+        "Id of a memory backend that is not hermit-memory and may be there "
+        "too, outside of the limit; may be repeated (default: none)");
     hermit_add_switch(oc, "eager-fetch", true, HERMIT_POLICY_EAGER,
         "Read a page without looking whether somebody does so already");
     hermit_add_switch(oc, "async-io", true, HERMIT_POLICY_ASYNC_IO,

@@ -38,6 +38,24 @@ static void expect_error(QDict *resp, const char *part)
     qobject_unref(resp);
 }
 
+/* Run QEMU to its end, which must be an error that has all the parts */
+static void expect_exit(const char *args, const char *part)
+{
+    g_autofree char *command = g_strdup_printf(
+        "%s -display none -nodefaults -accel qtest %s",
+        getenv("QTEST_QEMU_BINARY"), args);
+    g_autofree char *err = NULL;
+    int status = 0;
+
+    g_assert(g_spawn_command_line_sync(command, NULL, &err, &status, NULL));
+    g_assert(WIFEXITED(status));
+    g_assert_cmpint(WEXITSTATUS(status), ==, 1);
+    if (!strstr(err, part)) {
+        g_test_message("wanted '%s' in '%s'", part, err);
+        g_test_fail();
+    }
+}
+
 /* --- refused before the kernel is asked --- */
 
 static const struct {
@@ -107,6 +125,46 @@ static void test_refusals(void)
     qtest_quit(qts);
 }
 
+/* What is there already, and would be outside of the limit, is named */
+static void test_other_memory(void)
+{
+    static const char *const others[] = {
+        "'qom-type': 'memory-backend-ram'",
+        "'qom-type': 'memory-backend-memfd'",
+        "'qom-type': 'memory-backend-file', 'mem-path': '/tmp'",
+        "'qom-type': 'memory-backend-file', 'mem-path': '/tmp',"
+        " 'share': true",
+    };
+    QTestState *qts = qtest_init(NO_MACHINE);
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(others); i++) {
+        g_autofree char *add = g_strdup_printf(
+            "{ 'execute': 'object-add', 'arguments': { 'id': 'o',"
+            " 'size': 1048576, %s } }", others[i]);
+        QDict *resp = qtest_qmp(qts, "%p", qobject_from_json(add, NULL));
+
+        g_test_message("%s", others[i]);
+        g_assert(qdict_haskey(resp, "return"));
+        qobject_unref(resp);
+        expect_error(qtest_qmp(qts, "{ 'execute': 'object-add', 'arguments': {"
+                               " 'qom-type': 'hermit-memory', 'id': 'm',"
+                               " 'size': 67108864, 'other-memory': [ 'O',"
+                               " 'o1', '' ] } }"),
+                     "hermit-memory 'm': its limit would not bound what "
+                     "memory-backend-");
+        qtest_qmp_assert_success(qts, "{ 'execute': 'object-del',"
+                                 " 'arguments': { 'id': 'o' } }");
+    }
+    qtest_quit(qts);
+    /* nor can one cell of two be something else */
+    expect_exit("-m 256M -machine q35 -object memory-backend-ram,id=a,size=128M"
+                " -object hermit-memory,id=b,size=128M"
+                " -numa node,memdev=a -numa node,memdev=b",
+                "hermit-memory 'b': its limit would not bound what "
+                "memory-backend-ram 'a' takes");
+}
+
 static void test_key_files(void)
 {
     static const struct {
@@ -158,24 +216,6 @@ static void test_no_device(void)
     qtest_quit(qts);
 }
 
-/* Run QEMU to its end, which must be an error that has all the parts */
-static void expect_exit(const char *args, const char *part)
-{
-    g_autofree char *command = g_strdup_printf(
-        "%s -display none -nodefaults -accel qtest %s",
-        getenv("QTEST_QEMU_BINARY"), args);
-    g_autofree char *err = NULL;
-    int status = 0;
-
-    g_assert(g_spawn_command_line_sync(command, NULL, &err, &status, NULL));
-    g_assert(WIFEXITED(status));
-    g_assert_cmpint(WEXITSTATUS(status), ==, 1);
-    if (!strstr(err, part)) {
-        g_test_message("wanted '%s' in '%s'", part, err);
-        g_test_fail();
-    }
-}
-
 static void test_command_line(void)
 {
     /* a number, a repeated option, and an error that shows both were read */
@@ -200,7 +240,8 @@ static void test_help(void)
 {
     static const char *const names[] = {
         "size", "limit", "local-ratio", "server", "key-file", "uuid",
-        "reclaim-threads", "fault-timeout", "on-stall", "eager-fetch",
+        "reclaim-threads", "fault-timeout", "on-stall", "other-memory",
+        "eager-fetch",
         "async-io", "prefetch", "batch", "fixed-threads", "reclaim-weight",
         "wait", "async-pf",
     };
@@ -439,6 +480,8 @@ static void test_set(void)
     expect_error(set(qts, "fault-timeout", "99"),
                  "fault-timeout cannot be changed");
     expect_error(set(qts, "on-stall", "'kill'"), "on-stall cannot be changed");
+    expect_error(set(qts, "other-memory", "['x']"),
+                 "other-memory cannot be changed");
     expect_error(set(qts, "prealloc", "true"), "prealloc=on is not supported");
     expect_error(set(qts, "merge", "true"), "merge=on is not supported");
     expect_error(set(qts, "dump", "true"), "dump=on is not supported");
@@ -561,6 +604,10 @@ static void test_kernel_refusals(void)
                 "-object hermit-memory,id=ram0,size=256M,"
                 "reclaim-threads=100000",
                 "hermit-memory 'ram0': reclaim-threads 100000");
+    /* the machine's own memory, without memory-backend= */
+    expect_exit("-m 256M -machine q35 -object hermit-memory,id=m,size=64M",
+                "hermit-memory 'm': its limit would not bound what "
+                "memory-backend-ram 'pc.ram' takes");
     /* known to the kernel only, after the object has its memory */
     expect_exit("-m 256M -machine q35,memory-backend=ram0 "
                 "-object hermit-memory,id=ram0,size=256M,batch=99",
@@ -611,6 +658,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/hermit-memory/refusals", test_refusals);
+    qtest_add_func("/hermit-memory/other-memory", test_other_memory);
     qtest_add_func("/hermit-memory/key-files", test_key_files);
     qtest_add_func("/hermit-memory/no-device", test_no_device);
     qtest_add_func("/hermit-memory/command-line", test_command_line);
