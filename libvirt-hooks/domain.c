@@ -40,7 +40,17 @@ hermit_domain_derive (const char *domain_uuid, const char *machine_id_file,
                       "on servers; systemd-machine-id-setup makes one: ");
       return FALSE;
     }
-  name = g_strconcat ("hermit ", g_strstrip (machine), NULL);
+  g_strstrip (machine);
+  /* as in an image that many hosts are made of: they would share regions */
+  if (!*machine || !strcmp (machine, "uninitialized"))
+    {
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+                   "%s is %s: the id of this host is needed to name memory on "
+                   "servers; systemd-machine-id-setup makes one",
+                   machine_id_file, *machine ? machine : "empty");
+      return FALSE;
+    }
+  name = g_strconcat ("hermit ", machine, NULL);
   hermit_uuid_derive (domain, name, regions);
   return TRUE;
 }

@@ -9,6 +9,7 @@
 
 #include "element.h"
 #include "policy.h"
+#include "region-uuid.h"
 #include "size.h"
 
 #define EMULATOR "hermit-qemu"
@@ -19,11 +20,28 @@
 #define OVERHEAD (256 * 1024 * 1024ULL)
 #define OVERHEAD_SHARE 256
 
-static const struct
+typedef struct
 {
   const char *xpath;
   const char *why;
-} refused[] = {
+} Refusal;
+
+/* An element that is meant for us, and that nobody would read. */
+static const Refusal misplaced[] = {
+  { "/domain/metadata/hermit:*[2]",
+    "<metadata> has a second element in the namespace of <hermit:memory>: "
+    "there can be one only, so put what they say into one" },
+  { "//hermit:*[not(parent::metadata/parent::domain)]",
+    "<hermit:memory> is inside of another element, where it counts for "
+    "nothing: put it into <metadata> itself" },
+};
+#define NEAR_MISS                                                             \
+  "/domain/metadata//*[namespace-uri() != '" HERMIT_XML_NAMESPACE "' and ("   \
+  "contains(namespace-uri(), '//hermit.example/')"                            \
+  " or name() = 'hermit:memory'"                                              \
+  " or local-name() = 'memory' and contains(namespace-uri(), 'hermit'))]"
+
+static const Refusal refused[] = {
   { "/domain/memoryBacking/locked",
     "<locked/> cannot be used with <hermit:memory>: locked memory cannot "
     "leave this host" },
@@ -41,12 +59,28 @@ static const struct
     "|/domain/devices/disk[@type='vhostvdpa']",
     "a vDPA device cannot be used with <hermit:memory>: it pins all memory on "
     "this host" },
+  { "/domain/devices/disk/descendant-or-self::*[@type='nvme']",
+    "<disk type='nvme'> cannot be used with <hermit:memory>: QEMU drives it "
+    "by VFIO, which pins all memory on this host; leave the disk to the "
+    "host's own driver and use type='block'" },
+  { "/domain/*[local-name() = 'commandline']/*[local-name() = 'arg']"
+    "[contains(@value, 'vfio') or contains(@value, 'nvme://')]",
+    "<qemu:commandline> names a device by VFIO, which cannot be used with "
+    "<hermit:memory>: it pins all memory on this host" },
   { "/domain/launchSecurity",
     "<launchSecurity> cannot be used with <hermit:memory>: the host cannot "
     "move encrypted pages" },
   { "/domain/numatune/memory|/domain/numatune/memnode",
     "<numatune> for memory cannot be used with <hermit:memory>: pages are "
     "placed where they are needed" },
+  { "/domain/devices/memory[@model='sgx-epc']",
+    "<memory model='sgx-epc'> cannot be used with <hermit:memory>: the host "
+    "cannot move the pages of an enclave" },
+  /* slots are needed by some models only, so they are not enough to look at */
+  { "/domain/maxMemory[number(.) > number(/domain/memory)]",
+    "<maxMemory> is above <memory>, with room for memory that is plugged in "
+    "later, which <hermit:memory> would not limit: leave it out, or with "
+    "<memory> devices make it the same as <memory>" },
   { "/domain/maxMemory[@slots > count(/domain/devices/memory)]",
     "<maxMemory> has slots for memory that is plugged in later, which "
     "<hermit:memory> would not limit: give it as many slots as there are "
@@ -296,6 +330,41 @@ check_domain (xmlXPathContext *xpath, guint64 size, guint64 limit,
   return TRUE;
 }
 
+/* What the domain seems to want of us is what it gets, or it does not start. */
+static gboolean
+check_metadata (xmlXPathContext *xpath, gboolean found, GError **error)
+{
+  g_autofree char *emulator = find_text (xpath, "/domain/devices/emulator");
+  xmlNode *near = find_node (xpath, NEAR_MISS);
+
+  for (guint i = 0; i < G_N_ELEMENTS (misplaced); i++)
+    if (find_node (xpath, misplaced[i].xpath))
+      {
+        fail (error, "%s", misplaced[i].why);
+        return FALSE;
+      }
+  if (near)
+    {
+      fail (error,
+            "<%s> in <metadata> has the namespace '%s', so it counts for "
+            "nothing: <hermit:memory> needs xmlns:hermit='"
+            HERMIT_XML_NAMESPACE "'",
+            (const char *)near->name,
+            near->ns ? (const char *)near->ns->href : "");
+      return FALSE;
+    }
+  if (!found && emulator && g_str_has_suffix (emulator, "/" EMULATOR))
+    {
+      fail (error,
+            "<emulator> is %s, and <metadata> has no <hermit:memory>: the "
+            "domain would have no limit; add the element, or name QEMU itself "
+            "as <emulator>",
+            emulator);
+      return FALSE;
+    }
+  return TRUE;
+}
+
 HermitSettings *
 hermit_settings_read (const char *xml, const char *schema, GError **error)
 {
@@ -305,6 +374,7 @@ hermit_settings_read (const char *xml, const char *schema, GError **error)
                                    | XML_PARSE_NOWARNING);
   xmlXPathContext *xpath = doc ? xmlXPathNewContext (doc) : NULL;
   guint64 size, limit;
+  HermitUuid uuid;
   xmlNode *node;
   gboolean ok = FALSE;
 
@@ -322,9 +392,15 @@ hermit_settings_read (const char *xml, const char *schema, GError **error)
       fail (error, "the domain XML has no name or no uuid");
       goto out;
     }
-  ok = TRUE;
+  /* It becomes a path. */
+  if (!hermit_uuid_parse (settings->uuid, uuid))
+    {
+      fail (error, "'%s' is not a UUID", settings->uuid);
+      goto out;
+    }
   node = find_node (xpath, "/domain/metadata/hermit:*");
-  if (!node)
+  ok = !schema || check_metadata (xpath, node != NULL, error);
+  if (!ok || !node)
     goto out;
   size = find_size (xpath, "/domain/memory");
   settings->properties = read_properties (node, size, &limit, error);

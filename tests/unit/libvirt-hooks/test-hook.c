@@ -105,6 +105,8 @@ test_other (void)
   static const char *const ops[] = { "prepare", "started", "reconnect" };
   g_autofree char *xml = domain ("%s", "");
 
+  /* it names QEMU itself */
+  memcpy (strstr (xml, "hermit-qemu"), "other--qemu", strlen ("other--qemu"));
   begin ();
   for (guint i = 0; i < G_N_ELEMENTS (ops); i++)
     {
@@ -150,6 +152,10 @@ test_refused (void)
     { HERMIT, "", "<hermit:memory>: give either local-ratio or limit" },
     { HERMIT, "limit='2G'", "<hermit:memory>: limit 2147483648 is above the "
                             "domain's memory, 1073741824" },
+    { "%s", "",
+      "<emulator> is /usr/local/bin/hermit-qemu, and <metadata> has no "
+      "<hermit:memory>: the domain would have no limit; add the element, or "
+      "name QEMU itself as <emulator>" },
     { HERMIT, "limit='512K' batch='x'",
       "<hermit:memory>: batch: 'x' is none of: a number" },
     { HERMIT "<memtune><hard_limit>262144</hard_limit></memtune>",
@@ -198,6 +204,19 @@ test_host (void)
   hook_says ("vm1 prepare begin -", bad, 1,
              "hermit: 'zzzzb810-9dad-11d1-80b4-00c04fd430c8' is not a "
              "UUID\n");
+  /* which would be a path elsewhere */
+  g_free (bad);
+  bad = g_strdup ("<domain><name>x</name><uuid>../machine-id</uuid></domain>");
+  g_assert_true (g_file_set_contents ("machine-id.json", "", -1, NULL));
+  hook_says ("vm1 release end -", bad, 0, "");
+  hook_says ("vm1 prepare begin -", bad, 1,
+             "hermit: '../machine-id' is not a UUID\n");
+  g_assert_cmpint (g_unlink ("machine-id.json"), ==, 0);
+  g_assert_true (g_file_set_contents ("machine-id", "\n", -1, NULL));
+  hook_says ("vm1 prepare begin -", xml, 1,
+             "hermit: machine-id is empty: the id of this host is needed to "
+             "name memory on servers; systemd-machine-id-setup makes one\n");
+  begin ();
   fixture_end_domains ();
   g_assert_true (g_file_set_contents ("run", "", -1, NULL));
   hook_says ("vm1 prepare begin -", xml, 1,

@@ -49,8 +49,15 @@ test_accepted (void)
       "\"prefetch\":0,\"batch\":32,\"fixed-threads\":1,\"wait\":\"park\","
       "\"async-pf\":\"off\","
       "\"reclaim-weight\":300}" },
+    /* what pins nothing, and memory that is there from the start */
     { "limit='1G'",
-      "<maxMemory slots='0' unit='KiB'>2097152</maxMemory>"
+      "<maxMemory slots='2' unit='KiB'>1048576</maxMemory>"
+      "<devices><memory model='dimm'/><memory model='virtio-mem'/>"
+      "<disk type='block'><source dev='/dev/nvme0n1'/></disk>"
+      "<hostdev mode='subsystem' type='usb'/></devices>",
+      "{\"limit\":1073741824}" },
+    { "limit='1G'",
+      "<maxMemory slots='0' unit='KiB'>1048576</maxMemory>"
       "<memtune><hard_limit unit='KiB'>1314816</hard_limit></memtune>",
       "{\"limit\":1073741824}" },
   };
@@ -76,15 +83,84 @@ test_accepted (void)
 static void
 test_without (void)
 {
-  g_autoptr (GError) error = NULL;
-  g_autoptr (HermitSettings) settings = hermit_settings_read (
-      "<domain><name>x</name><uuid>" UUID "</uuid><memoryBacking><locked/>"
-      "</memoryBacking><metadata><o:memory xmlns:o='http://other'/>"
-      "</metadata></domain>",
-      SCHEMA, &error);
+  static const char *const metadata[] = {
+    "",
+    "<o:memory xmlns:o='http://other'/>",
+    "<memory xmlns='http://openstack.org/xmlns/libvirt/nova/1.1'>512</memory>",
+    "<n:i xmlns:n='http://n/1'><memory limit='1'>512</memory></n:i>",
+    "<hermit:shell xmlns:hermit='https://hermits.example/1'/>",
+  };
 
-  g_assert_no_error (error);
-  g_assert_null (settings->properties);
+  for (guint i = 0; i < G_N_ELEMENTS (metadata); i++)
+    {
+      g_autofree char *xml = g_strdup_printf (
+          "<domain><name>x</name><uuid>" UUID "</uuid><memoryBacking><locked/>"
+          "</memoryBacking><maxMemory slots='9'>9</maxMemory>"
+          "<metadata>%s</metadata><devices><emulator>/usr/bin/hermit-qemu-9"
+          "</emulator><disk type='nvme'/></devices></domain>",
+          metadata[i]);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (HermitSettings) settings
+          = hermit_settings_read (xml, SCHEMA, &error);
+
+      g_assert_no_error (error);
+      g_assert_null (settings->properties);
+    }
+}
+
+/* It was meant for us, and would have started without a limit. */
+static void
+test_misplaced (void)
+{
+#define ELEMENT(ns) "<hermit:memory xmlns:hermit='" ns "' local-ratio='0.5'/>"
+#define OURS ELEMENT (HERMIT_XML_NAMESPACE)
+  static const struct
+  {
+    const char *metadata, *says;
+  } cases[] = {
+    { "", "<emulator> is " EMULATOR ", and <metadata> has no <hermit:memory>" },
+    { "<o:memory xmlns:o='http://other'/>", "has no <hermit:memory>" },
+    { ELEMENT (HERMIT_XML_NAMESPACE "/"), "has the namespace '" },
+    { ELEMENT ("https://hermit.example/xmlns/libvirt/2"),
+      "<memory> in <metadata> has the namespace "
+      "'https://hermit.example/xmlns/libvirt/2', so it counts for nothing: "
+      "<hermit:memory> needs xmlns:hermit='" HERMIT_XML_NAMESPACE "'" },
+    { ELEMENT ("http://hermit.example/xmlns/libvirt/1"), "has the namespace" },
+    { ELEMENT ("https://hremit.example/xmlns/libvirt/1"), "has the namespace" },
+    { "<m:memory xmlns:m='https://hermit.exmaple/1'/>", "has the namespace" },
+    { "<hermit:memory local-ratio='0.5'/>", "has the namespace ''" },
+    { "<o:x xmlns:o='http://other'>" ELEMENT ("https://hermit.example/2")
+      "</o:x>", "has the namespace" },
+    { "<o:x xmlns:o='http://other'>" OURS "</o:x>", "inside of another" },
+    { OURS "<o:x xmlns:o='http://other'>" OURS "</o:x>", "inside of another" },
+    { OURS OURS, "a second element" },
+    { OURS "<h:memory xmlns:h='" HERMIT_XML_NAMESPACE "' limit='1G'/>",
+      "a second element" },
+    { OURS "<h:other xmlns:h='" HERMIT_XML_NAMESPACE "'/>",
+      "a second element" },
+    { OURS ELEMENT ("https://hermit.example/xmlns/libvirt/2"),
+      "has the namespace" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *xml = g_strdup_printf (
+          "<domain><name>x</name><uuid>" UUID "</uuid><memory>1048576</memory>"
+          "<metadata>%s</metadata><devices><emulator>" EMULATOR
+          "</emulator></devices></domain>",
+          cases[i].metadata);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (HermitSettings) settings
+          = hermit_settings_read (xml, SCHEMA, &error);
+      g_autoptr (HermitSettings) later
+          = hermit_settings_read (xml, NULL, NULL);
+
+      if (settings || !strstr (error->message, cases[i].says))
+        g_error ("case %u, '%s': %s", i, cases[i].says,
+                 settings ? "accepted" : error->message);
+      /* what runs is not ended for it */
+      g_assert_nonnull (later);
+    }
 }
 
 static void
@@ -103,7 +179,28 @@ test_refused (void)
     { half, "<launchSecurity type='sev'/>", "", "<launchSecurity>" },
     { half, "<numatune><memory mode='strict' nodeset='0'/></numatune>", "",
       "<numatune>" },
-    { half, "<maxMemory slots='1'>4194304</maxMemory>", "", "<maxMemory>" },
+    { half, "<maxMemory slots='1'>1048576</maxMemory>", "",
+      "<maxMemory> has slots" },
+    /* no slots, but virtio-mem needs none */
+    { half, "<maxMemory unit='KiB'>1048580</maxMemory>", "",
+      "<maxMemory> is above <memory>" },
+    { half, "<maxMemory slots='1'>4194304</maxMemory>",
+      "<memory model='virtio-mem'/>", "<maxMemory> is above <memory>" },
+    { half, "", "<memory model='sgx-epc'/>", "'sgx-epc'" },
+    { half, "", "<disk type='nvme' device='disk'/>", "<disk type='nvme'>" },
+    { half, "",
+      "<disk type='file'><backingStore type='file'><backingStore type='nvme'/>"
+      "</backingStore></disk>",
+      "<disk type='nvme'>" },
+    { half,
+      "<q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'>"
+      "<q:arg value='-device'/><q:arg value='vfio-pci,host=01:00.0'/>"
+      "</q:commandline>",
+      "", "<qemu:commandline>" },
+    { half,
+      "<q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'>"
+      "<q:arg value='if=none,file=nvme://0000:01:00.0/1'/></q:commandline>",
+      "", "<qemu:commandline>" },
     { half, "", "<hostdev mode='subsystem' type='pci'/>", "VFIO" },
     { half, "", "<hostdev mode='subsystem' type='mdev'/>", "VFIO" },
     { half, "", "<interface type='hostdev'/>", "VFIO" },
@@ -177,6 +274,18 @@ test_file (void)
   g_clear_error (&error);
   g_assert_true (g_file_set_contents (machine, "m1\n", -1, NULL));
   g_assert_true (hermit_domain_derive (UUID, machine, domain.regions, &error));
+  /* what images have that many hosts are made of */
+  for (guint i = 0; i < 3; i++)
+    {
+      static const char *const none[] = { "", " \n", "uninitialized\n" };
+      static const char *const says[]
+          = { " is empty: ", " is empty: ", " is uninitialized: " };
+
+      g_assert_true (g_file_set_contents (machine, none[i], -1, NULL));
+      g_assert_false (hermit_domain_derive (UUID, machine, other, &error));
+      g_assert_nonnull (strstr (error->message, says[i]));
+      g_clear_error (&error);
+    }
   /* each host has its own */
   g_assert_true (g_file_set_contents (machine, "m2\n", -1, NULL));
   g_assert_true (hermit_domain_derive (UUID, machine, other, &error));
@@ -344,6 +453,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/settings/accepted", test_accepted);
   g_test_add_func ("/settings/without", test_without);
+  g_test_add_func ("/settings/misplaced", test_misplaced);
   g_test_add_func ("/settings/refused", test_refused);
   g_test_add_func ("/settings/file", test_file);
   g_test_add_func ("/settings/element", test_element);
