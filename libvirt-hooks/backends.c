@@ -27,7 +27,8 @@ const char *
 hermit_args_find (int argc, char **argv, const char *option)
 {
   for (int i = 1; i + 1 < argc; i++)
-    if (!strcmp (argv[i], option))
+    if (!strcmp (argv[i], option)
+        || (*argv[i] == '-' && !strcmp (argv[i] + 1, option)))
       return argv[i + 1];
   return NULL;
 }

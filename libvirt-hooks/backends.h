@@ -20,7 +20,11 @@
 bool hermit_backends_convert (int argc, char **argv, const json_t *config,
                               char **error);
 
-/* The value of @option in @argv, or NULL. */
+/*
+ * What comes after the first word @option of @argv, with one dash or two, or
+ * NULL. It may stand where another option has its value: whoever asks takes
+ * nothing on trust.
+ */
 const char *hermit_args_find (int argc, char **argv, const char *option);
 
 #endif

@@ -2,9 +2,10 @@
 /*
  * hermit-qemu: the <emulator> of domains with <hermit:memory>.
  *
- * libvirt knows no hermit-memory. This stands before QEMU: if the qemu hook
- * left settings for the domain, libvirt's memory objects become hermit-memory
- * ones. Everything else, the probing of capabilities too, goes to QEMU as it
+ * libvirt knows no hermit-memory. This stands before QEMU and makes libvirt's
+ * memory objects hermit-memory ones, with the settings that the qemu hook left
+ * for the domain. Without settings the domain does not start: who names this
+ * program wants a limit. The probing of capabilities goes to QEMU as it
  * came. Static, so that it needs nothing from the domain's mount namespace
  * and AppArmor profile but itself, QEMU and the settings.
  */
@@ -24,30 +25,42 @@ main (int argc, char **argv)
 {
   const char *uuid = hermit_args_find (argc, argv, "-uuid");
   char path[sizeof (HERMIT_RUN_DIR) + HERMIT_UUID_TEXT + 8];
+  char text[HERMIT_UUID_TEXT];
   char *error = NULL;
   json_error_t where;
   HermitUuid parsed;
   json_t *config;
-  FILE *f = NULL;
+  FILE *f;
 
-  /* Parsed, since it becomes a path. */
-  if (uuid && hermit_uuid_parse (uuid, parsed))
+  /* libvirt probes without one */
+  if (uuid)
     {
-      char text[HERMIT_UUID_TEXT];
-
+      /* Parsed, since it becomes a path. */
+      if (!hermit_uuid_parse (uuid, parsed))
+        {
+          fprintf (stderr, PROGRAM ": -uuid '%s' is not a UUID\n", uuid);
+          return 1;
+        }
       hermit_uuid_format (parsed, text);
       snprintf (path, sizeof (path), HERMIT_RUN_DIR "/%s.json", text);
       f = fopen (path, "re");
-      /* Never start with ordinary memory what should have been limited. */
-      if (!f && errno != ENOENT)
+      if (!f && errno == ENOENT)
+        {
+          fprintf (stderr,
+                   PROGRAM ": %s is missing: no settings for this domain. "
+                   "Either libvirt did not run hermit-qemu-hook (it has to be "
+                   "an executable file in libvirt's hooks/qemu.d before "
+                   "libvirtd is started), or the domain has no "
+                   "<hermit:memory> and <emulator> should name QEMU itself\n",
+                   path);
+          return 1;
+        }
+      if (!f)
         {
           fprintf (stderr, PROGRAM ": cannot open %s: %s\n", path,
                    strerror (errno));
           return 1;
         }
-    }
-  if (f)
-    {
       config = json_loadf (f, 0, &where);
       fclose (f);
       if (!config)

@@ -70,7 +70,7 @@ unchanged (const char *args)
   program_expect (p, 0, line, "");
 }
 
-/* Whatever is no start of a domain of ours passes through. */
+/* Whatever is no start of a domain passes through. */
 static void
 test_through (void)
 {
@@ -84,24 +84,61 @@ test_through (void)
     "-machine q35 -uuid",
     "-uuid",
     "-object",
-    "-uuid not-a-uuid -object '" RAM "'",
-    "-uuid ../../../../../../../../etc/passwd -object '" RAM "'",
-    "-uuid 6ba7b810-9dad-11d1-80b4-00c04fd430c -object '" RAM "'",
-    "-uuid 6ba7b810-9dad-11d1-80b4-00c04fd430c80 -object '" RAM "'",
-    "-uuid 6ba7b810x9dad-11d1-80b4-00c04fd430c8 -object '" RAM "'",
-    "-uuid 6ba7b81g-9dad-11d1-80b4-00c04fd430c8 -object '" RAM "'",
-    "-uuid 6ba7b8g0-9dad-11d1-80b4-00c04fd430c8 -object '" RAM "'",
     "'-uuid ' " UUID,
     "-uuids " UUID,
-    /* another domain's */
-    "-uuid 6ba7b812-9dad-11d1-80b4-00c04fd430c8 -machine "
-    "q35,memory-backend=pc.ram -object '" RAM "'",
     "-append 'a  b' '' -name 'guest=x,debug-threads=on'",
   };
 
   properties ("{\"local-ratio\":0.5}");
   for (guint i = 0; i < G_N_ELEMENTS (args); i++)
     unchanged (args[i]);
+}
+
+/* A domain without settings: the hook did not run, or the UUID is not its. */
+static void
+test_without_settings (void)
+{
+#define OTHER "6ba7b812-9dad-11d1-80b4-00c04fd430c8"
+#define MISSING                                                               \
+  "run/" OTHER ".json is missing: no settings for this domain. Either "       \
+  "libvirt did not run hermit-qemu-hook (it has to be an executable file in " \
+  "libvirt's hooks/qemu.d before libvirtd is started), or the domain has no " \
+  "<hermit:memory> and <emulator> should name QEMU itself"
+  static const struct
+  {
+    const char *uuid, *says;
+  } cases[] = {
+    { "-uuid " OTHER, MISSING },
+    { "--uuid " OTHER, MISSING },
+    { "-append -uuid -uuid " UUID, "-uuid '-uuid' is not a UUID" },
+    { "-uuid not-a-uuid", "-uuid 'not-a-uuid' is not a UUID" },
+    { "-uuid ''", "-uuid '' is not a UUID" },
+    { "-uuid ../../../../../../../../etc/passwd",
+      "-uuid '../../../../../../../../etc/passwd' is not a UUID" },
+    { "-uuid 6ba7b810-9dad-11d1-80b4-00c04fd430c",
+      "-uuid '6ba7b810-9dad-11d1-80b4-00c04fd430c' is not a UUID" },
+    { "-uuid 6ba7b810-9dad-11d1-80b4-00c04fd430c80",
+      "-uuid '6ba7b810-9dad-11d1-80b4-00c04fd430c80' is not a UUID" },
+    { "-uuid 6ba7b810x9dad-11d1-80b4-00c04fd430c8",
+      "-uuid '6ba7b810x9dad-11d1-80b4-00c04fd430c8' is not a UUID" },
+    { "-uuid 6ba7b81g-9dad-11d1-80b4-00c04fd430c8",
+      "-uuid '6ba7b81g-9dad-11d1-80b4-00c04fd430c8' is not a UUID" },
+    { "-uuid 6ba7b8g0-9dad-11d1-80b4-00c04fd430c8",
+      "-uuid '6ba7b8g0-9dad-11d1-80b4-00c04fd430c8' is not a UUID" },
+  };
+
+  properties ("{\"local-ratio\":0.5}");
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *args = g_strdup_printf (
+          "%s -machine q35,memory-backend=pc.ram -object '" RAM "'",
+          cases[i].uuid);
+      g_autofree char *err
+          = g_strdup_printf ("hermit-qemu: %s\n", cases[i].says);
+      g_autoptr (Program) p = hermit_qemu (args);
+
+      program_expect (p, 1, "", err);
+    }
 }
 
 static const struct
@@ -359,6 +396,7 @@ main (int argc, char **argv)
       "qemu", "#!/bin/sh\nprintf '%s\\n' \"$0\" \"$@\"\n", -1, NULL));
   g_assert_cmpint (chmod ("qemu", 0755), ==, 0);
   g_test_add_func ("/hermit-qemu/through", test_through);
+  g_test_add_func ("/hermit-qemu/without-settings", test_without_settings);
   g_test_add_func ("/hermit-qemu/converted", test_converted);
   g_test_add_func ("/hermit-qemu/no-ram", test_no_ram);
   g_test_add_func ("/hermit-qemu/objects", test_objects);
