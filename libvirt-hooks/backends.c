@@ -218,9 +218,42 @@ share_of (json_int_t limit, json_int_t size, json_int_t total)
   return share & ~(json_int_t)(PAGE_SIZE - 1);
 }
 
+/* What all objects share; the rest of the settings are each one's own. */
+typedef struct
+{
+  HermitUuid regions;
+  json_t *properties;
+  json_t *files; /* ids of what stays beside them */
+  json_int_t total, floor;
+  int nr;
+} Guest;
+
+/*
+ * The kernel would refuse a part below the floor by a number that nobody wrote.
+ * A region that is smaller than the floor has to be here as a whole.
+ */
+static bool
+check_share (const Guest *g, const char *id, json_int_t limit, json_int_t size,
+             char **error)
+{
+  json_int_t share = share_of (limit, size, g->total);
+  json_int_t least = g->floor > PAGE_SIZE ? g->floor : PAGE_SIZE;
+  json_int_t need
+      = (least < size ? least : size) & ~(json_int_t)(PAGE_SIZE - 1);
+
+  if (g->nr == 1 || share >= need)
+    return true;
+  return fail (error,
+               "<hermit:memory>: limit %lld is split by size among %d memory "
+               "objects, and '%s' would get %lld of its %lld bytes: it needs "
+               "%lld on this host, so the limit has to be at least %lld",
+               (long long)limit, g->nr, id, (long long)share, (long long)size,
+               (long long)need,
+               (long long)(((__int128)need * g->total + size - 1) / size));
+}
+
 static char *
-convert (json_t *object, json_t *properties, const HermitUuid regions,
-         json_int_t total, json_t *files, char **error)
+convert (const Guest *g, json_t *object, char **error)
 {
   const char *id = json_string_value (json_object_get (object, "id"));
   json_int_t size = json_integer_value (json_object_get (object, "size"));
@@ -232,27 +265,30 @@ convert (json_t *object, json_t *properties, const HermitUuid regions,
   if (!drop_properties (object, error))
     return NULL;
   json_object_set_new (object, "qom-type", json_string ("hermit-memory"));
-  hermit_uuid_derive (regions, id, uuid);
+  hermit_uuid_derive (g->regions, id, uuid);
   hermit_uuid_format (uuid, text);
   json_object_set_new (object, "uuid", json_string (text));
-  json_object_foreach (properties, key, value)
+  json_object_foreach (g->properties, key, value)
   {
-    if (!strcmp (key, "limit"))
-      json_object_set_new (object, key,
-                           json_integer (share_of (json_integer_value (value),
-                                                   size, total)));
-    else
-      json_object_set (object, key, value);
+    json_int_t limit = json_integer_value (value);
+
+    if (strcmp (key, "limit"))
+      {
+        json_object_set (object, key, value);
+        continue;
+      }
+    if (!check_share (g, id, limit, size, error))
+      return NULL;
+    json_object_set_new (object, key,
+                         json_integer (share_of (limit, size, g->total)));
   }
-  if (json_array_size (files))
-    json_object_set (object, "other-memory", files);
+  if (json_array_size (g->files))
+    json_object_set (object, "other-memory", g->files);
   return json_dumps (object, JSON_COMPACT);
 }
 
 static bool
-convert_all (int argc, char **argv, json_t *properties,
-             const HermitUuid regions, json_int_t total, json_t *files,
-             char **error)
+convert_all (const Guest *g, int argc, char **argv, char **error)
 {
   json_t *object;
 
@@ -264,7 +300,7 @@ convert_all (int argc, char **argv, json_t *properties,
         return false;
       if (!object)
         continue;
-      converted = convert (object, properties, regions, total, files, error);
+      converted = convert (g, object, error);
       json_decref (object);
       if (!converted)
         return false;
@@ -276,16 +312,15 @@ convert_all (int argc, char **argv, json_t *properties,
 
 bool
 hermit_backends_convert (int argc, char **argv, const json_t *config,
-                         char **error)
+                         HermitFloor *floor, char **error)
 {
   const char *text = json_string_value (json_object_get (config, "regions"));
-  json_t *properties = json_object_get (config, "properties"), *object, *files;
-  json_int_t total = 0;
-  HermitUuid regions;
+  json_t *object;
+  Guest g = { .properties = json_object_get (config, "properties") };
   bool ok;
 
-  if (!text || !hermit_uuid_parse (text, regions)
-      || !json_is_object (properties))
+  if (!text || !hermit_uuid_parse (text, g.regions)
+      || !json_is_object (g.properties))
     return fail (error, "it lacks 'regions' or 'properties'; is the qemu hook "
                         "of the same version?");
   /* A limit is split by size, so all sizes come first. */
@@ -301,16 +336,20 @@ hermit_backends_convert (int argc, char **argv, const json_t *config,
       json_decref (object);
       if (size <= 0)
         return fail (error, "a memory object has no size: %s", argv[i + 1]);
-      if (__builtin_add_overflow (total, size, &total))
+      if (__builtin_add_overflow (g.total, size, &g.total))
         return fail (error, "the guest's memory objects together are larger "
                             "than any machine: %s",
                      argv[i + 1]);
+      g.nr++;
     }
-  if (!total)
+  if (!g.nr)
     return fail (error, "QEMU's command line has no memory object that is the "
                         "guest's RAM");
-  files = find_files (argc, argv);
-  ok = convert_all (argc, argv, properties, regions, total, files, error);
-  json_decref (files);
+  if (g.nr > 1)
+    g.floor = floor (json_integer_value (
+        json_object_get (g.properties, "reclaim-threads")));
+  g.files = find_files (argc, argv);
+  ok = convert_all (&g, argc, argv, error);
+  json_decref (g.files);
   return ok;
 }

@@ -12,13 +12,18 @@
  */
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
+
+/* The least limit of a region with so many reclaim threads: hermit_floor(). */
+typedef uint64_t HermitFloor (uint32_t reclaim_threads);
 
 /*
- * @config is what the qemu hook wrote. On failure false, and *@error is a
- * sentence to be freed; @argv then is not to be used.
+ * @config is what the qemu hook wrote; @floor is asked where a limit has to be
+ * split. On failure false, and *@error is a sentence to be freed; @argv then is
+ * not to be used.
  */
 bool hermit_backends_convert (int argc, char **argv, const json_t *config,
-                              char **error);
+                              HermitFloor *floor, char **error);
 
 /*
  * What comes after the first word @option of @argv, with one dash or two, or

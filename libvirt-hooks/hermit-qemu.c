@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "backends.h"
+#include "floor.h"
 #include "region-uuid.h"
 
 #define PROGRAM "hermit-qemu"
@@ -69,7 +70,7 @@ main (int argc, char **argv)
                    where.text);
           return 1;
         }
-      if (!hermit_backends_convert (argc, argv, config, &error))
+      if (!hermit_backends_convert (argc, argv, config, hermit_floor, &error))
         {
           fprintf (stderr, PROGRAM ": %s: %s\n", path,
                    error ? error : strerror (ENOMEM));

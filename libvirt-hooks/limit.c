@@ -12,6 +12,28 @@ share_of (guint64 limit, guint64 size, guint64 total)
          & ~(guint64)(HERMIT_PAGE_SIZE - 1);
 }
 
+/* Before the first is set: the kernel would refuse the second by its part. */
+static gboolean
+check_share (const HermitRegion *r, guint64 limit, guint64 total,
+             GError **error)
+{
+  guint64 share = share_of (limit, r->st.region_size, total);
+  guint64 need = MIN (r->st.floor, r->st.region_size);
+
+  if (share >= need)
+    return TRUE;
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+               "limit %" G_GUINT64_FORMAT " is split by size, and %s would "
+               "get %" G_GUINT64_FORMAT " of its %" G_GUINT64_FORMAT
+               " bytes: it needs %" G_GUINT64_FORMAT " on this host, so the "
+               "limit has to be at least %" G_GUINT64_FORMAT,
+               limit, r->st.name, share, (guint64)r->st.region_size, need,
+               (guint64)(((unsigned __int128)need * total
+                          + r->st.region_size - 1)
+                         / r->st.region_size));
+  return FALSE;
+}
+
 gboolean
 hermit_limit_apply (GPtrArray *regions, guint64 limit, double ratio,
                     GError **error)
@@ -28,6 +50,9 @@ hermit_limit_apply (GPtrArray *regions, guint64 limit, double ratio,
                    limit, total);
       return FALSE;
     }
+  for (guint i = 0; i < regions->len && regions->len > 1 && !ratio; i++)
+    if (!check_share (regions->pdata[i], limit, total, error))
+      return FALSE;
   for (guint i = 0; i < regions->len; i++)
     {
       const HermitRegion *r = regions->pdata[i];

@@ -48,6 +48,12 @@ check_object (const char *before, const char *after)
   json_decref (new);
 }
 
+static uint64_t
+floor_of (uint32_t reclaim_threads)
+{
+  return reclaim_threads * 4096ULL;
+}
+
 static void
 convert (int argc, char **argv, const json_t *config)
 {
@@ -57,7 +63,7 @@ convert (int argc, char **argv, const json_t *config)
   bool ok;
 
   memcpy (before, argv, argc * sizeof (*argv));
-  ok = hermit_backends_convert (argc, argv, config, &error);
+  ok = hermit_backends_convert (argc, argv, config, floor_of, &error);
   require (ok || (error && *error));
   for (int i = 0; i < argc; i++)
     {

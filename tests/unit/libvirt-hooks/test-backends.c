@@ -15,6 +15,14 @@
 
 #define RAM "{\"qom-type\":\"memory-backend-ram\",\"id\":\"pc.ram\",\"size\":268435456}"
 
+static uint64_t least;
+
+static uint64_t
+floor_of (uint32_t reclaim_threads)
+{
+  return least << reclaim_threads;
+}
+
 static json_t *
 config (const char *properties)
 {
@@ -33,7 +41,7 @@ convert (const char *const *args, const char *properties, char **error)
   /* what is not converted stays the same pointer */
   char **before = g_memdup2 (argv, (argc + 1) * sizeof (*argv));
   json_t *j = config (properties);
-  gboolean ok = hermit_backends_convert (argc, argv, j, error);
+  gboolean ok = hermit_backends_convert (argc, argv, j, floor_of, error);
 
   for (int i = 0; i < argc; i++)
     if (argv[i] != before[i])
@@ -181,6 +189,64 @@ test_limit (void)
     }
 }
 
+/* Every part has to be above the floor, or the whole object to be here. */
+static void
+test_floor (void)
+{
+#define CELL(id, size)                                                        \
+  "-object", "{\"qom-type\":\"memory-backend-ram\",\"id\":\"" id             \
+             "\",\"size\":" size "}",                                        \
+      "-numa", "node,memdev=" id
+  const char *const two[] = { "qemu", CELL ("a", "1073741824"),
+                              CELL ("b", "2147483648"), NULL };
+  const char *const tiny[] = { "qemu", CELL ("a", "4096"),
+                               CELL ("b", "1099511627776"), NULL };
+  const char *const one[] = { "qemu", CELL ("a", "1073741824"), NULL };
+  const struct
+  {
+    const char *const *args;
+    guint64 floor, limit;
+    guint threads;
+    const char *says;
+  } cases[] = {
+    { two, 8 << 20, 24 << 20, 0, NULL },
+    { two, 8 << 20, (24 << 20) - 4096, 0,
+      "<hermit:memory>: limit 25161728 is split by size among 2 memory "
+      "objects, and 'a' would get 8384512 of its 1073741824 bytes: it needs "
+      "8388608 on this host, so the limit has to be at least 25165824" },
+    { two, 4 << 20, 24 << 20, 1, NULL },
+    { two, 8 << 20, 24 << 20, 1, "at least 50331648" },
+    /* not known: only what could not be in any case */
+    { two, 0, 4096 * 3, 0, NULL },
+    { two, 0, 4096 * 2, 0,
+      "'a' would get 0 of its 1073741824 bytes: it needs 4096 on this host, "
+      "so the limit has to be at least 12288" },
+    { tiny, 8 << 20, 1ULL << 39, 0,
+      "'a' would get 0 of its 4096 bytes: it needs 4096 on this host, so the "
+      "limit has to be at least 1099511631872" },
+    { tiny, 8 << 20, 1099511631872, 0, NULL },
+    /* the kernel speaks of what the user wrote */
+    { one, 8 << 20, 4096, 0, NULL },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *properties = g_strdup_printf (
+          "{\"limit\":%" G_GUINT64_FORMAT ",\"reclaim-threads\":%u}",
+          cases[i].limit, cases[i].threads);
+      char *error = NULL;
+      g_auto (GStrv) argv = NULL;
+
+      least = cases[i].floor;
+      argv = convert (cases[i].args, properties, &error);
+      if (!argv != !!cases[i].says
+          || (cases[i].says && !strstr (error, cases[i].says)))
+        g_error ("case %u: %s", i, error ?: "accepted");
+      free (error);
+    }
+  least = 0;
+}
+
 static void
 test_refused (void)
 {
@@ -213,7 +279,7 @@ test_refused (void)
       char *error = NULL;
 
       g_assert_false (
-          hermit_backends_convert (G_N_ELEMENTS (argv), argv, j, &error));
+          hermit_backends_convert (G_N_ELEMENTS (argv), argv, j, floor_of, &error));
       g_assert_nonnull (error);
       if (!strstr (error, cases[i].says))
         g_error ("case %u: %s", i, error);
@@ -238,7 +304,7 @@ test_too_large (void)
   char *error = NULL;
 
   g_assert_false (
-      hermit_backends_convert (G_N_ELEMENTS (argv), argv, j, &error));
+      hermit_backends_convert (G_N_ELEMENTS (argv), argv, j, floor_of, &error));
   g_assert_nonnull (error);
   g_assert_nonnull (strstr (error, "larger than any machine"));
   free (error);
@@ -252,6 +318,7 @@ main (int argc, char **argv)
   g_test_add_func ("/backends/ram", test_ram);
   g_test_add_func ("/backends/others", test_others);
   g_test_add_func ("/backends/limit", test_limit);
+  g_test_add_func ("/backends/floor", test_floor);
   g_test_add_func ("/backends/refused", test_refused);
   g_test_add_func ("/backends/too-large", test_too_large);
   return g_test_run ();

@@ -122,6 +122,18 @@ test_set_refused (void)
                    "83886080: below 104857600 bytes\n");
   limit_is (0, 48 * MIB);
   limit_is (1, 40 * MIB);
+  /* of a limit both parts are looked at before */
+  hermitctl_fails ("set vm2 -l 100M", 2,
+                   "hermitctl: limit 104857600 is split by size, and ram-node1 "
+                   "would get 65536000 of its 167772160 bytes: it needs "
+                   "104857600 on this host, so the limit has to be at least "
+                   "167772160\n");
+  limit_is (0, 48 * MIB);
+  hermitctl_says ("set vm2 -l 167772160", "",
+                  "hermitctl: warning: limit is set, but libvirt does not know: "
+                  "'vm2': libvirt has no domain of this name or UUID\n");
+  limit_is (0, 60 * MIB);
+  limit_is (1, 100 * MIB);
 }
 
 /* A kernel that says no more than an errno. */

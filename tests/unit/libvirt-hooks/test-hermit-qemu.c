@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "program.h"
+#include "uapi/hermit.h"
 
 int hermit_qemu_main (int argc, char **argv);
 int __lsan_is_turned_off (void);
@@ -30,6 +31,27 @@ __lsan_is_turned_off (void)
 #define HERMIT_RAM                                                            \
   "{\"id\":\"pc.ram\",\"size\":268435456,\"qom-type\":\"hermit-memory\","     \
   "\"uuid\":\"eb8fbfd1-15ac-5e3c-b8df-4fdd890a1c68\""
+
+/* hermit.ko, of which the file "device" is there or not: it refuses. */
+int __wrap_ioctl (int fd, unsigned long request, ...);
+
+int
+__wrap_ioctl (int fd, unsigned long request, ...)
+{
+  struct hermit_create *c;
+  va_list args;
+
+  va_start (args, request);
+  c = va_arg (args, struct hermit_create *);
+  va_end (args);
+  if (request != HERMIT_CREATE || c->size != sizeof (*c)
+      || c->version != HERMIT_UAPI_VERSION || c->limit
+      || c->region_size % 4096 || c->region_size > 1ULL << 46)
+    abort ();
+  c->floor = (8 + c->reclaim_threads) << 20;
+  errno = ERANGE;
+  return -1;
+}
 
 static void
 settings (const char *text)
@@ -316,6 +338,43 @@ test_objects (void)
     }
 }
 
+/* Two cells of which one would have less than the kernel takes. */
+static void
+test_floor (void)
+{
+#define CELLS                                                                 \
+  "-uuid " UUID " -object '" RAM "' -numa node,memdev=pc.ram -object "         \
+  "'{\"qom-type\":\"memory-backend-ram\",\"id\":\"b\",\"size\":268435456}' "  \
+  "-numa node,memdev=b"
+  static const struct
+  {
+    const char *set, *says;
+  } cases[] = {
+    { "{\"limit\":16777216}", NULL },
+    { "{\"limit\":16777216,\"reclaim-threads\":1}",
+      "'pc.ram' would get 8388608 of its 268435456 bytes: it needs 9437184 on "
+      "this host, so the limit has to be at least 18874368\n" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    for (guint there = 0; there < 2; there++)
+      {
+        g_autoptr (Program) p = NULL;
+
+        g_unlink ("device");
+        if (there)
+          g_assert_true (g_file_set_contents ("device", "", -1, NULL));
+        properties (cases[i].set);
+        p = hermit_qemu (CELLS);
+        /* without the module QEMU says what there is to say */
+        if (!cases[i].says || !there)
+          g_assert_cmpint (p->status, ==, 0);
+        else if (p->status != 1 || !g_str_has_suffix (p->err, cases[i].says))
+          g_error ("exit code %d: %s", p->status, p->err);
+      }
+  g_unlink ("device");
+}
+
 static void
 test_settings (void)
 {
@@ -400,6 +459,7 @@ main (int argc, char **argv)
   g_test_add_func ("/hermit-qemu/converted", test_converted);
   g_test_add_func ("/hermit-qemu/no-ram", test_no_ram);
   g_test_add_func ("/hermit-qemu/objects", test_objects);
+  g_test_add_func ("/hermit-qemu/floor", test_floor);
   g_test_add_func ("/hermit-qemu/settings", test_settings);
   g_test_add_func ("/hermit-qemu/unreadable", test_unreadable);
   g_test_add_func ("/hermit-qemu/no-qemu", test_no_qemu);
