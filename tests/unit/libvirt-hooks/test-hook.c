@@ -293,6 +293,155 @@ test_long (void)
   g_assert_true (left ());
 }
 
+/* --- the script that libvirt calls ------------------------------------------ */
+
+#define CALLED "hooks/qemu.d/hermit-qemu-hook"
+#define BEHIND "hooks/hermit/hermit-qemu-hook"
+
+static int
+script_main (int argc, char **argv)
+{
+  execv (CALLED, argv);
+  return 126;
+}
+
+static Program *
+script (const char *xml)
+{
+  return program_run (script_main, CALLED " vm1 prepare begin -", xml);
+}
+
+/* The program behind it is a shell script of @lines; NULL: there is none. */
+static void
+behind (const char *lines, int mode)
+{
+  g_autofree char *text = lines ? g_strconcat ("#!", lines, "\n", NULL) : NULL;
+
+  g_unlink (BEHIND);
+  if (!text)
+    return;
+  g_assert_true (g_file_set_contents (BEHIND, text, -1, NULL));
+  g_assert_cmpint (g_chmod (BEHIND, mode), ==, 0);
+}
+
+static const struct
+{
+  const char *metadata, *emulator;
+  gboolean ours;
+} said[] = {
+  { "", "/usr/bin/qemu-system-x86_64", FALSE },
+  { "<title>a hermit's</title>", "/usr/bin/qemu-system-x86_64", FALSE },
+  { "<metadata><n:memory xmlns:n='http://nova/1'>1</n:memory></metadata>",
+    "/opt/qemu", FALSE },
+  { "", "/usr/local/bin/hermit-qemu", TRUE },
+  { "<metadata><hermit:memory xmlns:hermit='https://hremit/1'/></metadata>",
+    "/opt/qemu", TRUE },
+  { "<metadata><m:memory xmlns:m='https://hermit.example/xmlns/libvirt/1'/>"
+    "</metadata>",
+    "/opt/qemu", TRUE },
+  { "<metadata><memory xmlns=\"https://hermit.exmaple/1\"/></metadata>",
+    "/opt/qemu", TRUE },
+};
+
+static char *
+said_xml (guint i)
+{
+  return g_strdup_printf ("<domain type='kvm'>\n  <name>hermit1</name>\n"
+                          "  <description>\\n %%s \"$(false)\" *\n\n"
+                          "</description>%s<devices><emulator>%s</emulator>"
+                          "</devices></domain>\n",
+                          said[i].metadata, said[i].emulator);
+}
+
+/* Whatever is wrong with the program, other domains start, and ours do not. */
+static void
+test_script_broken (void)
+{
+  static const struct
+  {
+    const char *lines;
+    int mode;
+  } cases[] = { { NULL, 0 },
+                { "/bin/sh\nexit 0", 0644 },
+                { "/no/such/interpreter", 0755 },
+                /* as ld.so when a library is gone */
+                { "/bin/sh\necho cannot open shared object file >&2\nexit 127",
+                  0755 },
+                { "/bin/sh\nkill -SEGV $$", 0755 } };
+
+  for (guint c = 0; c < G_N_ELEMENTS (cases); c++)
+    for (guint i = 0; i < G_N_ELEMENTS (said); i++)
+      {
+        g_autofree char *xml = said_xml (i);
+        g_autoptr (Program) p = NULL;
+
+        behind (cases[c].lines, cases[c].mode);
+        p = script (xml);
+        if (!said[i].ours)
+          program_expect (p, 0, "", "");
+        else if (c < 2)
+          program_expect (p, 1, "",
+                          "hermit: domain vm1 has <hermit:memory> or "
+                          "hermit-qemu, and hooks/qemu.d/../hermit/"
+                          "hermit-qemu-hook is missing or not executable: "
+                          "install Hermit-VM's libvirt hooks again\n");
+        else
+          g_assert_cmpint (p->status, !=, 0);
+      }
+}
+
+/* It gets what libvirt gave, and its answer is the answer. */
+static void
+test_script_called (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (said); i++)
+    {
+      g_autofree char *xml = said_xml (i), *out = NULL;
+      g_autoptr (Program) p = NULL;
+
+      behind ("/bin/sh\nprintf '%s,' \"$@\"\ncat\necho no >&2\nexit 3", 0755);
+      p = script (xml);
+      out = g_strconcat ("vm1,prepare,begin,-,", xml, NULL);
+      if (said[i].ours)
+        program_expect (p, 3, out, "no\n");
+      else
+        program_expect (p, 0, "", "");
+    }
+  /* nor does it matter if nobody reads */
+  {
+    g_autofree char *one = said_xml (3), *spaces = g_strnfill (300000, ' ');
+    g_autofree char *xml = g_strconcat (one, spaces, NULL);
+    g_autoptr (Program) p = NULL;
+
+    behind ("/bin/sh\nexit 0", 0755);
+    p = script (xml);
+    program_expect (p, 0, "", "");
+  }
+}
+
+static void
+script_begin (void)
+{
+  g_autofree char *text = NULL;
+
+  fixture_reset ();
+  g_assert_true (g_file_get_contents (SCRIPT, &text, NULL, NULL));
+  g_assert_cmpint (g_mkdir_with_parents ("hooks/qemu.d", 0755), ==, 0);
+  g_assert_cmpint (g_mkdir_with_parents ("hooks/hermit", 0755), ==, 0);
+  g_assert_true (g_file_set_contents (CALLED, text, -1, NULL));
+  g_assert_cmpint (g_chmod (CALLED, 0755), ==, 0);
+}
+
+static void
+script_end (void)
+{
+  behind (NULL, 0);
+  g_unlink (CALLED);
+  g_rmdir ("hooks/qemu.d");
+  g_rmdir ("hooks/hermit");
+  g_rmdir ("hooks");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -307,7 +456,11 @@ main (int argc, char **argv)
   g_test_add_func ("/hook/started", test_started);
   g_test_add_func ("/hook/reconnect", test_reconnect);
   g_test_add_func ("/hook/long", test_long);
+  script_begin ();
+  g_test_add_func ("/hook/script/broken", test_script_broken);
+  g_test_add_func ("/hook/script/called", test_script_called);
   ret = g_test_run ();
+  script_end ();
   g_unlink ("machine-id");
   fixture_end ();
   return ret;
