@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "advise.h"
+#include "export.h"
 #include "follow.h"
 #include "limit.h"
 #include "policy.h"
@@ -23,7 +24,7 @@
 #define PROGRAM "hermitctl"
 
 static gboolean opt_json, opt_config, opt_version;
-static char *opt_limit, *opt_ratio;
+static char *opt_limit, *opt_ratio, *opt_output;
 static double opt_interval = 2, opt_faults = 100;
 static int opt_count;
 static char **opt_rest;
@@ -44,6 +45,8 @@ static const GOptionEntry entries[]
           "top: seconds between two tables (2)", "SECONDS" },
         { "count", 'n', 0, G_OPTION_ARG_INT, &opt_count,
           "top: end after so many tables", "N" },
+        { "output", 'o', 0, G_OPTION_ARG_FILENAME, &opt_output,
+          "export: replace this file at once, instead of printing", "FILE" },
         { "version", 0, 0, G_OPTION_ARG_NONE, &opt_version,
           "Print the version", NULL },
         { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_rest, NULL,
@@ -105,6 +108,25 @@ cmd_list (GError **error)
               r->st.name, r->uuid, size, limit, resident);
     }
   return TRUE;
+}
+
+static gboolean
+cmd_export (GError **error)
+{
+  g_autoptr (GPtrArray) regions = hermit_regions_find (NULL, error);
+  g_autofree char *text = regions ? hermit_export (regions) : NULL;
+
+  if (!text)
+    return FALSE;
+  if (!opt_output)
+    {
+      fputs (text, stdout);
+      return TRUE;
+    }
+  /* Who collects it never sees a part, nor what is not in there any more. */
+  return g_file_set_contents_full (opt_output, text, -1,
+                                   G_FILE_SET_CONTENTS_CONSISTENT, 0644,
+                                   error);
 }
 
 /* Its regions; none of a domain that does not run, if --config is given. */
@@ -310,6 +332,8 @@ run (int n, char **words, GError **error)
     return cmd_advise (words[1], error);
   if (!strcmp (command, "recall") && n == 2)
     return cmd_recall (words[1], error);
+  if (!strcmp (command, "export") && n == 1)
+    return cmd_export (error);
   if (!strcmp (command, "top") && n == 1)
     {
       if (opt_interval > 0 && opt_count >= 0)
@@ -332,7 +356,7 @@ main (int argc, char **argv)
 {
   g_autoptr (GOptionContext) context = g_option_context_new (
       "list | stat [VM] | set VM | policy VM [NAME=VALUE...] | advise VM "
-      "| recall VM | top | follow");
+      "| recall VM | top | export | follow");
   g_autoptr (GError) error = NULL;
 
   setlocale (LC_ALL, "");

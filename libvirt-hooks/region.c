@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "region.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -153,41 +154,60 @@ hermit_server_state_name (guint32 state)
 }
 
 /* The counters by their names in query-hermit-memory. */
-#define COUNTERS(X)                                                           \
-  X ("faults-guest", faults_guest)                                            \
-  X ("faults-host", faults_host)                                              \
-  X ("first-touch", first_touch)                                              \
-  X ("fetches", fetches)                                                      \
-  X ("prefetches", prefetches)                                                \
-  X ("prefetch-hits", prefetch_hits)                                          \
-  X ("prefetch-misses", prefetch_misses)                                      \
-  X ("early-refaults", refaults_early)                                        \
-  X ("eager-pauses", eager_pauses)                                            \
-  X ("conflicts", conflicts)                                                  \
-  X ("read-errors", read_errors)                                              \
-  X ("mismatches", mismatches)                                                \
-  X ("evicted-clean", evicted_clean)                                          \
-  X ("evicted-dirty", evicted_dirty)                                          \
-  X ("evicted-zero", evicted_zero)                                            \
-  X ("rescued", rescued)                                                      \
-  X ("pinned", pinned)                                                        \
-  X ("kept", kept)                                                            \
-  X ("write-errors", write_errors)                                            \
-  X ("discarded", discarded)                                                  \
-  X ("poisoned", poisoned)                                                    \
-  X ("direct-reclaims", direct_reclaims)                                      \
-  X ("zap-batches", zap_batches)                                              \
-  X ("zapped", zapped)                                                        \
-  X ("scanned", scanned)                                                      \
-  X ("unaged", unaged)                                                        \
-  X ("room-waits", room_waits)                                                \
-  X ("turn-waits", reclaim_turn_waits)                                        \
-  X ("parked", parked)                                                        \
-  X ("spun", spun)                                                            \
-  X ("async-faults", async_faults)                                            \
-  X ("waits-in-kvm", wait_srcu)                                               \
-  X ("waits-mmap-long", wait_mmap_long)                                       \
-  X ("stall-time", stall_ns)
+static const struct
+{
+  const char *name;
+  size_t offset; /* of a __u64 in struct hermit_stats */
+} counters[] = {
+#define COUNTER(name, field) { name, offsetof (struct hermit_stats, field) }
+  COUNTER ("faults-guest", faults_guest),
+  COUNTER ("faults-host", faults_host),
+  COUNTER ("first-touch", first_touch),
+  COUNTER ("fetches", fetches),
+  COUNTER ("prefetches", prefetches),
+  COUNTER ("prefetch-hits", prefetch_hits),
+  COUNTER ("prefetch-misses", prefetch_misses),
+  COUNTER ("early-refaults", refaults_early),
+  COUNTER ("eager-pauses", eager_pauses),
+  COUNTER ("conflicts", conflicts),
+  COUNTER ("read-errors", read_errors),
+  COUNTER ("mismatches", mismatches),
+  COUNTER ("evicted-clean", evicted_clean),
+  COUNTER ("evicted-dirty", evicted_dirty),
+  COUNTER ("evicted-zero", evicted_zero),
+  COUNTER ("rescued", rescued),
+  COUNTER ("pinned", pinned),
+  COUNTER ("kept", kept),
+  COUNTER ("write-errors", write_errors),
+  COUNTER ("discarded", discarded),
+  COUNTER ("poisoned", poisoned),
+  COUNTER ("direct-reclaims", direct_reclaims),
+  COUNTER ("zap-batches", zap_batches),
+  COUNTER ("zapped", zapped),
+  COUNTER ("scanned", scanned),
+  COUNTER ("unaged", unaged),
+  COUNTER ("room-waits", room_waits),
+  COUNTER ("turn-waits", reclaim_turn_waits),
+  COUNTER ("parked", parked),
+  COUNTER ("spun", spun),
+  COUNTER ("async-faults", async_faults),
+  COUNTER ("waits-in-kvm", wait_srcu),
+  COUNTER ("waits-mmap-long", wait_mmap_long),
+  COUNTER ("stall-time", stall_ns),
+#undef COUNTER
+};
+
+const char *
+hermit_region_counter (const struct hermit_stats *st, guint i, guint64 *value)
+{
+  __u64 n;
+
+  if (i >= G_N_ELEMENTS (counters))
+    return NULL;
+  memcpy (&n, (const char *)st + counters[i].offset, sizeof (n));
+  *value = n;
+  return counters[i].name;
+}
 
 static json_t *
 integer (guint64 n)
@@ -310,7 +330,9 @@ hermit_region_to_json (const HermitRegion *region)
   const struct hermit_stats *st = &region->st;
   guint64 pages = st->region_size / HERMIT_PAGE_SIZE;
   guint64 elsewhere = st->local + st->remote + st->lost;
-  json_t *j = json_object (), *counters = json_object (), *part;
+  json_t *j = json_object (), *all = json_object (), *part;
+  const char *name;
+  guint64 n;
 
   json_object_set_new (j, "domain",
                        region->domain ? json_string (region->domain)
@@ -337,11 +359,9 @@ hermit_region_to_json (const HermitRegion *region)
   json_object_set_new (j, "lost", bytes (st->lost));
   json_object_set_new (j, "host-mapped", bytes (st->host_mapped));
   json_object_set_new (j, "metadata", integer (st->metadata_bytes));
-#define X(name, field)                                                        \
-  json_object_set_new (counters, name, integer (st->field));
-  COUNTERS (X)
-#undef X
-  json_object_set_new (j, "counters", counters);
+  for (guint i = 0; (name = hermit_region_counter (st, i, &n)); i++)
+    json_object_set_new (all, name, integer (n));
+  json_object_set_new (j, "counters", all);
   if (st->idle_period_ns)
     json_object_set_new (j, "idle", idle_to_json (st));
   json_object_set_new (j, "reclaim",
@@ -387,6 +407,8 @@ hermit_region_print (const HermitRegion *region)
   g_autofree char *limit = hermit_size_format (st->limit);
   g_autofree char *floor = hermit_size_format (st->floor);
   g_autoptr (GArray) vcpus = NULL;
+  const char *name;
+  guint64 n;
 
   printf ("%s %s %s\n", region->domain ?: "-", st->name, region->uuid);
   printf ("  %-14s %s\n", "size", size);
@@ -410,18 +432,16 @@ hermit_region_print (const HermitRegion *region)
           hermit_hist_quantile (st->fault_hist, 0.5) / 1e3,
           hermit_hist_quantile (st->fault_hist, 0.99) / 1e3,
           hermit_hist_quantile (st->fault_hist, 0.999) / 1e3);
-#define X(name, field)                                                        \
-  printf ("  %-14s %" G_GUINT64_FORMAT "\n", name, (guint64)st->field);
-  COUNTERS (X)
-#undef X
+  for (guint i = 0; (name = hermit_region_counter (st, i, &n)); i++)
+    printf ("  %-14s %" G_GUINT64_FORMAT "\n", name, n);
   vcpus = vcpus_of (st);
   for (guint i = 0; i < vcpus->len; i++)
     {
       const struct hermit_vcpu_entry *v
           = &g_array_index (vcpus, struct hermit_vcpu_entry, i);
-      g_autofree char *name = thread_name (v->tid);
+      g_autofree char *thread = thread_name (v->tid);
 
-      printf ("  %-14s waited %" G_GUINT64_FORMAT " times, %.1f ms\n", name,
+      printf ("  %-14s waited %" G_GUINT64_FORMAT " times, %.1f ms\n", thread,
               (guint64)v->waits, v->stall_ns / 1e6);
     }
   for (guint i = 0; i < st->nr_servers; i++)

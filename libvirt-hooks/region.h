@@ -28,6 +28,10 @@ guint64 hermit_hist_quantile (const __u64 hist[HERMIT_HIST_BUCKETS],
                               double share);
 guint64 hermit_hist_count (const __u64 hist[HERMIT_HIST_BUCKETS]);
 
+/* The name of the @i-th counter, and its value; NULL behind the last one. */
+const char *hermit_region_counter (const struct hermit_stats *st, guint i,
+                                   guint64 *value);
+
 const char *hermit_mode_name (guint32 mode);
 const char *hermit_server_state_name (guint32 state);
 
