@@ -3,6 +3,9 @@
  * Waiting: for a read, for a word to change, for room, or just a while. And
  * since when somebody waits, which is how the watchdog finds a stall.
  */
+/* psi.h needs it, and does not say so. */
+#include <linux/workqueue.h>
+#include <linux/psi.h>
 #include <linux/sched/clock.h>
 #include <linux/sched/signal.h>
 
@@ -110,6 +113,37 @@ bool hermit_waiters_any(struct hermit_region *r)
 	return atomic_read(&r->waiters) || waiters_rest(r, ktime_get_coarse_ns()) < NSEC_PER_SEC;
 }
 
+/*
+ * Does the wait say that memory is short (PSI)? A fault's does, as one for swap would:
+ * for a read, for room, or for a page. Not while no server answers: who acts on memory
+ * pressure, as systemd-oomd, would kill VMs for an outage. Nor the rest after an error,
+ * nor pread(), by which a migration reads all that is remote.
+ */
+static bool wait_is_pressure(struct hermit_waiter *w)
+{
+	return w->since && w->kind != HERMIT_WAIT_BACKOFF &&
+	       READ_ONCE(w->region->link_up);
+}
+
+/*
+ * Sleep for @timeout jiffies, but look at the link again after a nap. The task's
+ * state is set. Returns what is left.
+ */
+static long wait_nap(struct hermit_waiter *w, long timeout)
+{
+	long nap = min_t(long, timeout, HERMIT_NAP), left;
+	unsigned long flags;
+
+	if (wait_is_pressure(w)) {
+		psi_memstall_enter(&flags);
+		left = schedule_timeout(nap);
+		psi_memstall_leave(&flags);
+	} else {
+		left = schedule_timeout(nap);
+	}
+	return timeout == MAX_SCHEDULE_TIMEOUT ? timeout : timeout - (nap - left);
+}
+
 int hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state, long timeout)
 {
 	struct hermit_region *r = w->region;
@@ -167,7 +201,7 @@ int hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state, long timeou
 			ret = w->kind == HERMIT_WAIT_REQ ? -ETIME : 0;
 			break;
 		}
-		timeout = schedule_timeout(timeout);
+		timeout = wait_nap(w, timeout);
 	}
 	if (wq)
 		finish_wait(wq, &wait);

@@ -9,7 +9,10 @@
 
 struct hermit_region;
 
-/* No sleep on a word or for room is longer: a lost wake-up costs this. */
+/*
+ * No sleep on a word or for room is longer: a lost wake-up costs this. In a wait for
+ * a read, how long the link may be down before it counts as memory pressure no more.
+ */
 #define HERMIT_NAP	(HZ / 10)
 /* Before the next try, where nothing tells when. */
 #define HERMIT_BACKOFF	msecs_to_jiffies(10)
@@ -42,7 +45,8 @@ struct hermit_waiter {
 
 /*
  * Sleep as @state until the wait is over or @timeout jiffies: 0, -EINTR, -ETIME.
- * Sets w->began and w->ended.
+ * Sets w->began and w->ended. Of a fault, which has w->since, it counts as a stall
+ * for memory (PSI) while the link is up.
  */
 int hermit_waiter_sleep(struct hermit_waiter *w, unsigned int state, long timeout);
 /* Give up what @w holds: its request, and the region. */

@@ -231,6 +231,12 @@ static void host_toucher(void *arg)
 	world.left--;
 }
 
+static void page_reader(void *arg)
+{
+	host_read(*(u64 *)arg, 1);
+	world.left--;
+}
+
 /*
  * Host threads wait for the lock of a clean page, which begins to leave meanwhile:
  * they have to ask its owner for it.
@@ -882,6 +888,61 @@ static void lost_at_server(void *arg)
 	end(r);
 }
 
+static void away_for_20_s(void *arg)
+{
+	server_away(20 * NSEC_PER_SEC);
+	world.left--;
+}
+
+/* So long @ms are, in which one task waits; how much of it counts as a stall. */
+static long stalled_ms(long ms)
+{
+	u64 before = shim_memstall_ns;
+
+	fiber_sleep(fiber_now() + ms * NSEC_PER_MSEC);
+	return (shim_memstall_ns - before) / NSEC_PER_MSEC;
+}
+
+/*
+ * A fault that waits for its page is a stall for memory, as long as the server
+ * answers: not through an outage, be it that it began before, and again afterwards.
+ * pread() is none at all.
+ */
+static void outage_is_no_pressure(void *arg)
+{
+	struct hermit_region *r = create_quiet();
+	u64 idx = some_remote_page(r);
+	bool reads = fiber_once_in(3);
+	long ms;
+
+	/* Nobody sleeps in an async page fault. */
+	r->policy.async_pf = HERMIT_POLICY_ASYNC_PF_OFF;
+	walk_set_limit(r->npages);
+	server_keep(idx);
+	walk_start("waits", reads ? page_reader : fiber_random(2) ? page_toucher :
+		   host_toucher, &idx);
+	while (!server_keeps())
+		fiber_sleep(fiber_now() + 1000);
+	ms = stalled_ms(1000);
+	if (reads ? ms > 0 : ms < 800 || ms > 1100)
+		fiber_fail("a %s that waited for 1000 ms stalled for %ld ms",
+			   reads ? "pread()" : "fault", ms);
+	walk_start("away", away_for_20_s, NULL);
+	/* It looks once in a while. */
+	stalled_ms(200);
+	ms = stalled_ms(19000);
+	if (ms)
+		fiber_fail("of an outage of 19 s %ld ms are pressure", ms);
+	fiber_sleep(fiber_now() + 2 * NSEC_PER_SEC);
+	ms = stalled_ms(1000);
+	if (reads ? ms > 0 : ms < 800)
+		fiber_fail("after the outage a %s that waited for 1000 ms stalled for %ld ms",
+			   reads ? "pread()" : "fault", ms);
+	server_let_go();
+	wait_for_all();
+	end(r);
+}
+
 const struct known known[] = {
 	{ "failed-reads-are-a-stall", failed_reads, { .read_fails = 1 } },
 	{ "wrong-answers-are-a-stall", failed_reads, { .lies = 1 } },
@@ -899,5 +960,6 @@ const struct known known[] = {
 	{ "fault-waits-for-no-request", fault_waits_for_no_request, { } },
 	{ "away-reads-once", away_reads_once, { } },
 	{ "lost-at-the-server", lost_at_server, { } },
+	{ "outage-is-no-pressure", outage_is_no_pressure, { } },
 	{ }
 };

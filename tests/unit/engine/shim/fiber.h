@@ -97,6 +97,7 @@ struct fiber_local {
 	unsigned int state;		/* TASK_* */
 	bool signal, killed, srcu;	/* srcu: KVM's, no long waits */
 	unsigned int flags;
+	uint64_t memstall;		/* since when it stalls for memory, ns; or 0 */
 	void *held[8];			/* locks, with their classes */
 	int nr_held;
 };

@@ -166,6 +166,22 @@ long schedule_timeout(long timeout)
 	return now >= end ? 0 : end - now;
 }
 
+u64 shim_memstall_ns;
+
+void psi_memstall_enter(unsigned long *flags)
+{
+	*flags = fiber_local()->memstall;
+	fiber_local()->memstall = *flags ?: fiber_now();
+}
+
+void psi_memstall_leave(unsigned long *flags)
+{
+	if (*flags)
+		return;
+	shim_memstall_ns += fiber_now() - fiber_local()->memstall;
+	fiber_local()->memstall = 0;
+}
+
 void shim_wake_task(struct fiber *f)
 {
 	fiber_point();

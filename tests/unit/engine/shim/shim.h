@@ -280,6 +280,10 @@ long schedule_timeout(long timeout);
 #define schedule_timeout_uninterruptible(t) shim_sleep(TASK_UNINTERRUPTIBLE, t)
 #define schedule_timeout_killable(t) shim_sleep(TASK_KILLABLE, t)
 void shim_wake_task(struct fiber *f);
+/* Virtual time that tasks stalled for memory, all together. */
+extern u64 shim_memstall_ns;
+void psi_memstall_enter(unsigned long *flags);
+void psi_memstall_leave(unsigned long *flags);
 
 struct wait_queue_entry {
 	struct list_head entry; struct fiber *task;

@@ -170,6 +170,23 @@ static void napper(void *arg)
 	CHECK(jiffies - begin >= 7 && jiffies - begin <= 8 + 17);
 }
 
+/* A stall for memory counts once, from the first enter to the last leave. */
+static void stalls(void *arg)
+{
+	u64 before = shim_memstall_ns, begin = fiber_now();
+	unsigned long outer, inner;
+
+	psi_memstall_enter(&outer);
+	psi_memstall_enter(&inner);
+	schedule_timeout_interruptible(2);
+	psi_memstall_leave(&inner);
+	schedule_timeout_interruptible(2);
+	psi_memstall_leave(&outer);
+	CHECK(shim_memstall_ns - before == fiber_now() - begin);
+	schedule_timeout_interruptible(2);
+	CHECK(shim_memstall_ns - before < fiber_now() - begin);
+}
+
 /* The clock jumps, and who sleeps sleeps as long as it wanted. */
 static u64 jumped;
 
@@ -479,6 +496,7 @@ int main(void)
 	test_memory();
 	run2(1, pooled, NULL, false);
 	run2(1, files, NULL, false);
+	run2(1, stalls, NULL, false);
 	shim_shrinker = &shrinker;
 	shim_reclaim_once_in = 1;
 	run2(1, reclaims, NULL, false);
