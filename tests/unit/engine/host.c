@@ -100,7 +100,7 @@ void unmap_mapping_pages(struct address_space *m, pgoff_t start, pgoff_t n,
 
 void host_munmap(void)
 {
-	host_zap(0, world.r->npages);
+	host_zap(0, min(world.r->npages, WORLD_PAGES));
 	shim_current.vma = NULL;
 	fput(vma.vm_file);
 }

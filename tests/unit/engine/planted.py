@@ -263,6 +263,20 @@ MENDS = {
         'psi_memstall_enter(&flags);', 'flags = 1;'),
     'pread-is-pressure': ('outage-is-no-pressure', E + 'wait.c',
         'w->since && w->kind', 'w->kind'),
+    'sweep-never-yields': ('loops-yield', E + 'sweep.c',
+        'if (!(idx % HERMIT_CHUNK_PAGES))\n\t\t\tcond_resched();\n', ''),
+    'recall-never-yields': ('loops-yield', E + 'recall.c',
+        'if (!(look % HERMIT_CHUNK_PAGES))\n\t\t\t\tcond_resched();\n', ''),
+    'discard-never-yields': ('loops-yield', E + 'discard.c',
+        'if (!(idx % HERMIT_CHUNK_PAGES))\n\t\t\tcond_resched();\n', ''),
+    'limit-frees': ('limit-frees-nothing', [
+        (E + 'limit.c', '#include "engine/limit.h"\n',
+         '#include "engine/limit.h"\n#include "engine/pool.h"\n'),
+        (E + 'limit.c', 'spin_unlock(&r->limit_lock);\n\tlimit_tell(r, was);\n}\n\n'
+         'void hermit_limit_squeeze', 'spin_unlock(&r->limit_lock);\n\thermit_pool_shrink(r);'
+         '\n\tlimit_tell(r, was);\n}\n\nvoid hermit_limit_squeeze')]),
+    'tune-sums-first': ('tune-looks-at-the-clock-first', E + 'tune.c',
+        'if (!hermit_sched_due(&r->sched, now, used, limit))\n\t\tgoto unlock;\n', ''),
     'away-reads-eagerly': ('away-reads-once', E + 'fault.c',
         '|| !READ_ONCE(r->link_up)) {', ') {'),
 }

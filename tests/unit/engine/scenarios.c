@@ -6,12 +6,16 @@
 
 #include "engine/clock.h"
 #include "engine/copy.h"
+#include "engine/discard.h"
 #include "engine/limit.h"
 #include "engine/pool.h"
+#include "engine/recall.h"
 #include "engine/region.h"
 #include "engine/request.h"
 #include "engine/stats.h"
+#include "engine/sweep.h"
 #include "engine/threads.h"
+#include "engine/tune.h"
 #include "engine/turn.h"
 #include "engine/watchdog.h"
 #include "engine/word.h"
@@ -943,6 +947,94 @@ static void outage_is_no_pressure(void *arg)
 	end(r);
 }
 
+/* What passes over a whole region, which may have terabytes, yields at each chunk. */
+static void loops_yield(void *arg)
+{
+	u64 fetched = 0, next = 0, before, i;
+	struct hermit_region *r;
+	unsigned int yields[3];
+
+	world.chunks = 16;
+	r = create_quiet();
+	for (i = 0; i < world.chunks; i++)
+		if (!hermit_word_alloc(r, i * HERMIT_CHUNK_PAGES))
+			fiber_fail("no memory for words");
+	before = fiber_local()->yields;
+	hermit_sweep(r);
+	yields[0] = fiber_local()->yields - before;
+	before = fiber_local()->yields;
+	hermit_recall(r, r->npages, &next, &fetched);
+	yields[1] = fiber_local()->yields - before;
+	before = fiber_local()->yields;
+	hermit_discard(r, 0, r->npages);
+	yields[2] = fiber_local()->yields - before;
+	end(r);
+	for (i = 0; i < ARRAY_SIZE(yields); i++)
+		if (yields[i] < world.chunks)
+			fiber_fail("a %s of %llu chunks yields %u times", i ? i == 1 ?
+				   "recall" : "discard" : "sweep", world.chunks,
+				   yields[i]);
+}
+
+/* Who lowers the limit, QEMU under its big lock, frees no page: threads do. */
+static void limit_frees_nothing(void *arg)
+{
+	struct hermit_region *r = create_quiet();
+	struct page *held[60];
+	unsigned int n = 0, threads = r->nr_reclaimers;
+	long pooled;
+
+	for (n = 0; n < ARRAY_SIZE(held); n++) {
+		held[n] = hermit_page_get(r);
+		if (IS_ERR(held[n]))
+			fiber_fail("no page: %ld", PTR_ERR(held[n]));
+	}
+	while (n)
+		hermit_page_put(r, held[--n]);
+	while (!threads_lie(r))
+		fiber_sleep(fiber_now() + 1000);
+	/* None of them is woken. */
+	r->nr_reclaimers = 0;
+	pooled = r->pool.nr;
+	walk_set_limit(40);
+	if (pooled < 40 || r->pool.nr != pooled)
+		fiber_fail("who set the limit freed %ld of %ld pages",
+			   pooled - r->pool.nr, pooled);
+	r->nr_reclaimers = threads;
+	hermit_threads_kick(r);
+	go_down(r);
+	end(r);
+}
+
+static u64 points_of_tune(struct hermit_region *r)
+{
+	u64 before = fiber_points();
+
+	hermit_tune(r);
+	return fiber_points() - before;
+}
+
+/* The feedback looks at the clock before it sums counters over all CPUs. */
+static void tune_looks_first(void *arg)
+{
+	struct hermit_region *r = create_quiet();
+	u64 due = ~0ull, early = ~0ull, sum = ~0ull, before, i;
+
+	/* Now and then another one has a point as well. */
+	for (i = 0; i < 20; i++) {
+		fiber_sleep(fiber_now() + 3 * NSEC_PER_MSEC);
+		due = min(due, points_of_tune(r));
+		early = min(early, points_of_tune(r));
+		before = fiber_points();
+		hermit_stat(r, HERMIT_C_CHARGED);
+		sum = min(sum, fiber_points() - before);
+	}
+	end(r);
+	if (early + 4 * sum > due)
+		fiber_fail("a look that is too early takes %llu accesses, one that sums %llu, and a sum %llu",
+			   early, due, sum);
+}
+
 const struct known known[] = {
 	{ "failed-reads-are-a-stall", failed_reads, { .read_fails = 1 } },
 	{ "wrong-answers-are-a-stall", failed_reads, { .lies = 1 } },
@@ -961,5 +1053,8 @@ const struct known known[] = {
 	{ "away-reads-once", away_reads_once, { } },
 	{ "lost-at-the-server", lost_at_server, { } },
 	{ "outage-is-no-pressure", outage_is_no_pressure, { } },
+	{ "loops-yield", loops_yield, { } },
+	{ "limit-frees-nothing", limit_frees_nothing, { } },
+	{ "tune-looks-at-the-clock-first", tune_looks_first, { } },
 	{ }
 };

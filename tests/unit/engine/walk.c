@@ -173,7 +173,9 @@ bool walk_create(void)
 {
 	struct hermit_create c = { .reclaim_threads = 1 + fiber_random(3) };
 
-	c.region_size = (96 + fiber_random(WORLD_PAGES - 96 + 1)) << PAGE_SHIFT;
+	/* Nobody touches a page beyond WORLD_PAGES. */
+	c.region_size = (world.chunks * HERMIT_CHUNK_PAGES ?:
+			 96 + fiber_random(WORLD_PAGES - 96 + 1)) << PAGE_SHIFT;
 	c.limit = c.region_size;
 	c.uuid[0] = 1;
 	c.nr_servers = 1;
@@ -302,7 +304,7 @@ static void walk(u64 seed, const struct known *k)
 	fiber_init(seed);
 	fiber_steady = false;
 	world.lost = world.lost_all = world.enough = false;
-	world.high = world.flush = 0;
+	world.high = world.flush = world.chunks = 0;
 	world.poisons = world.lies = world.forgot = world.spoilt = 0;
 	discarded = WORLD_PAGES;
 	delicate = sometimes(1 + fiber_random(WORLD_PAGES));

@@ -41,6 +41,7 @@ struct world {
 	struct file *file;
 	struct faults faults;
 	long high;			/* the group's memory.high, pages; 0: none */
+	u64 chunks;			/* of the region; 0: one, and not all of it */
 	long most;			/* the highest limit that there was */
 	bool no_nap;			/* a fault has no reason to back off */
 	bool sync;			/* a read is done when submit() returns */

@@ -98,6 +98,7 @@ struct fiber_local {
 	bool signal, killed, srcu;	/* srcu: KVM's, no long waits */
 	unsigned int flags;
 	uint64_t memstall;		/* since when it stalls for memory, ns; or 0 */
+	unsigned int yields;		/* cond_resched(), so often */
 	void *held[8];			/* locks, with their classes */
 	int nr_held;
 };

@@ -268,7 +268,7 @@ enum { TASK_RUNNING, TASK_INTERRUPTIBLE, TASK_UNINTERRUPTIBLE, TASK_KILLABLE = 4
 #define need_resched()		fiber_once_in(8)
 #define cpu_relax()		fiber_yield()
 #define might_sleep()		do { if (fiber_atomic()) fiber_fail("may not sleep here, " SHIM_HERE); } while (0)
-#define cond_resched()		do { might_sleep(); fiber_point(); } while (0)
+#define cond_resched()		do { might_sleep(); fiber_local()->yields++; fiber_point(); } while (0)
 #define PF_MEMALLOC		0x800u
 #define shim_flags		(fiber_local()->flags)
 #define memalloc_noreclaim_save() ({ unsigned int _set = PF_MEMALLOC & ~shim_flags; shim_flags |= _set; _set; })
