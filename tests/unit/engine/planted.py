@@ -263,6 +263,8 @@ MENDS = {
         'psi_memstall_enter(&flags);', 'flags = 1;'),
     'pread-is-pressure': ('outage-is-no-pressure', E + 'wait.c',
         'w->since && w->kind', 'w->kind'),
+    'batch-looks-at-no-group': ('local-pool-grows', E + 'reclaim.c',
+        'hermit_limit_look(r);', ''),
     'sweep-never-yields': ('loops-yield', E + 'sweep.c',
         'if (!(idx % HERMIT_CHUNK_PAGES))\n\t\t\tcond_resched();\n', ''),
     'recall-never-yields': ('loops-yield', E + 'recall.c',

@@ -1035,6 +1035,48 @@ static void tune_looks_first(void *arg)
 			   early, due, sum);
 }
 
+/* Of "local:": what leaves goes into a pool in the VM's own group. */
+static struct hermit_region *create_with_pool(unsigned int pages_in_one)
+{
+	struct hermit_region *r;
+
+	world.sync = true;
+	world.pool = pages_in_one;
+	r = create_quiet();
+	/* Writes, too, are done when submit() returns. */
+	world.faults.inside = 1;
+	return r;
+}
+
+/*
+ * Pages go round, and none is charged while the pool grows: the limit gives way all
+ * the same, at once, and not when the watchdog looks next.
+ */
+static void pool_grows(void *arg)
+{
+	struct hermit_region *r = create_with_pool(1);
+	struct kvm_provider_wait *wait = NULL;
+	long over = 0;
+	u64 i;
+
+	cancel_delayed_work_sync(&r->watchdog);
+	r->policy.batch = 4;
+	r->floor = 40;
+	walk_set_limit(88);
+	world.group = r->npages + 48;
+	for (i = 0; i < 4 * r->npages; i++) {
+		guest_touch(0, i % r->npages, true, &wait);
+		over = max(over, shim_pages_used() - world.group);
+		if (fiber_once_in(8))
+			fiber_sleep(fiber_now() + NSEC_PER_MSEC);
+	}
+	guest_drop(wait);
+	end(r);
+	/* A batch, and what a fault charges. */
+	if (over > 4 + HERMIT_PCP_REFILL)
+		fiber_fail("%ld pages more than the group may have", over);
+}
+
 const struct known known[] = {
 	{ "failed-reads-are-a-stall", failed_reads, { .read_fails = 1 } },
 	{ "wrong-answers-are-a-stall", failed_reads, { .lies = 1 } },
@@ -1053,6 +1095,7 @@ const struct known known[] = {
 	{ "away-reads-once", away_reads_once, { } },
 	{ "lost-at-the-server", lost_at_server, { } },
 	{ "outage-is-no-pressure", outage_is_no_pressure, { } },
+	{ "local-pool-grows", pool_grows, { } },
 	{ "loops-yield", loops_yield, { } },
 	{ "limit-frees-nothing", limit_frees_nothing, { } },
 	{ "tune-looks-at-the-clock-first", tune_looks_first, { } },

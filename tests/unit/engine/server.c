@@ -26,6 +26,8 @@ static u64 keep;			/* see server_keep(); or no page */
 static struct hermit_io *kept;
 static const struct hermit_link_user_ops *user_ops;
 static void *user;
+static struct page *pool[2 * WORLD_PAGES]; /* as "local:" has: pages of this host */
+static unsigned int stored, pooled;	/* in so many of them */
 
 struct link {
 	struct hermit_link link;
@@ -39,6 +41,30 @@ void server_init(void)
 	INIT_LIST_HEAD(&held);
 	keep = WORLD_PAGES;
 	kept = NULL;
+	stored = pooled = 0;
+}
+
+/* Room in the pool for @n pages more, or less; false if this host has none. */
+static bool pool_grow(int n)
+{
+	unsigned int wanted;
+	struct page *page;
+
+	if (!world.pool)
+		return true;
+	stored += n;
+	wanted = DIV_ROUND_UP(stored, world.pool);
+	while (pooled > wanted)
+		put_page(pool[--pooled]);
+	while (pooled < wanted) {
+		page = alloc_page(GFP_NOWAIT);
+		if (!page) {
+			stored -= n;
+			return false;
+		}
+		pool[pooled++] = page;
+	}
+	return true;
 }
 
 static bool happens(unsigned int once_in)
@@ -139,6 +165,10 @@ static void carry_out(struct hermit_io *io)
 		break;
 	case HERMIT_IO_WRITE:
 		world.writes++;
+		if (!s->present && !pool_grow(1)) {
+			io->status = -ENOSPC;
+			break;
+		}
 		if (world.faults.sums) {
 			data = malloc(PAGE_SIZE);
 			copy(data, io->page->data);
@@ -157,8 +187,10 @@ static void carry_out(struct hermit_io *io)
 		break;
 	default:
 		world.discards++;
-		for (i = 0; i < io->length >> PAGE_SHIFT; i++)
+		for (i = 0; i < io->length >> PAGE_SHIFT; i++) {
+			pool_grow(-(int)pages[idx + i].present);
 			pages[idx + i].present = pages[idx + i].spoilt = false;
+		}
 	}
 }
 
@@ -352,6 +384,7 @@ static void server_close(struct hermit_link *link, bool end)
 	closing = true;
 	while (outstanding)
 		fiber_sleep(fiber_now() + 1000);
+	pool_grow(-(int)stored);
 	kfree(container_of(link, struct link, link));
 }
 

@@ -111,9 +111,11 @@ void walk_set_limit(long limit)
 	hermit_limit_set(world.r, limit);
 }
 
-/* The VM's cgroup. */
+/* The VM's cgroup; of a small one limit.c keeps 512 pages for others. */
 long hermit_group_room(struct mem_cgroup *memcg, long enough)
 {
+	if (world.group)
+		return 512 + world.group - shim_pages_used();
 	return world.high ? world.high - shim_pages_used() : LONG_MAX;
 }
 
@@ -304,7 +306,7 @@ static void walk(u64 seed, const struct known *k)
 	fiber_init(seed);
 	fiber_steady = false;
 	world.lost = world.lost_all = world.enough = false;
-	world.high = world.flush = world.chunks = 0;
+	world.high = world.group = world.flush = world.chunks = world.pool = 0;
 	world.poisons = world.lies = world.forgot = world.spoilt = 0;
 	discarded = WORLD_PAGES;
 	delicate = sometimes(1 + fiber_random(WORLD_PAGES));

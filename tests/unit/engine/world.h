@@ -41,6 +41,8 @@ struct world {
 	struct file *file;
 	struct faults faults;
 	long high;			/* the group's memory.high, pages; 0: none */
+	long group;			/* the same, but so many beside what it keeps for others */
+	unsigned int pool;		/* stored pages in one of this host's; 0: on another host */
 	u64 chunks;			/* of the region; 0: one, and not all of it */
 	long most;			/* the highest limit that there was */
 	bool no_nap;			/* a fault has no reason to back off */
