@@ -89,6 +89,57 @@ static void page_account(struct page **pages, long n, int sign)
 	}
 }
 
+/* Of a page that belongs to nobody any more: true if the reserve takes it. */
+static bool reserve_take(struct hermit_region *r, struct page *page)
+{
+	bool taken = false;
+
+	if (likely(READ_ONCE(r->pool.nr_reserve) >= READ_ONCE(r->pool.max_reserve)) ||
+	    page_ref_count(page) != 1 || PageHWPoison(page))
+		return false;
+	spin_lock_bh(&r->pool.lock);
+	if (r->pool.nr_reserve < r->pool.max_reserve) {
+		page->lru.next = (struct list_head *)r->pool.reserve;
+		r->pool.reserve = page;
+		WRITE_ONCE(r->pool.nr_reserve, r->pool.nr_reserve + 1);
+		taken = true;
+	}
+	spin_unlock_bh(&r->pool.lock);
+	return taken;
+}
+
+void hermit_pool_lend(struct hermit_region *r)
+{
+	struct page *page, *next;
+
+	if (!READ_ONCE(r->pool.nr_reserve))
+		return;
+	spin_lock_bh(&r->pool.lock);
+	page = r->pool.reserve;
+	r->pool.reserve = NULL;
+	WRITE_ONCE(r->pool.nr_reserve, 0);
+	spin_unlock_bh(&r->pool.lock);
+	for (; page; page = next) {
+		next = (struct page *)page->lru.next;
+		put_page(page);
+	}
+}
+
+void hermit_pool_reserve(struct hermit_region *r)
+{
+	struct mem_cgroup *old = set_active_memcg(r->memcg);
+	struct page *page;
+	long i;
+
+	WRITE_ONCE(r->pool.max_reserve, HERMIT_POOL_RESERVE);
+	for (i = 0; i < HERMIT_POOL_RESERVE; i++) {
+		page = alloc_page(PAGE_GFP_THREAD);
+		if (page && !reserve_take(r, page))
+			put_page(page);
+	}
+	set_active_memcg(old);
+}
+
 static void page_release(struct hermit_region *r, struct page *page)
 {
 	if (unlikely(PageHWPoison(page)))
@@ -103,10 +154,12 @@ static void page_release(struct hermit_region *r, struct page *page)
 	if (PageDirty(page))
 		ClearPageDirty(page);
 	page_account(&page, 1, -1);
-	put_page(page);
+	if (!reserve_take(r, page)) {
+		put_page(page);
+		if (READ_ONCE(r->limit_now) < READ_ONCE(r->limit))
+			atomic_long_inc(&given);
+	}
 	atomic_long_dec(&r->used);
-	if (READ_ONCE(r->limit_now) < READ_ONCE(r->limit))
-		atomic_long_inc(&given);
 	room_wake(r);
 }
 
@@ -422,6 +475,8 @@ void hermit_pool_destroy(struct hermit_region *r)
 		while ((page = pool_pop(r)))
 			page_release(r, page);
 	}
+	r->pool.max_reserve = 0;
+	hermit_pool_lend(r);
 	free_percpu(r->pcp);
 	kfree(r->pool.first);
 }

@@ -15,6 +15,12 @@
 /* Ready pages that reclaim leaves in the shared pool, at least; see pool.max. */
 #define HERMIT_POOL_SHARED	128
 
+/*
+ * What a link that keeps pages on this host is lent when there is no memory: as
+ * many as zsmalloc may take at once (CONFIG_ZSMALLOC_CHAIN_SIZE).
+ */
+#define HERMIT_POOL_RESERVE	8
+
 struct hermit_pcp {
 	unsigned int nr;
 	unsigned int charged;		/* since this CPU last tuned the scheduler */
@@ -58,6 +64,19 @@ bool hermit_pool_fill(struct hermit_region *r);
 bool hermit_pool_shrink(struct hermit_region *r);
 /* For the host: up to @n ready pages to the system; how many. Any task context. */
 long hermit_pool_give(struct hermit_region *r, long n);
+/*
+ * For a link that keeps pages on this host, as "local:" does: it may need some before
+ * one that leaves is free, and where there are none no page could ever leave. So some
+ * are kept for that, beside the budget, charged to the VM's cgroup.
+ *
+ * Fill the reserve, as far as there is memory. Once, task context.
+ */
+void hermit_pool_reserve(struct hermit_region *r);
+/*
+ * The link was refused memory: the reserve goes to the system, and so to the cgroup,
+ * for what is posted next. What leaves fills it again. Any context.
+ */
+void hermit_pool_lend(struct hermit_region *r);
 /*
  * Pages that went to the system since the last call, of all regions whose limit
  * was lowered for the host's sake. One caller at a time.

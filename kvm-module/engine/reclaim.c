@@ -62,6 +62,9 @@ static noinline void reclaim_write_failed(struct hermit_region *r, u64 idx,
 {
 	hermit_count(r, HERMIT_C_WRITE_ERRORS, 1);
 	WRITE_ONCE(r->write_backoff, jiffies + HZ / 20);
+	/* The next ones of the batch find it. */
+	if (status == -ENOSPC)
+		hermit_pool_lend(r);
 	if (status == -EBADMSG)
 		pr_warn_ratelimited("%s: server %s: page %llu was damaged on its way there; it stays here, and is sent again later. See to the network\n",
 				    r->name, r->server, idx);

@@ -146,6 +146,8 @@ static int region_connect(struct hermit_region *r, struct hermit_create *c)
 		return PTR_ERR(link);
 	r->link = link;
 	r->sync = link->ops->synchronous;
+	if (r->sync)
+		hermit_pool_reserve(r);
 	return 0;
 }
 

@@ -110,6 +110,8 @@ struct hermit_region {
 		 * free, lest pages pass the page allocator on every round.
 		 */
 		long max;
+		struct page *reserve;	/* see hermit_pool_lend() */
+		long nr_reserve, max_reserve;
 	} pool ____cacheline_aligned_in_smp;
 
 	/* Written by each fetch that waits. */

@@ -1077,6 +1077,48 @@ static void pool_grows(void *arg)
 		fiber_fail("%ld pages more than the group may have", over);
 }
 
+/* The next write to the page is none of zeros. */
+static void fill(struct hermit_region *r, u64 idx, struct kvm_provider_wait **wait)
+{
+	do
+		guest_touch(0, idx, true, wait);
+	while (!*(u64 *)hermit_word_page(hermit_word(r, idx)->counter)->data);
+}
+
+/*
+ * There is not one page left, and none of the VM's is clean or of zeros, when it wants
+ * more: the pool needs one before any can go. And the same once more.
+ */
+static void pool_needs_a_page(void *arg)
+{
+	struct hermit_region *r = create_with_pool(2);
+	struct kvm_provider_wait *wait = NULL;
+	unsigned int threads = r->nr_reclaimers, rounds;
+	u64 i;
+
+	r->floor = 40;
+	for (rounds = 0; rounds < 2; rounds++) {
+		while (!threads_lie(r))
+			fiber_sleep(fiber_now() + 1000);
+		/* They come too late. */
+		r->nr_reclaimers = 0;
+		shim_most_pages = 90;
+		for (i = 0; shim_pages_used() < shim_most_pages || hermit_pool_pages(r); i++)
+			fill(r, i, &wait);
+		r->nr_reclaimers = threads;
+		for (; i < 2 * r->npages; i++)
+			guest_touch(0, i % r->npages, true, &wait);
+		shim_most_pages = 0;
+		host_discard(0, r->npages);
+		fiber_sleep(fiber_now() + 60 * NSEC_PER_SEC);
+		if (r->limit_now != r->limit)
+			fiber_fail("a minute later the limit is %ld of %ld",
+				   r->limit_now, r->limit);
+	}
+	guest_drop(wait);
+	end(r);
+}
+
 const struct known known[] = {
 	{ "failed-reads-are-a-stall", failed_reads, { .read_fails = 1 } },
 	{ "wrong-answers-are-a-stall", failed_reads, { .lies = 1 } },
@@ -1096,6 +1138,7 @@ const struct known known[] = {
 	{ "lost-at-the-server", lost_at_server, { } },
 	{ "outage-is-no-pressure", outage_is_no_pressure, { } },
 	{ "local-pool-grows", pool_grows, { } },
+	{ "local-pool-needs-a-page", pool_needs_a_page, { } },
 	{ "loops-yield", loops_yield, { } },
 	{ "limit-frees-nothing", limit_frees_nothing, { } },
 	{ "tune-looks-at-the-clock-first", tune_looks_first, { } },

@@ -62,6 +62,7 @@ static bool pool_grow(int n)
 			stored -= n;
 			return false;
 		}
+		smp_mb();	/* others see pool[] at once */
 		pool[pooled++] = page;
 	}
 	return true;
