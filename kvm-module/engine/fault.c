@@ -88,6 +88,18 @@ static void fault_read_failed(struct hermit_region *r, u64 idx)
 		   jiffies + HERMIT_BACKOFF);
 }
 
+/*
+ * The server does not have the page. Now the word is another one, so nobody rests
+ * before he asks again: the page is lost, or the read came too late.
+ */
+static noinline void fault_not_stored(struct hermit_region *r, u64 idx, u64 word,
+				      struct page *page)
+{
+	hermit_count(r, hermit_copy_missing(r, idx, word) ?
+		     HERMIT_C_READ_ERRORS : HERMIT_C_CONFLICTS, 1);
+	hermit_page_put(r, page);
+}
+
 /* Completion of a read, by demand or ahead; task or softirq. */
 static void fault_read_done(struct hermit_io *io)
 {
@@ -111,10 +123,7 @@ static void fault_read_done(struct hermit_io *io)
 			hermit_latency_answer(&r->latency,
 					 hermit_ns(req->posted, req->finished));
 	} else if (io->status == -ENOENT) {
-		/* The word is another one: nobody waits before he asks again. */
-		hermit_count(r, hermit_copy_missing(r, req->idx, req->word) ?
-			     HERMIT_C_READ_ERRORS : HERMIT_C_CONFLICTS, 1);
-		hermit_page_put(r, page);
+		fault_not_stored(r, req->idx, req->word, page);
 	} else {
 		HERMIT_MARK(read_failed);
 		/* Before the word changes: then others may want to read it. */
@@ -169,9 +178,7 @@ static int fault_fetch_sync(struct hermit_region *r, u64 idx, u64 w)
 	rcu_read_unlock();
 	fault_count_fetch(r, w);
 	if (s.io.status == -ENOENT) {
-		hermit_count(r, hermit_copy_missing(r, idx, w) ?
-			     HERMIT_C_READ_ERRORS : HERMIT_C_CONFLICTS, 1);
-		hermit_page_put(r, page);
+		fault_not_stored(r, idx, w, page);
 		return 0;
 	}
 	if (s.io.status || WARN_ON_ONCE(!s.done) ||
