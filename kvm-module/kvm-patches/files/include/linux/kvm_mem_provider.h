@@ -42,7 +42,6 @@ struct kvm_provider_binding {
 	gfn_t base_gfn;			/* fixed: KVM_MR_MOVE is refused */
 	unsigned long npages;
 	unsigned long hva;
-	unsigned int slot_flags;	/* KVM_MEM_* at creation */
 	short slot_id;
 	u16 as_id;
 };

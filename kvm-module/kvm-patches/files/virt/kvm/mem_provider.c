@@ -57,7 +57,6 @@ static int kvm_provider_bind(struct kvm *kvm, struct kvm_memory_slot *slot)
 		.base_gfn = slot->base_gfn,
 		.npages = slot->npages,
 		.hva = slot->userspace_addr,
-		.slot_flags = slot->flags,
 		.slot_id = slot->id,
 		.as_id = slot->as_id,
 	};
