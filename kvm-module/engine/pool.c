@@ -472,8 +472,10 @@ void hermit_pool_destroy(struct hermit_region *r)
 			while (pcp->nr)
 				page_release(r, pcp->pages[--pcp->nr]);
 		}
-		while ((page = pool_pop(r)))
+		while ((page = pool_pop(r))) {
 			page_release(r, page);
+			cond_resched();
+		}
 	}
 	r->pool.max_reserve = 0;
 	hermit_pool_lend(r);

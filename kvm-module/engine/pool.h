@@ -28,6 +28,7 @@ struct hermit_pcp {
 };
 
 int hermit_pool_init(struct hermit_region *r);
+/* Sleeps. */
 void hermit_pool_destroy(struct hermit_region *r);
 /*
  * A page charged to the region, its contents undefined unless

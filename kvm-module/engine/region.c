@@ -163,9 +163,11 @@ static void region_free(struct kref *ref)
 	if (r->chunks) {
 		if (r->mapping)
 			hermit_discard_all(r);
-		for (i = 0; i < hermit_nr_chunks(r); i++)
+		for (i = 0; i < hermit_nr_chunks(r); i++) {
 			if (r->chunks[i])
 				free_page((unsigned long)r->chunks[i]);
+			cond_resched();
+		}
 	}
 	kvfree(r->chunks);
 	hermit_pool_destroy(r);

@@ -275,6 +275,11 @@ MENDS = {
         'if (!(look % HERMIT_CHUNK_PAGES))\n\t\t\t\tcond_resched();\n', ''),
     'discard-never-yields': ('loops-yield', E + 'discard.c',
         'if (!(idx % HERMIT_CHUNK_PAGES))\n\t\t\tcond_resched();\n', ''),
+    'end-of-words-never-yields': ('loops-yield', E + 'region.c',
+        'free_page((unsigned long)r->chunks[i]);\n\t\t\tcond_resched();',
+        'free_page((unsigned long)r->chunks[i]);'),
+    'end-of-pool-never-yields': ('loops-yield', E + 'pool.c',
+        'page_release(r, page);\n\t\t\tcond_resched();', 'page_release(r, page);'),
     'limit-frees': ('limit-frees-nothing', [
         (E + 'limit.c', '#include "engine/limit.h"\n',
          '#include "engine/limit.h"\n#include "engine/pool.h"\n'),

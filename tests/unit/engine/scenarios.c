@@ -411,6 +411,21 @@ static int pooled(struct hermit_region *r, int nid)
 	return n;
 }
 
+static void get_pages(struct hermit_region *r, struct page **held, int n)
+{
+	while (n--) {
+		held[n] = hermit_page_get(r);
+		if (IS_ERR(held[n]))
+			fiber_fail("no page: %ld", PTR_ERR(held[n]));
+	}
+}
+
+static void put_pages(struct hermit_region *r, struct page **held, int n)
+{
+	while (n--)
+		hermit_page_put(r, held[n]);
+}
+
 /*
  * A refill brings pages of the node that it is on as long as there are any, and
  * those of the other one rather than none.
@@ -419,14 +434,10 @@ static void of_this_node(void *arg)
 {
 	struct hermit_region *r = create_quiet();
 	struct page *held[90];
-	int n = 0, first, node, here, there, was_here, was_there, taken;
+	int n, first, node, here, there, was_here, was_there, taken;
 
-	while (n < 60) {
-		held[n] = hermit_page_get(r);
-		if (IS_ERR(held[n]))
-			fiber_fail("no page: %ld", PTR_ERR(held[n]));
-		n++;
-	}
+	get_pages(r, held, 60);
+	n = 60;
 	/* As many of one node as one likes. */
 	for (first = fiber_random(60); n > first;)
 		hermit_page_put(r, held[--n]);
@@ -455,8 +466,7 @@ static void of_this_node(void *arg)
 				   node, here, was_here, there, was_there);
 	}
 	put_cpu_ptr(r->pcp);
-	while (n)
-		hermit_page_put(r, held[--n]);
+	put_pages(r, held, n);
 	end(r);
 }
 
@@ -947,33 +957,41 @@ static void outage_is_no_pressure(void *arg)
 	end(r);
 }
 
-/* What passes over a whole region, which may have terabytes, yields at each chunk. */
+/*
+ * What passes over a whole region, which may have terabytes, yields at each chunk, and
+ * its end at each of the pages that are ready as well.
+ */
 static void loops_yield(void *arg)
 {
-	u64 fetched = 0, next = 0, before, i;
+	static const char *const what[] = { "sweep", "recall", "discard", "end" };
+	u64 fetched = 0, next = 0, i;
 	struct hermit_region *r;
-	unsigned int yields[3];
+	unsigned int yields[5], least;
+	struct page *held[60];
 
 	world.chunks = 16;
 	r = create_quiet();
 	for (i = 0; i < world.chunks; i++)
 		if (!hermit_word_alloc(r, i * HERMIT_CHUNK_PAGES))
 			fiber_fail("no memory for words");
-	before = fiber_local()->yields;
+	get_pages(r, held, ARRAY_SIZE(held));
+	put_pages(r, held, ARRAY_SIZE(held));
+	yields[0] = fiber_local()->yields;
 	hermit_sweep(r);
-	yields[0] = fiber_local()->yields - before;
-	before = fiber_local()->yields;
+	yields[1] = fiber_local()->yields;
 	hermit_recall(r, r->npages, &next, &fetched);
-	yields[1] = fiber_local()->yields - before;
-	before = fiber_local()->yields;
+	yields[2] = fiber_local()->yields;
 	hermit_discard(r, 0, r->npages);
-	yields[2] = fiber_local()->yields - before;
+	yields[3] = fiber_local()->yields;
 	end(r);
-	for (i = 0; i < ARRAY_SIZE(yields); i++)
-		if (yields[i] < world.chunks)
-			fiber_fail("a %s of %llu chunks yields %u times", i ? i == 1 ?
-				   "recall" : "discard" : "sweep", world.chunks,
-				   yields[i]);
+	yields[4] = fiber_local()->yields;
+	for (i = 0; i < ARRAY_SIZE(what); i++) {
+		/* It discards twice, and frees. */
+		least = i < 3 ? world.chunks : 3 * world.chunks + ARRAY_SIZE(held);
+		if (yields[i + 1] - yields[i] < least)
+			fiber_fail("the %s of %llu chunks yields %u times", what[i],
+				   world.chunks, yields[i + 1] - yields[i]);
+	}
 }
 
 /* Who lowers the limit, QEMU under its big lock, frees no page: threads do. */
@@ -981,16 +999,11 @@ static void limit_frees_nothing(void *arg)
 {
 	struct hermit_region *r = create_quiet();
 	struct page *held[60];
-	unsigned int n = 0, threads = r->nr_reclaimers;
+	unsigned int threads = r->nr_reclaimers;
 	long pooled;
 
-	for (n = 0; n < ARRAY_SIZE(held); n++) {
-		held[n] = hermit_page_get(r);
-		if (IS_ERR(held[n]))
-			fiber_fail("no page: %ld", PTR_ERR(held[n]));
-	}
-	while (n)
-		hermit_page_put(r, held[--n]);
+	get_pages(r, held, ARRAY_SIZE(held));
+	put_pages(r, held, ARRAY_SIZE(held));
 	while (!threads_lie(r))
 		fiber_sleep(fiber_now() + 1000);
 	/* None of them is woken. */
