@@ -60,3 +60,22 @@ hermit_store_has_room (HermitStore *store, guint64 bytes)
   atomic_store (&store->credit, MIN ((gint64)(left - bytes) / 2, CREDIT));
   return TRUE;
 }
+
+static _Atomic guint32 *
+store_draining (HermitStore *store)
+{
+  return (_Atomic guint32 *)hermit_ledger_draining (
+      hermit_slots_ledger (store->slots));
+}
+
+void
+hermit_store_drain (HermitStore *store, HermitDrain drain)
+{
+  atomic_store (store_draining (store), drain);
+}
+
+HermitDrain
+hermit_store_draining (HermitStore *store)
+{
+  return MIN (atomic_load (store_draining (store)), HERMIT_DRAIN_ALL);
+}

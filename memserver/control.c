@@ -140,16 +140,26 @@ answer_forget (HermitServer *server, char **words)
 }
 
 static char *
+answer_status (HermitServer *server)
+{
+  g_autofree char *lent = hermit_metrics_lent (server);
+
+  return g_strdup_printf ("%s\n", lent);
+}
+
+static char *
 answer_drain (HermitServer *server, char **words)
 {
-  g_autofree char *lent = NULL;
-  gboolean off = words[1] && !strcmp (words[1], "off");
+  HermitDrain drain = HERMIT_DRAIN_ALL;
 
-  if (words[1] && (!off || words[2]))
-    return g_strdup ("error: usage: drain [off]\n");
-  hermit_sessions_drain (server->sessions, !off);
-  lent = hermit_metrics_lent (server);
-  return g_strdup_printf ("%s\n", lent);
+  if (words[1] && !strcmp (words[1], "regions"))
+    drain = HERMIT_DRAIN_REGIONS;
+  else if (words[1] && !strcmp (words[1], "off"))
+    drain = HERMIT_DRAIN_OFF;
+  if (words[1] && (drain == HERMIT_DRAIN_ALL || words[2]))
+    return g_strdup ("error: usage: drain [regions|off]\n");
+  hermit_sessions_drain (server->sessions, drain);
+  return answer_status (server);
 }
 
 static char *
@@ -166,6 +176,8 @@ answer_command (HermitServer *server, const char *command)
     }
   if (!g_strcmp0 (words[0], "stats") && !words[1])
     return hermit_metrics_text (server);
+  if (!g_strcmp0 (words[0], "status") && !words[1])
+    return answer_status (server);
   if (!g_strcmp0 (words[0], "identities") && !words[1])
     return answer_identities (server);
   if (!g_strcmp0 (words[0], "reload") && !words[1])

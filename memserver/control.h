@@ -10,7 +10,8 @@
 #include "server.h"
 
 #define HERMIT_CONTROL_COMMANDS                                               \
-  "list, stats, identities, reload, drain [off], forget UUID [force], "        \
+  "list, stats, status, identities, reload, drain [regions|off], "            \
+  "forget UUID [force], "                                                     \
   "forget --older TIME"
 
 typedef struct HermitControl HermitControl;

@@ -19,7 +19,7 @@ typedef struct
   guint32 slots;
   guint32 regions;
   guint32 used;
-  guint32 reserved1;
+  guint32 draining;
   guint64 epoch;
   guint64 reserved[60];
 } Header;
@@ -188,6 +188,12 @@ guint64 *
 hermit_ledger_epoch (HermitLedger *ledger)
 {
   return &ledger->header->epoch;
+}
+
+guint32 *
+hermit_ledger_draining (HermitLedger *ledger)
+{
+  return &ledger->header->draining;
 }
 
 int

@@ -93,6 +93,8 @@ guint32 hermit_ledger_slots (HermitLedger *ledger);
 guint32 *hermit_ledger_used (HermitLedger *ledger);
 /* The last epoch that a session was given. */
 guint64 *hermit_ledger_epoch (HermitLedger *ledger);
+/* A HermitDrain. Versions that do not know it have 0 there. */
+guint32 *hermit_ledger_draining (HermitLedger *ledger);
 int hermit_ledger_fd (HermitLedger *ledger);
 
 #endif /* HERMIT_LEDGER_H */

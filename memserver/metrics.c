@@ -243,7 +243,8 @@ hermit_metrics_text (HermitServer *server)
   gauge (text, "idle_bytes", "Memory kept ready for regions, or being freed",
          usage.idle);
   gauge (text, "regions", "Regions", visit.sessions);
-  gauge (text, "draining", "1: no new region is taken",
+  gauge (text, "draining",
+         "1: no new region is taken, 2: nor is more lent to those there are",
          (guint64)hermit_sessions_total (server->sessions).draining);
   append_doors (text, server);
   append_requests (text, server);

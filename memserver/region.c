@@ -63,6 +63,11 @@ extent_take_slot (HermitRegion *region, guint32 extent, const char **why)
       = extent_pages (region, extent) == EXTENT_PAGES || store->preallocate;
   guint32 slot = 0;
 
+  if (hermit_store_draining (store) == HERMIT_DRAIN_ALL)
+    {
+      *why = "the server is being drained";
+      return 0;
+    }
   if (whole && (!store->overcommit || hermit_store_take (store, HERMIT_SLOT_SIZE)))
     {
       slot = hermit_slots_take_ready (store->slots, region->number, extent);

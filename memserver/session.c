@@ -25,7 +25,6 @@ struct HermitSessions
   GHashTable *table;   /* uuid -> session */
   guint64 *last_epoch; /* epochs are never used twice, for any region */
   gboolean frozen;
-  gboolean draining;   /* no new region */
 };
 
 /* What the store keeps of a session for the next process. */
@@ -352,6 +351,9 @@ session_end (HermitSession *session, HermitMember *spare, const char *by)
   g_cond_broadcast (&sessions->changed);
   hermit_log (G_LOG_LEVEL_MESSAGE, session_about (session, NULL),
               "%s: ended by %s, %s freed", session->label, by, stored);
+  if (hermit_store_draining (sessions->store)
+      && !g_hash_table_size (sessions->table))
+    g_message ("drained: nothing is lent any more");
   return TRUE;
 }
 
@@ -401,7 +403,7 @@ sessions_create (HermitSessions *sessions, const char *peer,
   g_autofree char *size = NULL;
   HermitSession *s;
 
-  if (sessions->draining)
+  if (hermit_store_draining (sessions->store))
     {
       *why = g_strdup ("the server is being drained, and takes no new region");
       return HERMIT_REFUSE_CAPACITY;
@@ -789,10 +791,11 @@ hermit_session_uuid (HermitSession *session)
 }
 
 void
-hermit_sessions_drain (HermitSessions *sessions, gboolean drain)
+hermit_sessions_drain (HermitSessions *sessions, HermitDrain drain)
 {
+  /* Whoever is creating one has, or finds out. */
   g_mutex_lock (&sessions->lock);
-  sessions->draining = drain;
+  hermit_store_drain (sessions->store, drain);
   g_mutex_unlock (&sessions->lock);
 }
 
@@ -804,7 +807,7 @@ hermit_sessions_total (HermitSessions *sessions)
   gpointer value;
 
   g_mutex_lock (&sessions->lock);
-  total.draining = sessions->draining;
+  total.draining = hermit_store_draining (sessions->store);
   g_hash_table_iter_init (&iter, sessions->table);
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {

@@ -104,16 +104,16 @@ const char *hermit_session_label (HermitSession *session);
 const char *hermit_session_uuid (HermitSession *session);
 
 /*
- * Take no new region from now on, or again. Those that are there go on, their
- * clients come again, and at some time the last one has ended.
+ * Take no new region from now on, or again; see HermitDrain. Those that are there
+ * go on, their clients come again, and at some time the last one has ended.
  */
-void hermit_sessions_drain (HermitSessions *sessions, gboolean drain);
+void hermit_sessions_drain (HermitSessions *sessions, HermitDrain drain);
 
 typedef struct
 {
   guint regions;
   guint64 stored;
-  gboolean draining;
+  HermitDrain draining;
 } HermitSessionsTotal;
 
 HermitSessionsTotal hermit_sessions_total (HermitSessions *sessions);

@@ -48,7 +48,7 @@ store_ready_wanted (gpointer data)
   g_mutex_lock (&store->regions_lock);
   regions = store->regions->len;
   g_mutex_unlock (&store->regions_lock);
-  return regions
+  return regions && hermit_store_draining (store) != HERMIT_DRAIN_ALL
              ? (guint32)MIN (READY_MAX, store->capacity / HERMIT_SLOT_SIZE / 8)
              : 0;
 }

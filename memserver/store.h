@@ -71,6 +71,18 @@ HermitStore *hermit_store_new (const HermitStoreConfig *config,
 void hermit_store_free (HermitStore *store);
 HermitStoreUsage hermit_store_usage (HermitStore *store);
 
+/* What is not lent any more; each refuses what those before it do. */
+typedef enum
+{
+  HERMIT_DRAIN_OFF,
+  HERMIT_DRAIN_REGIONS, /* no new region, which is the sessions' to refuse */
+  HERMIT_DRAIN_ALL,     /* nor a new extent: writes to those there are go on */
+} HermitDrain;
+
+/* In the ledger: it holds for the next process as well. Any thread. */
+void hermit_store_drain (HermitStore *store, HermitDrain drain);
+HermitDrain hermit_store_draining (HermitStore *store);
+
 /*
  * Leave memory and ledger as they are, for another process: nothing in them is
  * changed any more, nor when regions and store are freed. No other call that

@@ -179,7 +179,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     g_string_append_len (answer, part, n);
   close (fd[0]);
   check_answer (answer, regions);
-  hermit_sessions_drain (server.sessions, FALSE);
+  hermit_sessions_drain (server.sessions, HERMIT_DRAIN_OFF);
 
   hermit_sessions_visit (server.sessions, count_session, &left);
   require (left == regions
@@ -216,6 +216,8 @@ fuzz_seed (unsigned int i, uint8_t *data)
     { 0, "forget me\n" },
     { 0, "drain\n" },
     { 0, "drain off\n" },
+    { 0, "drain regions\n" },
+    { 0, "status\n" },
     { 0, "drain it\n" },
     { 0, "forget --older 1d\n" },
     { 0, "forget --older 0s\n" },

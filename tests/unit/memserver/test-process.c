@@ -405,6 +405,7 @@ test_drain (void)
   Client old = client_new (server, 1, 1, 8 * MIB);
   Client other = client_new (server, 2, 2, 8 * MIB);
   g_autofree char *drained = NULL;
+  g_autofree char *told = NULL;
   g_autofree char *again = NULL;
   g_autofree char *empty = NULL;
   guint8 page[PAGE] = { 1 };
@@ -412,20 +413,34 @@ test_drain (void)
   struct hermit_wire_hello hello;
   int fd = client_open (&old);
 
+  g_assert_cmpint (do_write (fd, 2 * MIB, page), ==, HERMIT_WIRE_OK);
   expect_error (server, "drain all", "usage*");
   expect_error (server, "drain off again", "usage*");
+  expect_error (server, "drain regions off", "usage*");
   drained = server_ask (server, "drain");
-  g_assert_cmpstr (drained, ==, "Draining 16.0\302\240MiB: 1 region with 0 bytes\n");
+  g_assert_cmpstr (drained, ==,
+                   "Draining 16.0\302\240MiB: 1 region with 4.0\302\240KiB\n");
+  told = server_ask (server, "status");
+  g_assert_cmpstr (told, ==, drained);
 
   hello = client_hello (&other, TRUE);
   attempt = client_try (&other, client_connect (&other), &hello);
   g_assert_cmpint (attempt.code, ==, HERMIT_REFUSE_CAPACITY);
   g_assert_cmpstr (attempt.text, ==,
                    "the server is being drained, and takes no new region");
-  g_assert_cmpint (do_write (fd, 0, page), ==, HERMIT_WIRE_OK);
+  g_assert_cmpint (do_write (fd, 0, page), ==, HERMIT_WIRE_ENOSPC);
+  server_wait_log (server, "writes are refused: the server is being drained");
   close (fd);
   fd = client_open (&old);
-  g_assert_cmpint (do_ping (fd), ==, PAGE);
+  g_assert_cmpint (do_write (fd, 3 * MIB, page), ==, HERMIT_WIRE_OK);
+  g_assert_cmpint (do_write (fd, 0, page), ==, HERMIT_WIRE_ENOSPC);
+  g_assert_cmpint (do_read (fd, 2 * MIB, page), ==, HERMIT_WIRE_OK);
+  g_assert_cmpint (do_ping (fd), ==, 2 * PAGE);
+  g_assert_cmpint (do_discard (fd, 2 * MIB, 2 * MIB), ==, HERMIT_WIRE_OK);
+  /* New extents, but still no new region. */
+  g_free (server_ask (server, "drain regions"));
+  g_assert_cmpint (do_write (fd, 0, page), ==, HERMIT_WIRE_OK);
+  client_refused (&other, TRUE, HERMIT_REFUSE_CAPACITY);
 
   again = server_ask (server, "drain off");
   g_assert_cmpstr (again, ==, "Lending 16.0\302\240MiB: 1 region with 4.0\302\240KiB\n");
@@ -436,6 +451,7 @@ test_drain (void)
   fd = client_open (&other);
   g_assert_cmpint (do_end (fd), ==, HERMIT_WIRE_OK);
   close (fd);
+  server_wait_log (server, "drained: nothing is lent any more");
   empty = server_ask (server, "drain");
   g_assert_cmpstr (empty, ==, "Draining 16.0\302\240MiB: no regions\n");
   server_stop (server);

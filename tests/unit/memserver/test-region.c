@@ -337,6 +337,63 @@ test_threads (void)
   hermit_store_free (store);
 }
 
+/* The pages of @n extents from @first on are refused, or taken. */
+static void
+expect_writes (HermitRegion *region, guint first, guint n, guint8 status)
+{
+  guint8 page[PAGE] = { 1 };
+
+  for (guint i = first; i < first + n; i++)
+    g_assert_cmpint (hermit_region_write (region, i * EXTENT + 5 * PAGE, page),
+                     ==, status);
+}
+
+/* Nothing new is lent; what is goes on, and goes away. */
+static void
+test_drain (void)
+{
+  HermitStore *store = store_new (16 * MIB, FALSE);
+  HermitRegion *region = region_new (store, 16 * MIB);
+  GLogLevelFlags fatal
+      = g_log_set_always_fatal (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL);
+  guint handler = g_log_set_handler (G_LOG_DOMAIN,
+                                     G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE,
+                                     say_nothing, NULL);
+  guint64 length;
+  void *memory;
+
+  write_page (region, 0, 1);
+  g_assert_cmpint (hermit_region_lend (region, EXTENT, &memory, &length), ==,
+                   HERMIT_WIRE_OK);
+  hermit_store_drain (store, HERMIT_DRAIN_REGIONS);
+  expect_writes (region, 2, 1, HERMIT_WIRE_OK);
+
+  hermit_store_drain (store, HERMIT_DRAIN_ALL);
+  expect_writes (region, 3, 5, HERMIT_WIRE_ENOSPC);
+  g_assert_cmpint (hermit_region_lend (region, 3 * EXTENT, &memory, &length),
+                   ==, HERMIT_WIRE_ENOSPC);
+  /* Anywhere in what it has, and as often as it likes. */
+  expect_writes (region, 0, 3, HERMIT_WIRE_OK);
+  write_page (region, 2 * EXTENT - PAGE, 2);
+  expect_page (region, 0, 1);
+  g_assert_cmpint (hermit_region_lend (region, EXTENT, &memory, &length), ==,
+                   HERMIT_WIRE_OK);
+  hermit_region_take_back (region, EXTENT);
+  hermit_region_take_back (region, EXTENT);
+
+  /* Nothing is kept ready for who may not come, and what went does not come back. */
+  hermit_region_discard (region, 0, EXTENT);
+  expect_writes (region, 0, 1, HERMIT_WIRE_ENOSPC);
+  wait_idle (store, 0);
+  hermit_store_drain (store, HERMIT_DRAIN_OFF);
+  expect_writes (region, 0, 4, HERMIT_WIRE_OK);
+
+  g_log_remove_handler (G_LOG_DOMAIN, handler);
+  g_log_set_always_fatal (fatal);
+  hermit_region_free (region);
+  hermit_store_free (store);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -347,5 +404,6 @@ main (int argc, char **argv)
   g_test_add_func ("/region/lend-again", test_lend_again);
   g_test_add_func ("/region/sigbus", test_sigbus);
   g_test_add_func ("/region/threads", test_threads);
+  g_test_add_func ("/region/drain", test_drain);
   return g_test_run ();
 }

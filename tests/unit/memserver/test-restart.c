@@ -316,6 +316,7 @@ test_told (void)
   Server *server = server_new ();
   Manager manager = manager_new (server);
   g_autofree char *lent = NULL;
+  g_autofree char *again = NULL;
   Client client;
   int fd;
 
@@ -328,6 +329,14 @@ test_told (void)
   manager_listen (&manager, "STATUS=Lending 32.0\302\240MiB: 1 region with ");
   lent = server_ask (server, "drain");
   manager_listen (&manager, "STATUS=Draining 32.0\302\240MiB: 1 region with ");
+  /* Also of the next process, which is asked to go on with it. */
+  server_kill (server);
+  unlink (server->control);
+  close (fd);
+  manager_start (&manager, server);
+  again = server_ask (server, "status");
+  g_assert_cmpstr (again, ==, lent);
+  fd = client_open (&client);
   g_assert_cmpint (do_end (fd), ==, HERMIT_WIRE_OK);
   close (fd);
   manager_listen (&manager, "STATUS=Draining 32.0\302\240MiB: no regions");
