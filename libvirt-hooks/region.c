@@ -148,7 +148,7 @@ const char *
 hermit_server_state_name (guint32 state)
 {
   static const char *const names[]
-      = { "none", "up", "reconnecting", "full", "failed" };
+      = { "none", "up", "reconnecting", "full", "failed", "draining" };
 
   return state < G_N_ELEMENTS (names) ? names[state] : "unknown";
 }

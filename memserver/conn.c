@@ -571,7 +571,8 @@ conn_live (HermitConn *conn, HermitHandshake *proved)
   if (conn_attach (conn, proved))
     {
       if (conn->ops)
-        conn->ops->serve (conn->io, conn->session, &conn->member);
+        conn->ops->serve (conn->io, conn->session, &conn->member,
+                          proved->caps);
       else
         conn_serve (conn, proved->caps);
     }

@@ -55,7 +55,8 @@ typedef struct
   /* The client has its session, and is about to be told. */
   void (*attached) (gpointer io);
   /* Answer requests until the end, which may be END, or the stop. */
-  void (*serve) (gpointer io, HermitSession *session, HermitMember *member);
+  void (*serve) (gpointer io, HermitSession *session, HermitMember *member,
+                 guint64 caps);
   /* When this returned, nothing touches the session's region any more. */
   void (*leave) (gpointer io);
   void (*free) (gpointer io);

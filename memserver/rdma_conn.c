@@ -634,7 +634,8 @@ conn_answer_release (HermitRdmaConn *conn, HermitSession *session,
 /* FALSE if the connection is over. */
 static gboolean
 conn_answer (HermitRdmaConn *conn, HermitSession *session,
-             HermitMember *member, const struct hermit_wire_hdr *hdr)
+             HermitMember *member, const struct hermit_wire_hdr *hdr,
+             guint64 caps)
 {
   HermitCounters *counters = hermit_session_counters (session);
   struct
@@ -669,8 +670,8 @@ conn_answer (HermitRdmaConn *conn, HermitSession *session,
   hermit_request_fill_reply (&reply.hdr, hdr, status,
                              n * sizeof (reply.grants[0]));
   if (hdr->type == HERMIT_MSG_PING)
-    reply.hdr.offset = cpu_to_le64 (
-        hermit_region_stored (hermit_session_region (session)));
+    hermit_request_fill_pong (&reply.hdr, hermit_session_region (session),
+                              caps);
   return conn_send (conn, &reply,
                     sizeof (reply.hdr) + n * sizeof (reply.grants[0]))
          && going_on;
@@ -722,14 +723,15 @@ conn_attached (gpointer io)
 }
 
 static void
-conn_serve (gpointer io, HermitSession *session, HermitMember *member)
+conn_serve (gpointer io, HermitSession *session, HermitMember *member,
+            guint64 caps)
 {
   HermitRdmaConn *conn = io;
   struct hermit_wire_hdr hdr;
 
   while (g_atomic_int_get (&conn->stop) == HERMIT_STOP_NONE)
     if (!conn_receive_request (conn, session, &hdr)
-        || !conn_answer (conn, session, member, &hdr))
+        || !conn_answer (conn, session, member, &hdr, caps))
       break;
 }
 

@@ -614,6 +614,12 @@ hermit_region_note (HermitRegion *region)
   return hermit_ledger_region (ledger, region->number)->note;
 }
 
+HermitStore *
+hermit_region_store (HermitRegion *region)
+{
+  return region->store;
+}
+
 guint64
 hermit_region_size (HermitRegion *region)
 {

@@ -24,6 +24,19 @@ hermit_request_fill_reply (struct hermit_wire_hdr *reply,
   reply->status = status;
 }
 
+void
+hermit_request_fill_pong (struct hermit_wire_hdr *reply, HermitRegion *region,
+                          guint64 caps)
+{
+  guint32 notices = hermit_store_draining (hermit_region_store (region))
+                        ? HERMIT_NOTICE_DRAINING
+                        : 0;
+
+  reply->offset = cpu_to_le64 (hermit_region_stored (region));
+  if (caps & HERMIT_CAP_NOTICE)
+    reply->extent = cpu_to_le32 (notices);
+}
+
 gsize
 hermit_request_answer (HermitRegion *region, HermitCounters *counters,
                        const struct hermit_wire_hdr *hdr, guint64 caps,
@@ -68,7 +81,7 @@ hermit_request_answer (HermitRegion *region, HermitCounters *counters,
 
   hermit_request_fill_reply (&answer, hdr, status, length);
   if (hdr->type == HERMIT_MSG_PING)
-    answer.offset = cpu_to_le64 (hermit_region_stored (region));
+    hermit_request_fill_pong (&answer, region, caps);
   if (caps & HERMIT_CAP_CHECKSUM)
     hermit_wire_sum (&answer, 0);
   memcpy (reply, &answer, sizeof (answer));

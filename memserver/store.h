@@ -153,6 +153,7 @@ void hermit_region_take_back (HermitRegion *region, guint64 offset);
 /* This page will be asked for soon. Changes nothing; @offset is in the region. */
 void hermit_region_expect (HermitRegion *region, guint64 offset);
 
+HermitStore *hermit_region_store (HermitRegion *region);
 guint64 hermit_region_size (HermitRegion *region);
 /* Bytes of the pages that are stored, and of the extents that hold them. */
 guint64 hermit_region_stored (HermitRegion *region);

@@ -56,9 +56,10 @@ static void link_state(void *user, enum hermit_server_state state)
 
 	HERMIT_MARK(server_state_told);
 	hermit_event(r, HERMIT_EVENT_SERVER_STATE, 0, state);
-	/* Full, it refuses writes only. */
+	/* Full or draining, it refuses writes only. */
 	WRITE_ONCE(r->link_up, state == HERMIT_SERVER_UP ||
-			       state == HERMIT_SERVER_FULL);
+			       state == HERMIT_SERVER_FULL ||
+			       state == HERMIT_SERVER_DRAINING);
 	/* Room waiters and reclaim may go on. */
 	WRITE_ONCE(r->write_backoff, jiffies);
 	wake_up_all(&r->room_wq);

@@ -184,6 +184,14 @@ long hermit_remote_patience(const struct hermit_remote *r, long least)
 	return max(least, (long)msecs_to_jiffies(deadline_ms(r)));
 }
 
+/* Who is draining is expected to have no room: that is no news. */
+static enum hermit_server_state state_of(const struct hermit_remote_check *check)
+{
+	if (check->draining)
+		return HERMIT_SERVER_DRAINING;
+	return check->full ? HERMIT_SERVER_FULL : HERMIT_SERVER_UP;
+}
+
 static void check(struct hermit_remote *r)
 {
 	struct hermit_remote_check check = {};
@@ -193,8 +201,7 @@ static void check(struct hermit_remote *r)
 		r->barren = 0;
 	if (!check.broken) {
 		if (r->barren < BARREN_EPOCHS)
-			report(r, check.full ? HERMIT_SERVER_FULL :
-					       HERMIT_SERVER_UP);
+			report(r, state_of(&check));
 		return;
 	}
 	if (!check.moved && ++r->barren == BARREN_EPOCHS)

@@ -49,6 +49,7 @@ struct hermit_remote_check {
 	const char *broken;		/* why it is of no more use, or NULL */
 	int error;			/* a number that belongs to it, or 0 */
 	bool full;			/* -ENOSPC within the last second */
+	bool draining;			/* the server says so */
 	bool moved;			/* a page came or went since start() */
 };
 

@@ -80,6 +80,7 @@ enum hermit_server_state {
 	HERMIT_SERVER_RECONNECTING = 2,
 	HERMIT_SERVER_FULL = 3,
 	HERMIT_SERVER_FAILED = 4,	/* refuses us until its operator acts; asked once a second */
+	HERMIT_SERVER_DRAINING = 5,	/* serves, but is to become empty; may be full */
 };
 
 struct hermit_server_stats {

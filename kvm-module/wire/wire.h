@@ -46,7 +46,10 @@
  * status is 0. WRITE carries one page and has no extent. DISCARD has one of
  * any number of pages up to the maximum, and may be sent only if both sides
  * have the capability. PING is answered with the bytes of this region that are
- * now stored in offset; every other reply repeats offset and extent of its
+ * now stored in offset, and, if both sides have the capability, with what the
+ * server has to tell its clients in extent (HERMIT_NOTICE_*, a bit that is not
+ * known means nothing): clients ping every second, so that nothing has to come
+ * unasked; every other reply repeats offset and extent of its
  * request. END ends the region, is acknowledged once nobody can read anything
  * of it any more, and closes the session with all its connections.
  *
@@ -117,6 +120,9 @@ enum hermit_wire_refusal {
 #define HERMIT_CAP_MULTICONN	(1ULL << 1)
 #define HERMIT_CAP_ENOENT	(1ULL << 2)
 #define HERMIT_CAP_CHECKSUM	(1ULL << 3)
+#define HERMIT_CAP_NOTICE	(1ULL << 4)
+
+#define HERMIT_NOTICE_DRAINING	(1u << 0)	/* it is to become empty */
 
 #define HERMIT_HELLO_OPEN	(1u << 0)
 

@@ -81,6 +81,7 @@ static struct {
 	u8 send_mode;
 	int expected;		/* the status of the READ that is answered; or 1 */
 	bool bent;		/* something came that no server sends */
+	bool draining;		/* the server has said so, and may */
 
 	/* the handshake */
 	struct hermit_wire_hello hello;
@@ -153,6 +154,12 @@ static void answer(unsigned int which, u8 status, unsigned int piece, u8 byte,
 			 le32_to_cpu(asked->tag), le64_to_cpu(asked->offset),
 			 le32_to_cpu(asked->extent), page ? PAGE_SIZE : 0);
 	hdr.status = status;
+	/* To any client: one that did not ask for them takes no notice. */
+	if (asked->type == HERMIT_MSG_PING)
+		hdr.extent = cpu_to_le32(piece);
+	if (run.receiver && hdr.type == (HERMIT_MSG_REPLY | HERMIT_MSG_PING) && !status)
+		run.draining = run.session.caps & HERMIT_CAP_NOTICE &&
+			       piece & HERMIT_NOTICE_DRAINING;
 	if (run.session.caps & HERMIT_CAP_CHECKSUM)
 		hermit_wire_sum(&hdr, 0);
 	*asked = run.asked[--run.nr_asked];
@@ -567,6 +574,7 @@ static void step(void)
 		hermit_tcp_conn_stop(run.conn, &ios);
 		hermit_tcp_queue_return(&run.queue, &ios);
 		run.nr_asked = run.nr_partial = run.payload_left = 0;
+		run.draining = false;
 		hermit_tcp_conn_start(run.conn, (struct socket *)&run,
 				      HERMIT_TCP_ALL_LISTS, &run.session);
 		break;
@@ -577,6 +585,7 @@ static void step(void)
 	hermit_tcp_conn_check(run.conn, 1000000000, &check);
 	hermit_tcp_conn_stats(run.conn, &stats);
 	shim_require(stats.inflight <= run.session.max_inflight);
+	shim_require(run.bent || check.draining == run.draining);
 	shim_require(!shim_locks);
 }
 
@@ -594,7 +603,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else {
 		run.session = (struct hermit_session){
 			.incarnation = 1, .epoch = 1, .max_connections = 1,
-			.caps = next() & (HERMIT_CAP_DISCARD | HERMIT_CAP_CHECKSUM),
+			.caps = next() & (HERMIT_CAP_DISCARD | HERMIT_CAP_CHECKSUM |
+					  HERMIT_CAP_NOTICE),
 			.max_inflight = 1 + next(),
 		};
 	}
@@ -706,6 +716,8 @@ size_t fuzz_seed(unsigned int i, uint8_t *data)
 		{ WRITE, 1, SEND, 0, BEND, 0, 0, 0, 5, 1, RESTART, SEND, 0,
 		  ANSWER, 0, 0, 0 },
 	};
+	static const u8 pings[] = { LATER, 200, SEND, 0, ANSWER, 0, 0, 255, LATER, 200,
+				    SEND, 0, ANSWER, 0, 0, 254 };
 	const unsigned int nr = sizeof(scripts) / sizeof(scripts[0]);
 	size_t size;
 
@@ -751,6 +763,13 @@ size_t fuzz_seed(unsigned int i, uint8_t *data)
 		memcpy(data, (u8[]){ 0, HERMIT_CAP_DISCARD | HERMIT_CAP_CHECKSUM, 15 }, size);
 		memcpy(data + size, scripts[i - nr - 8], sizeof(scripts[0]));
 		return size + sizeof(scripts[0]);
+	case 14:
+	case 15:
+		/* it drains, and then does not; with the capability, and without */
+		size = 3;
+		memcpy(data, (u8[]){ 0, i - nr == 14 ? HERMIT_CAP_NOTICE : 0, 15 }, size);
+		memcpy(data + size, pings, sizeof(pings));
+		return size + sizeof(pings);
 	default:
 		return 0;
 	}

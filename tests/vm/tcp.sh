@@ -39,7 +39,7 @@ stat() { sed -n "s/^$1=//p" $CLIENTS/${2:-0}/status; }
 stat_is() { [ "$(stat "$1" "${3:-0}")" = "$2" ]; }
 stat_above() { [ "$(stat "$1" "${3:-0}")" -gt "$2" ]; }
 
-UP=1 RECONNECTING=2 FULL=3 FAILED=4		# enum hermit_server_state
+UP=1 RECONNECTING=2 FULL=3 FAILED=4 DRAINING=5	# enum hermit_server_state
 
 # refused 'TEXT' CONNECT-ARGS...: connect fails, and its sentence has TEXT
 refused()

@@ -91,6 +91,8 @@ struct hermit_rdma_link {
 	struct hermit_rdma_queue queue;
 	struct hermit_rdma_ctl ctl;
 	unsigned long ping_at;
+	bool notices;			/* answers to PING have them */
+	bool draining;			/* the server is, it says */
 
 	unsigned int nr_opened;		/* between open and start */
 	unsigned int nr_open;		/* READ_ONCE; 0 while down */
@@ -216,6 +218,8 @@ static void rdma_start(struct hermit_remote *remote,
 	unsigned int i;
 
 	link->ping_at = jiffies + PING_INTERVAL;
+	link->notices = session->caps & HERMIT_CAP_NOTICE;
+	link->draining = false;
 	/* Pairs with rdma_poll(), which uses what open made. */
 	smp_store_release(&link->nr_open, link->nr_opened);
 	for (i = 0; i < link->nr_opened; i++)
@@ -313,6 +317,10 @@ static int talk(struct hermit_rdma_link *link)
 	if (!ret && time_after_eq(jiffies, link->ping_at)) {
 		link->ping_at = jiffies + PING_INTERVAL;
 		ret = call(link, HERMIT_MSG_PING, 0, 0, &reply, NULL, 0);
+		if (!ret)
+			link->draining = link->notices &&
+					 le32_to_cpu(reply.extent) &
+					 HERMIT_NOTICE_DRAINING;
 	}
 	return ret;
 }
@@ -362,6 +370,7 @@ static void rdma_check(struct hermit_remote *remote, u64 deadline_ns,
 	/* Some may have been kept from the device for lack of DMA addresses. */
 	pump_all(link);
 	check->full = hermit_rdma_queue_full(&link->queue);
+	check->draining = link->draining;
 }
 
 /* --- what else remote.c calls ------------------------------------------------ */

@@ -69,6 +69,7 @@ struct hermit_tcp_conn {
 	unsigned int lists;
 	bool discards;			/* the server knows them */
 	bool sums;			/* headers and WRITEs have checksums */
+	bool notices;			/* answers to PING have them */
 
 	/* the sender's */
 	struct hermit_wire_hdr hdrs[BATCH] __aligned(32); /* none in two pages */
@@ -94,6 +95,7 @@ struct hermit_tcp_conn {
 	u64 heard;			/* the last answer */
 	u64 moved;			/* pages, of earlier epochs */
 	u64 used;			/* bytes, says the server */
+	bool draining;			/* it is, it says */
 	wait_queue_head_t end_wait;
 };
 
@@ -302,7 +304,7 @@ static int status_of(u8 status, u8 type)
 static void answered(struct hermit_tcp_conn *conn, struct hermit_tcp_slot *s)
 {
 	int status = status_of(conn->reply.status, s->type);
-	bool news = false;
+	bool news = false, draining;
 
 	spin_lock_bh(&conn->slots.lock);
 	conn->heard = ktime_get_ns();
@@ -311,8 +313,13 @@ static void answered(struct hermit_tcp_conn *conn, struct hermit_tcp_slot *s)
 		conn->was_full = true;
 		conn->full_at = jiffies;
 	}
-	if (s->type == HERMIT_MSG_PING && !status)
+	if (s->type == HERMIT_MSG_PING && !status) {
 		conn->used = le64_to_cpu(conn->reply.offset);
+		draining = conn->notices && le32_to_cpu(conn->reply.extent) &
+					    HERMIT_NOTICE_DRAINING;
+		news = draining != conn->draining;
+		conn->draining = draining;
+	}
 	if (s->type == HERMIT_MSG_END && !status) {
 		WRITE_ONCE(conn->ended, true);
 		wake_up(&conn->end_wait);
@@ -479,6 +486,7 @@ void hermit_tcp_conn_start(struct hermit_tcp_conn *conn, struct socket *sock,
 	conn->lists = lists;
 	conn->discards = session->caps & HERMIT_CAP_DISCARD;
 	conn->sums = session->caps & HERMIT_CAP_CHECKSUM;
+	conn->notices = session->caps & HERMIT_CAP_NOTICE;
 	conn->ping_at = jiffies + PING_INTERVAL;
 
 	spin_lock_bh(&conn->slots.lock);
@@ -493,6 +501,7 @@ void hermit_tcp_conn_start(struct hermit_tcp_conn *conn, struct socket *sock,
 	conn->heard = ktime_get_ns();
 	conn->moved = conn->slots.reads + conn->slots.writes;
 	conn->used = session->used;
+	conn->draining = false;
 	spin_unlock_bh(&conn->slots.lock);
 
 	conn->got = 0;
@@ -553,6 +562,7 @@ void hermit_tcp_conn_check(struct hermit_tcp_conn *conn, u64 deadline_ns,
 	if (conn->was_full && time_after(jiffies, conn->full_at + FULL_TIME))
 		conn->was_full = false;
 	check->full |= conn->was_full;
+	check->draining |= conn->draining;
 
 	now = ktime_get_ns();
 	oldest = hermit_tcp_slots_oldest(&conn->slots, now);

@@ -307,6 +307,13 @@ test_servers (void)
       "{\"doorbells\":1048,\"completions\":1049,\"polled\":1050}");
   json_decref (all);
 
+  r->st.servers[0].state = HERMIT_SERVER_DRAINING;
+  all = stat_json ("stat vm2");
+  s = json_array_get (json_object_get (json_array_get (all, 0), "servers"), 0);
+  g_assert_cmpstr (json_string_value (json_object_get (s, "state")), ==,
+                   "draining");
+  json_decref (all);
+
   /* an empty pool has no ratio */
   fake_hermit->regions[0].st.servers[0].bytes_used = 0;
   all = stat_json ("stat vm1");
@@ -335,7 +342,7 @@ test_newer (void)
   for (guint i = 0; i < HERMIT_MAX_SERVERS; i++)
     {
       memset (r->st.servers[i].address, 'x', HERMIT_SERVER_LEN);
-      r->st.servers[i].state = 5 + i;
+      r->st.servers[i].state = 6 + i;
     }
   all = stat_json ("stat vm1");
   j = json_object_get (json_array_get (all, 0), "servers");

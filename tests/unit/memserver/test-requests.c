@@ -218,6 +218,49 @@ test_not_stored (void)
   server_stop (server);
 }
 
+/* What the server says with its answer to PING. */
+static guint32
+notices (int fd)
+{
+  struct hermit_wire_hdr hdr;
+
+  hermit_wire_fill (&hdr, HERMIT_MSG_PING, 1, 0, 0, 0);
+  g_assert_true (send_all (fd, &hdr, sizeof (hdr)));
+  g_assert_true (receive_all (fd, &hdr, sizeof (hdr)));
+  g_assert_cmpint (hdr.type, ==, HERMIT_MSG_PING | HERMIT_MSG_REPLY);
+  return le32_to_cpu (hdr.extent);
+}
+
+/* That it is being drained it tells who asked to be told. */
+static void
+test_notices (void)
+{
+  Server *server = server_start ("--capacity=8M", NULL);
+  Client client = client_new (server, 1, 1, 8 * MIB);
+  struct hermit_wire_hello hello = client_hello (&client, TRUE);
+  static const char *const drains[] = { "drain", "drain regions" };
+  Attempt attempt;
+  int fd, old;
+
+  hello.caps |= cpu_to_le64 (HERMIT_CAP_NOTICE);
+  attempt = client_try (&client, client_connect (&client), &hello);
+  client.epoch = le64_to_cpu (attempt.welcome.epoch);
+  fd = attempt.fd;
+  old = client_join (&client);
+  for (guint i = 0; i < G_N_ELEMENTS (drains); i++)
+    {
+      g_assert_cmpint (notices (fd), ==, 0);
+      g_free (server_ask (server, drains[i]));
+      g_assert_cmpint (notices (fd), ==, HERMIT_NOTICE_DRAINING);
+      g_assert_cmpint (notices (old), ==, 0);
+      g_free (server_ask (server, "drain off"));
+    }
+  g_assert_cmpint (notices (fd), ==, 0);
+  close (old);
+  close (fd);
+  server_stop (server);
+}
+
 /* Send @frame; its answer, checked. FALSE: the connection is over. */
 static gboolean
 ask_summed (int fd, const guint8 *frame, gsize length,
@@ -495,6 +538,7 @@ main (int argc, char **argv)
   g_test_add_func ("/requests/violation", test_violation);
   g_test_add_func ("/requests/no-discard", test_no_discard);
   g_test_add_func ("/requests/not-stored", test_not_stored);
+  g_test_add_func ("/requests/notices", test_notices);
   g_test_add_func ("/requests/checksums", test_checksums);
   g_test_add_func ("/requests/full", test_full);
   g_test_add_func ("/requests/end", test_end);

@@ -2,19 +2,20 @@
 # l1: mem=1536M timeout=300 kvm=none light
 # hermit.ko and hermit-memserver over TCP, without KVM: a plain run, the link
 # cut for 20 s and given back, a process that is killed, and a server that is full
-# until there is room at home, one whose memory is damaged for a while, and one that
-# forgets a page. Every other byte comes back each time, the server ends empty, and nothing stays in the kernel.
+# until there is room at home, one that is drained for a while, one whose memory is
+# damaged for a while, and one that forgets a page. Every other byte comes back each time, the server ends empty, and nothing stays in the kernel.
 S=tcp:127.0.0.1:7471
 # stress NAME ARGS...: in the background, to be told to end
 stress() { region-stress --threads 4 --ops 100000000 --size 64 "${@:2}" > "/out/$1" 2>&1 & pid=$!; }
 # what hermitctl says of its counter NAME
 counter() { hermitctl stat stress --json | sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" | head -n 1; }
 above() { [ "$(counter "$1")" -gt "$2" ]; }
+server_is() { hermitctl stat stress --json | grep -q "\"state\": \"$1\""; }
 ended() { grep -c 'ended by its client' $W/m1.server.log || true; }
 ended_is() { [ "$(ended)" = "$1" ]; }
 
 load_hermit
-start_memserver m1 $S --capacity 256M --metrics 127.0.0.1:9000
+start_memserver m1 $S --capacity 256M --metrics 127.0.0.1:9000 --control $W/m1.control
 region-stress --server $S --size 64 --limit 16 --threads 4 --ops 2500 > /out/plain ||
 	fail "plain run: $(cat /out/plain)"
 note "plain: $(sed 's/ clean.*//' /out/plain)"
@@ -27,6 +28,14 @@ sleep 20
 fetches=$(counter fetches)
 mend_link
 wait_for 60 above fetches $((fetches + 500))
+
+# It is drained: the host is told, and goes on with what is there.
+hermit-memserver --control $W/m1.control drain > /out/drain || fail "drain: $(cat /out/drain)"
+wait_for 60 server_is draining
+fetches=$(counter fetches)
+wait_for 60 above fetches $((fetches + 200))
+hermit-memserver --control $W/m1.control drain off > /out/drain || fail "drain off: $(cat /out/drain)"
+wait_for 60 server_is up
 end_child region-stress $pid TERM 0
 note "cut: $(sed 's/ clean.*//' /out/cut)"
 grep -q 'failures=0 ' /out/cut && grep -q 'read_errors=0 ' /out/cut || fail "link cut for 20 s: $(cat /out/cut)"

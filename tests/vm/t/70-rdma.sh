@@ -31,7 +31,7 @@ load()
 	ctl end
 }
 
-start_memserver m1 rdma:$ADDR --capacity 256M --metrics 127.0.0.1:9000
+start_memserver m1 rdma:$ADDR --capacity 256M --metrics 127.0.0.1:9000 --control $W/m1.control
 for n in 2 1 5; do
 	echo $n > $PARAMS/rdma_queue_pairs
 	load "$n queue pairs" $ADDR
@@ -94,6 +94,21 @@ note rdma-read-us $(($(stat latency_ns) / 1000)), server woken $n times for 2000
 [ "$(metric region_reads_total | awk '{ n += $1 } END { print n + 0 }')" = 0 ] || fail "the server was asked for pages"
 ctl end
 client 1 end
+
+# A server that is drained lends no new extent, and its client is told. Who asks
+# for one has the link look now, not when the deadline says.
+ask() { hermit-memserver --control $W/m1.control "$@" > /out/ask || fail "$*: $(cat /out/ask)"; }
+asked_and_is() { ctl put $((512 * (RANDOM % 32))) 1; stat_is state "$1"; }
+ctl connect $ADDR 6 64 || fail "$(stat error)"
+ctl put 0 32
+ask drain
+wait_for 60 asked_and_is $DRAINING
+stat_above nospc 0 || fail "it lends new extents while it is drained"
+ctl get 0 32
+right
+ask drain off
+wait_for 60 asked_and_is $UP
+ctl end
 
 refused capacity $ADDR 4 512
 refused "no key" $ADDR 4 64 "$KEY"
