@@ -24,6 +24,7 @@ __wrap_g_get_num_processors (void)
 
 static gint gaps;      /* atomic: between requests, that were learnt */
 static gint pays = -1; /* atomic: does looking for the next? -1: as spin.c says */
+static gint64 waited;  /* of the server's thread alone: their sum, us */
 static gint looks;     /* atomic: calls of recv() that do not wait */
 
 void __real_hermit_spin_learn (HermitSpin *spin, gint64 gap);
@@ -53,6 +54,7 @@ void
 __wrap_hermit_spin_learn (HermitSpin *spin, gint64 gap)
 {
   g_assert_cmpint (gap, >=, 0);
+  waited += gap;
   g_atomic_int_inc (&gaps);
   __real_hermit_spin_learn (spin, gap);
 }
@@ -103,6 +105,35 @@ test_crowd (void)
 }
 
 /*
+ * Gaps do not overlap, so all of them fit between the connection's begin and its
+ * end.
+ */
+static void
+test_sum (void)
+{
+  const Client client = { .uuid = { 1 }, .id = { 2 }, .size = 4 * MIB };
+  struct hermit_wire_hello hello = client_hello (&client, TRUE);
+  const HermitPeer peer = { .name = "peer" };
+  HermitServer server = { 0 };
+  gint64 begun;
+  int pair[2], fd;
+
+  local_server_start (&server, HERMIT_DOOR_PLACES);
+  waited = 0;
+  begun = g_get_monotonic_time ();
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM, 0, pair), ==, 0);
+  hermit_door_admit (server.door, pair[1], &peer);
+  fd = client_try (&client, pair[0], &hello).fd;
+  g_assert_cmpint (fd, >=, 0);
+  for (guint i = 0; i < 20; i++)
+    do_ping (fd);
+  close (fd);
+  /* With its thread. */
+  local_server_stop (&server);
+  g_assert_cmpint (waited, <=, g_get_monotonic_time () - begun);
+}
+
+/*
  * What decides whether a thread sleeps until the next request is learnt, and
  * obeyed: one that does not sleep looks at least once before each.
  */
@@ -146,5 +177,6 @@ main (int argc, char **argv)
   g_test_add_func ("/spin/gaps", test_gaps);
   g_test_add_func ("/spin/crowd", test_crowd);
   g_test_add_func ("/spin/obeyed", test_obeyed);
+  g_test_add_func ("/spin/sum", test_sum);
   return g_test_run ();
 }
