@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "keeper.h"
 
+#include <errno.h>
+#include <sched.h>
+
 /* A ready slot that nobody needed for so long is freed. */
 #define LINGER_US (2 * G_USEC_PER_SEC)
 
@@ -66,11 +69,27 @@ keeper_wait (HermitKeeper *keeper)
     g_cond_wait (&keeper->work, &keeper->lock);
 }
 
+/*
+ * What the keeper does can wait: when it is woken it does not take the processor
+ * from who is answering. Else that one waits for as many slots as are lacking.
+ */
+static void
+keeper_give_way (void)
+{
+  const struct sched_param none = { 0 };
+
+  if (sched_setscheduler (0, SCHED_BATCH, &none))
+    g_message ("the thread that makes memory ready cannot give way to others: "
+               "%s; answers may take some milliseconds longer",
+               g_strerror (errno));
+}
+
 static gpointer
 keeper_main (gpointer data)
 {
   HermitKeeper *keeper = data;
 
+  keeper_give_way ();
   g_mutex_lock (&keeper->lock);
   while (!keeper->stopping)
     {

@@ -237,13 +237,13 @@ slots_allocate (HermitSlots *slots, guint64 at, guint64 bytes)
 
 /*
  * Map it all in one go instead of by page faults, so that we learn now if the
- * page tables do not fit. Kernels that do not know the advice say EINVAL.
+ * page tables do not fit. What has no memory gets it. Kernels that do not know
+ * the advice say EINVAL, and do nothing.
  */
 static gboolean
 slots_populate (HermitSlots *slots, guint64 at, guint64 bytes)
 {
-  return madvise (slots->base + at, bytes, MADV_POPULATE_WRITE) == 0
-         || errno == EINVAL;
+  return madvise (slots->base + at, bytes, MADV_POPULATE_WRITE) == 0;
 }
 
 /* From @*first on below @end: the next run of pages with or without memory. */
@@ -274,7 +274,7 @@ hermit_slots_grow (HermitSlots *slots, guint32 slot, guint first, guint pages)
 
       /* What fallocate() allocates is no huge page, of which more is paid. */
       if (!slots_allocate (slots, at, bytes)
-          || !slots_populate (slots, at, bytes))
+          || (!slots_populate (slots, at, bytes) && errno != EINVAL))
         {
           int code = errno;
 
@@ -412,11 +412,12 @@ hermit_slots_fill (HermitSlots *slots)
   record->changing = TRUE;
   atomic_signal_fence (memory_order_seq_cst);
   /*
-   * Through the mapping first, and in a huge page where the host gives them to
-   * those who advise; what fallocate() allocates is never one then.
+   * Through the mapping, and in a huge page where the host gives them to those
+   * who advise. What fallocate() allocates is never one; and it locks the file,
+   * which who writes to a new page would wait for.
    */
   ok = slots_populate (slots, slot_at (slot), SIZE)
-       && slots_allocate (slots, slot_at (slot), SIZE);
+       || (errno == EINVAL && slots_allocate (slots, slot_at (slot), SIZE));
   code = errno;
   if (ok)
     {

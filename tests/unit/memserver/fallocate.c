@@ -3,11 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-/* The linker puts these in the place of fallocate(), see meson.build. */
+/* The linker puts these in the place of the two, see meson.build. */
 int __real_fallocate64 (int fd, int mode, off_t offset, off_t length);
 int __wrap_fallocate64 (int fd, int mode, off_t offset, off_t length);
+int __real_madvise (void *addr, size_t length, int advice);
+int __wrap_madvise (void *addr, size_t length, int advice);
+
+/* A page and those beside it. */
+#define SOME (64 << 10)
 
 static gint fail_with;    /* atomic */
 static gint refuse_with;  /* atomic */
@@ -15,22 +21,23 @@ static gint held_up;      /* atomic */
 static gint waiting;      /* atomic: somebody does */
 static GThread *requests; /* the thread that must not wait */
 
-int
-__wrap_fallocate64 (int fd, int mode, off_t offset, off_t length)
+/* FALSE with errno if the host is not to do it. */
+static gboolean
+may (gboolean frees, size_t length)
 {
   int error = g_atomic_int_get (&fail_with);
 
-  if (!error && !(mode & FALLOC_FL_PUNCH_HOLE))
+  if (!error && !frees)
     error = g_atomic_int_get (&refuse_with);
   if (error)
     {
       errno = error;
-      return -1;
+      return FALSE;
     }
   if (g_atomic_int_get (&held_up) && g_thread_self () == requests)
     {
-      g_assert_false (mode & FALLOC_FL_PUNCH_HOLE);
-      g_assert_cmpint (length, <=, 64 << 10);
+      g_assert_false (frees);
+      g_assert_cmpuint (length, <=, SOME);
     }
   else
     while (g_atomic_int_get (&held_up))
@@ -38,7 +45,27 @@ __wrap_fallocate64 (int fd, int mode, off_t offset, off_t length)
         g_atomic_int_set (&waiting, 1);
         g_usleep (1000);
       }
-  return __real_fallocate64 (fd, mode, offset, length);
+  return TRUE;
+}
+
+int
+__wrap_fallocate64 (int fd, int mode, off_t offset, off_t length)
+{
+  gboolean frees = mode & FALLOC_FL_PUNCH_HOLE;
+
+  /* It locks the file: 2 MiB take longer than a request is to wait. */
+  if (!frees)
+    g_assert_cmpint (length, <=, SOME);
+  return may (frees, length) ? __real_fallocate64 (fd, mode, offset, length)
+                             : -1;
+}
+
+int
+__wrap_madvise (void *addr, size_t length, int advice)
+{
+  if (advice == MADV_POPULATE_WRITE && !may (FALSE, length))
+    return -1;
+  return __real_madvise (addr, length, advice);
 }
 
 void

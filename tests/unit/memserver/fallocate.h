@@ -3,12 +3,12 @@
 #define HERMIT_TEST_FALLOCATE_H
 /*
  * The host's memory in the hands of a test, which is linked with
- * --wrap=fallocate64: memory that cannot be had, or freed, or that takes its
+ * --wrap=fallocate64,--wrap=madvise: memory that cannot be had, or freed, or that takes its
  * time. Any thread, but for the last two calls.
  */
 #include <glib.h>
 
-/* Every fallocate() fails with @error, an errno; 0: not any more. */
+/* Every call fails with @error, an errno; 0: not any more. */
 void fallocate_fail_with (int error);
 /* Or only one that wants memory: what there is can be freed. */
 void fallocate_refuse_with (int error);

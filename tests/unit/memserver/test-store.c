@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The store's memory: where it comes from, how it is mapped, who frees it. */
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fallocate.h"
@@ -250,6 +252,39 @@ test_mapping (void)
   g_assert_null (strstr (maps, "memfd:hermit-memory"));
 }
 
+/* The thread of this process that is called @name; 0: it has no name yet. */
+static pid_t
+thread_called (const char *name)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/proc/self/task", 0, NULL);
+  const char *tid;
+
+  while ((tid = g_dir_read_name (dir)))
+    {
+      g_autofree char *file = g_strdup_printf ("/proc/self/task/%s/comm", tid);
+      g_autofree char *comm = NULL;
+
+      if (g_file_get_contents (file, &comm, NULL, NULL)
+          && !strcmp (g_strchomp (comm), name))
+        return (pid_t)strtol (tid, NULL, 10);
+    }
+  return 0;
+}
+
+/* Who makes memory ready leaves the processor to who answers. */
+static void
+test_gives_way (void)
+{
+  HermitStore *store = store_new (16 * MIB, FALSE);
+  pid_t keeper;
+
+  while (!(keeper = thread_called ("keeper"))
+         || sched_getscheduler (keeper) != SCHED_BATCH)
+    g_usleep (1000);
+  g_assert_cmpint (sched_getscheduler (0), ==, SCHED_OTHER);
+  hermit_store_free (store);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -260,5 +295,6 @@ main (int argc, char **argv)
   g_test_add_func ("/store/numa", test_numa);
   g_test_add_func ("/store/huge", test_huge);
   g_test_add_func ("/store/mapping", test_mapping);
+  g_test_add_func ("/store/gives-way", test_gives_way);
   return g_test_run ();
 }
