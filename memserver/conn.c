@@ -12,6 +12,7 @@
 #include "io.h"
 #include "log.h"
 #include "spin.h"
+#include "uuid.h"
 
 /* The whole handshake, where the door does not do it. */
 #define HANDSHAKE_US (5 * G_USEC_PER_SEC)

@@ -12,6 +12,7 @@
 #include "io.h"
 #include "metrics.h"
 #include "session.h"
+#include "uuid.h"
 
 #define THREADS 4
 #define QUESTION_MAX 4096

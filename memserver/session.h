@@ -142,8 +142,4 @@ typedef void (*HermitSessionVisit) (const HermitSessionInfo *info,
 void hermit_sessions_visit (HermitSessions *sessions, HermitSessionVisit visit,
                             gpointer data);
 
-/* The usual text of a UUID; and back, FALSE if @text is none. */
-char *hermit_uuid_text (const guint8 uuid[16]);
-gboolean hermit_uuid_parse (const char *text, guint8 uuid[16]);
-
 #endif /* HERMIT_SESSION_H */

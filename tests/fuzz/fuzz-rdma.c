@@ -25,6 +25,7 @@
 #include "server.h"
 #include "session.h"
 #include "store.h"
+#include "uuid.h"
 
 #define CAPACITY (3ull * HERMIT_EXTENT_SIZE)
 #define REGION_SIZE (5ull * HERMIT_EXTENT_SIZE + 4096)

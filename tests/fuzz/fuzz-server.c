@@ -15,6 +15,7 @@
 #include "server.h"
 #include "session.h"
 #include "store.h"
+#include "uuid.h"
 #include "wire/wire.h"
 
 /* Less than the seeds' region: some writes find the server full. */

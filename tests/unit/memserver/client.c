@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "control.h"
-#include "session.h"
+#include "uuid.h"
 
 /* ---- the server ---- */
 
