@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=1G timeout=300 kvm=none light
+# l1: mem=1G timeout=300 kvm=none light log-ok='hermit-memserver: .*potentially unexpected fatal signal 6'
 # The unit of hermit-memserver as it was installed, by a real systemd, which is
 # PID 1 of namespaces of its own, with a journal: refused with a sentence when
 # its options are missing or wrong; started with a key that it alone reads; and
-# restarted, killed and stopped under a client, which loses nothing. What an
+# restarted, killed, stopped, and ended for standing still, under a client, which
+# loses nothing. What an
 # operator gives up by systemctl clean is not shown: that asks D-Bus.
 #
 #   L1 ── unshare ── systemd ── hermit-memserver.service ── tcp:127.0.0.1:7471
@@ -90,9 +91,24 @@ ctl connect $ADDR 1 16 "$(cat /etc/hermit/key)" || fail "$(stat error)"
 incarnation=$(stat incarnation)
 ctl put 0 32
 
+# A shorter watchdog, from the next process on. The manager ends who stands still by
+# SIGABRT, for which it lets it go on, and which the kernel logs (log-ok).
+printf '[Service]\nWatchdogSec=10\n' > /etc/systemd/system/$UNIT.d/watchdog.conf
+sc daemon-reload
 n=$(stat reconnects)
 sc restart $UNIT || unit_failed "it does not restart"
 comes_back "$n"
+is WatchdogUSec 10s || unit_failed "the watchdog is $(show WatchdogUSec)"
+
+n=$(stat reconnects)
+pid=$(show MainPID)
+sc kill --kill-whom=main --signal=STOP $UNIT
+comes_back "$n"
+(wait_for 30 said 'Watchdog timeout') || unit_failed "another than the watchdog ended it"
+! is MainPID "$pid" || unit_failed "it is the process that stood still"
+[ "$(dmesg | grep -c 'fatal signal 6')" -le 1 ] || fail "another one aborted as well: $(dmesg | grep 'fatal signal 6')"
+rm /etc/systemd/system/$UNIT.d/watchdog.conf
+sc daemon-reload
 
 n=$(stat reconnects)
 sc kill --kill-whom=main --signal=KILL $UNIT
