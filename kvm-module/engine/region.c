@@ -56,10 +56,7 @@ static void link_state(void *user, enum hermit_server_state state)
 
 	HERMIT_MARK(server_state_told);
 	hermit_event(r, HERMIT_EVENT_SERVER_STATE, 0, state);
-	/* Full or draining, it refuses writes only. */
-	WRITE_ONCE(r->link_up, state == HERMIT_SERVER_UP ||
-			       state == HERMIT_SERVER_FULL ||
-			       state == HERMIT_SERVER_DRAINING);
+	WRITE_ONCE(r->link_up, hermit_link_serves(state));
 	/* Room waiters and reclaim may go on. */
 	WRITE_ONCE(r->write_backoff, jiffies);
 	wake_up_all(&r->room_wq);

@@ -82,7 +82,8 @@ struct hermit_io {
  * submit(), may not close(). A link begins UP, and state() tells changes only.
  * FULL: a write was refused for lack of space within the last second. After a
  * second without one it is UP again, whether there is space or not: only
- * another write can tell.
+ * another write can tell. DRAINING: as FULL, as long as the server says so, and
+ * told in place of it; nothing new is wanted there.
  */
 struct hermit_link_user_ops {
 	void (*state)(void *user, enum hermit_server_state state);
@@ -105,6 +106,13 @@ struct hermit_link_params {
 	void *user;
 	char *error;			/* HERMIT_ERROR_LEN; one sentence on failure */
 };
+
+/* What is there can be read; writes may be refused. */
+static inline bool hermit_link_serves(enum hermit_server_state state)
+{
+	return state == HERMIT_SERVER_UP || state == HERMIT_SERVER_FULL ||
+	       state == HERMIT_SERVER_DRAINING;
+}
 
 /* Embedded at the start of the transport's own link. */
 struct hermit_link {
