@@ -65,7 +65,8 @@
  * it gives, without what it costs programs of phases. No generations by walks over all
  * page tables (MGLRU): they look at pages that nobody wants to take. A counter with a
  * value for what is new, which the first accessed bit only takes away, in place of 2.:
- * the page still has its round.
+ * the page still has its round. docs/bench/replace.md has the figures, and says why
+ * the module does not use this yet.
  */
 #include "replace.h"
 
