@@ -42,6 +42,10 @@ note "max: $(sed 's/ clean.*//' /out/max); refused $(event max max) times, peak 
 peak=$(cat /sys/fs/cgroup/max/memory.peak)
 [ $peak -gt $((26 * MIB)) ] || fail "the group had $peak bytes at most: this shows nothing"
 [ "$(event max oom_kill)" = 0 ] || fail "the OOM killer came"
+# nothing else stalls there: the kernel had nothing to reclaim
+stalled=$(sed -n 's/^some.*total=//p' /sys/fs/cgroup/max/memory.pressure)
+note "max: $((stalled / 1000)) ms of memory pressure, and the group was full $(event max max) times"
+[ "$stalled" -gt 0 ] || fail "no wait for a page counts as memory pressure"
 
 group local memory.max=$((44 * MIB)) memory.swap.max=0
 ( inside local --ops $OPS --server local: ) > /out/local || fail "memory.max below the limit, local pool: $(cat /out/local)"
