@@ -4,6 +4,7 @@
 
 APT=$C/apt
 PATCHES=$SRC/kvm-module/kvm-patches
+. "$SRC/kvm-module/series.sh"
 
 apt_options()
 {
@@ -31,9 +32,6 @@ suites_of()
 	*) echo trixie-backports ;;
 	esac
 }
-
-# series_of VERSION: 6.12 of 6.12.118-1, and of 6.12.118+deb13
-series_of() { echo "$1" | sed 's/^\([0-9]*\.[0-9]*\).*/\1/'; }
 
 # suite_of VERSION: where that version of a package, or kernel of that name, is
 suite_of()
@@ -94,13 +92,6 @@ kvm_source()
 	rm -rf "$ks_new"
 }
 
-# kvm_parts FOLDER < linux.tar.xz
-kvm_parts()
-{
-	tar -xJ -C "$1" --strip-components=1 --wildcards \
-		'*/arch/x86/kvm' '*/virt/kvm' '*/include/linux/kvm_host.h'
-}
-
 # kvm_debian FOLDER DEBIAN.TAR.XZ VERSION: linux-source has Debian's patches
 # applied, the source package has not. None touches KVM so far.
 kvm_debian()
@@ -108,30 +99,6 @@ kvm_debian()
 	! tar -xJOf "$2" --wildcards 'debian/patches/*.patch' |
 		grep -E '^\+\+\+ b/(arch/x86/kvm|virt/kvm|include/linux/kvm_host\.h)' >&2 ||
 		die "Debian's patches to Linux $3 touch KVM; kvm_debian() of tests/lib-kernel.sh has to apply them"
-}
-
-# kvm_apply FROM TREE [N]: KVM's sources, of the version that FROM is named by,
-# with the series, or its first N patches, on them. False if one does not apply; $TREE/.series.log says why, and
-# has the fuzz.
-kvm_apply()
-{
-	ka_series=$PATCHES/$(series_of "$(basename "$1")")
-	cp -a "$1/." "$2"
-	rm -f "$2/.ok"
-	mkdir -p "$2/include/trace"
-	: > "$2/.series.log"
-	grep -v '^#' "$ka_series/series" | head -n "${3:-99}" | while read -r p files; do
-		for f in $files; do
-			cp "$PATCHES/files/$f" "$2/$f" || exit 1
-		done
-		if ! patch -d "$2" -p1 -N --no-backup-if-mismatch < "$ka_series/$p" > "$2/.patch.log" 2>&1; then
-			{ echo "$p does not apply:"; cat "$2/.patch.log"
-			  find "$2" -name '*.rej' -exec cat {} +; } >> "$2/.series.log"
-			exit 1
-		fi
-		sed -n "s/.*with fuzz/$p: &/p" "$2/.patch.log" >> "$2/.series.log"
-		rm "$2/.patch.log"
-	done
 }
 
 # kernel_cc KERNEL: the compiler that it was built by
