@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "place.h"
+
+/* The finalizer of splitmix64 (Steele, Lea and Flood, 2014): each bit moves half of all. */
+static u64 mix(u64 x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
+	return x ^ x >> 31;
+}
+
+/* FNV-1a, which leaves the upper bits of short names alike: mixed. */
+u64 hermit_place_key(const char *server)
+{
+	u64 h = 0xcbf29ce484222325ULL;
+
+	while (*server)
+		h = (h ^ (u8)*server++) * 0x100000001b3ULL;
+	return mix(h);
+}
+
+int hermit_place(const u64 *keys, unsigned int nr, u64 offset, unsigned int among)
+{
+	u64 extent = mix((offset >> HERMIT_EXTENT_SHIFT) + 0x9e3779b97f4a7c15ULL);
+	u64 weight, most = 0;
+	unsigned int i;
+	int first = -1;
+
+	for (i = 0; i < nr; i++) {
+		if (!(among >> i & 1))
+			continue;
+		weight = mix(keys[i] ^ extent);
+		if (first < 0 || weight > most) {
+			first = (int)i;
+			most = weight;
+		}
+	}
+	return first;
+}
