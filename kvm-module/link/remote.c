@@ -69,6 +69,8 @@ static void start(struct hermit_remote *r, const struct hermit_session *session)
 	WRITE_ONCE(r->epoch, session->epoch);
 	WRITE_ONCE(r->incarnation, session->incarnation);
 	set_up(r, true);
+	if (r->member)
+		r->ops->refuse(r, 0);
 	r->ops->start(r, session);
 }
 
@@ -86,12 +88,15 @@ static void lose_contents(struct hermit_remote *r, u64 incarnation)
 {
 	pr_warn("%s: server %s came back without its contents\n",
 		r->id.name, r->server);
-	r->ops->refuse(r, -ENODATA);
+	/* A member's have been refused since it was stopped. */
+	if (!r->member)
+		r->ops->refuse(r, -ENODATA);
 	if (r->ops->lose)
 		r->ops->lose(r);
 	if (r->user_ops->contents_lost)
 		r->user_ops->contents_lost(r->user, incarnation);
-	r->ops->refuse(r, 0);
+	if (!r->member)
+		r->ops->refuse(r, 0);
 }
 
 static void back_off(struct hermit_remote *r)
@@ -118,6 +123,8 @@ static void disconnect(struct hermit_remote *r)
 	else
 		back_off(r);
 	r->ops->stop(r);
+	if (r->member)
+		r->ops->refuse(r, -ENOLINK);
 	set_up(r, false);
 	report(r, HERMIT_SERVER_RECONNECTING);
 }
@@ -194,7 +201,7 @@ static enum hermit_server_state state_of(const struct hermit_remote_check *check
 
 static void check(struct hermit_remote *r)
 {
-	struct hermit_remote_check check = {};
+	struct hermit_remote_check check = { .impatient = r->member };
 
 	r->ops->check(r, hermit_remote_deadline_ns(r), &check);
 	if (check.moved || ktime_get_ns() - r->since > BARREN_NS)
@@ -242,6 +249,7 @@ static void init(struct hermit_remote *r, const struct hermit_remote_ops *ops,
 	r->ops = ops;
 	r->user_ops = params->user_ops;
 	r->user = params->user;
+	r->member = params->member;
 	r->state = HERMIT_SERVER_UP;
 	r->net = get_net(current->nsproxy->net_ns);
 	INIT_DELAYED_WORK(&r->work, remote_work);

@@ -25,6 +25,9 @@
  * is completed with -ENODATA, and so is all that comes until the user's
  * contents_lost() returned.
  *
+ * A member of a set does not queue what comes while it is not UP, but refuses it:
+ * from stop() until just before start(), in all of the above.
+ *
  * A server that takes connections may still not do what they are for. Once that
  * is so of BARREN_EPOCHS in a row, it is said once, and the link counts as
  * reconnecting until a page has moved, or nothing went wrong for a while.
@@ -46,6 +49,7 @@ struct hermit_remote;
 struct net;
 
 struct hermit_remote_check {
+	bool impatient;			/* in: an io's deadline counts from its post */
 	const char *broken;		/* why it is of no more use, or NULL */
 	int error;			/* a number that belongs to it, or 0 */
 	bool full;			/* -ENOSPC within the last second */
@@ -106,6 +110,7 @@ struct hermit_remote {
 	struct delayed_work work;
 	bool up;			/* connections are started */
 	bool closing;
+	bool member;			/* of a set: refuses while it is not up */
 	bool narrow;			/* no page comes through, as was said */
 	unsigned int barren;		/* epochs in a row that moved no page */
 	unsigned int backoff_ms;

@@ -34,6 +34,12 @@
  * when it arrived (-EBADMSG: it was damaged on its way, or changed while it was sent;
  * not stored), or at close (-ECANCELED). A server that
  * is too old to say -ENOENT sends zeros.
+ *
+ * A member of a set (set.h) has no patience, since there are others: from the moment
+ * it loses its server until it posts again every io completes at once with -ENOLINK,
+ * first those that are queued, and an io that is not answered for the deadline is
+ * reason enough to think so, whatever else the server says. That is so while
+ * contents_lost() runs, too, instead of -ENODATA.
  */
 #include <linux/types.h>
 #include <linux/list.h>
@@ -105,6 +111,7 @@ struct hermit_link_params {
 	const struct hermit_link_user_ops *user_ops;
 	void *user;
 	char *error;			/* HERMIT_ERROR_LEN; one sentence on failure */
+	bool member;			/* of a set: see below */
 };
 
 /* What is there can be read; writes may be refused. */

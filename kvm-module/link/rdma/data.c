@@ -468,7 +468,8 @@ void hermit_rdma_data_check(struct hermit_rdma_data *data, u64 deadline_ns,
 			if (READ_ONCE(data->slots[i].io))
 				oldest = min(oldest, data->slots[i].posted);
 	/* The clocks of two CPUs differ a little. */
-	since = min(max(oldest, data->heard), now);
+	since = check->impatient ? oldest : max(oldest, data->heard);
+	since = min(since, now);
 	if (!check->broken &&
 	    (now - since > deadline_ns ||
 	     now - oldest > DEADLINES_WITH_ANSWERS * deadline_ns))

@@ -338,7 +338,7 @@ static bool in_trouble(struct hermit_rdma_env *env)
 {
 	struct hermit_rdma_link *link =
 		container_of(env, struct hermit_rdma_link, env);
-	struct hermit_remote_check check = {};
+	struct hermit_remote_check check = { .impatient = link->remote.member };
 
 	check_data(link, hermit_remote_deadline_ns(&link->remote), &check);
 	return check.broken;

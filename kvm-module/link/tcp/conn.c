@@ -566,7 +566,7 @@ void hermit_tcp_conn_check(struct hermit_tcp_conn *conn, u64 deadline_ns,
 
 	now = ktime_get_ns();
 	oldest = hermit_tcp_slots_oldest(&conn->slots, now);
-	since = max(oldest, conn->heard);
+	since = check->impatient ? oldest : max(oldest, conn->heard);
 	if (!check->broken &&
 	    (now - since > deadline_ns ||
 	     now - oldest > DEADLINES_WITH_ANSWERS * deadline_ns))
