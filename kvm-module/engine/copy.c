@@ -4,16 +4,18 @@
  *
  *	 63  56 55     46 45      36 35   32 31			     0
  *	+------+---------+----------+-------+------------------------+
- *	|   0  | wrong   | since, s | times | CRC of what was sent   |
+ *	|server| wrong   | since, s | times | CRC of what was sent   |
  *	+------+---------+----------+-------+------------------------+
  *
- * The upper half is 0 until a read is answered wrong: then it has ten bits of that
+ * A bit for each server that has it, of several (see copy.h). What is between that and
+ * the CRC is 0 until a read is answered wrong: then it has ten bits of that
  * answer's CRC, how many more such there were than other wrong ones, 15 at most, and
  * when the first one came, modulo 1024 (the vote of Boyer and Moore: once that is 0
  * the next answer takes its place). A right answer and the next page that is sent make
- * it 0 again; so who compares the whole with a CRC alone sees in one look that all is
- * well.
+ * it 0 again; so who compares the
+ * lower 56 bits with a CRC alone sees in one look that all is well.
  */
+#include <linux/bitops.h>
 #include <linux/highmem.h>
 #include <linux/jiffies.h>
 
@@ -31,6 +33,9 @@
 #define SINCE_SHIFT	36
 #define SINCE_MAX	1023ULL
 #define WRONG_SHIFT	46
+#define WRONG_MAX	1023ULL
+#define SERVERS_SHIFT	56
+#define SERVERS_MASK	(~0ULL << SERVERS_SHIFT)
 static_assert(HERMIT_WRONG_TIMES == TIMES_MAX + 1, "the last one is not stored");
 
 static u32 copy_crc(struct page *page)
@@ -51,17 +56,18 @@ u32 hermit_copy_note(struct hermit_region *r, u64 idx, struct page *page)
 }
 
 /* Each is counted; a server that damages all it sends has one event in a second. */
-static noinline void copy_is_wrong(struct hermit_region *r, u64 idx)
+static noinline void copy_is_wrong(struct hermit_region *r, u64 idx,
+				   unsigned int server)
 {
 	HERMIT_MARK(answer_is_wrong);
 	hermit_count(r, HERMIT_C_MISMATCHES, 1);
 	pr_warn_ratelimited("%s: server %s: the answer to a read of page %llu is not what was written there; it is not used, and read again. See to the memory of the server and to the network\n",
-			    r->name, r->server, idx);
+			    r->name, r->servers[server], idx);
 	if (time_before(jiffies, READ_ONCE(r->mismatch_told) + HZ))
 		return;
 	/* Two at once are told of twice. */
 	WRITE_ONCE(r->mismatch_told, jiffies);
-	hermit_event(r, HERMIT_EVENT_PAGE_MISMATCH, 0, idx);
+	hermit_event(r, HERMIT_EVENT_PAGE_MISMATCH, server, idx);
 }
 
 /*
@@ -72,9 +78,10 @@ static bool copy_stays_wrong(atomic64_t *copy, u64 was, u32 crc)
 {
 	u64 now = jiffies / HZ & SINCE_MAX, since = was >> SINCE_SHIFT & SINCE_MAX;
 	u64 times = was >> TIMES_SHIFT & TIMES_MAX, wrong = crc >> 22;
+	u64 voted = was >> WRONG_SHIFT & WRONG_MAX;
 
-	if (times && was >> WRONG_SHIFT != wrong) {
-		wrong = was >> WRONG_SHIFT;
+	if (times && voted != wrong) {
+		wrong = voted;
 		times--;
 	} else if (times == TIMES_MAX &&
 		   ((now - since) & SINCE_MAX) >= HERMIT_WRONG_S) {
@@ -84,19 +91,21 @@ static bool copy_stays_wrong(atomic64_t *copy, u64 was, u32 crc)
 		times = min(times + 1, TIMES_MAX);
 	}
 	/* What was sent meanwhile is another copy. */
-	atomic64_cmpxchg(copy, was, (u32)was | times << TIMES_SHIFT |
+	atomic64_cmpxchg(copy, was, (was & SERVERS_MASK) | (u32)was |
+			 times << TIMES_SHIFT |
 			 since << SINCE_SHIFT | wrong << WRONG_SHIFT);
 	return false;
 }
 
 static noinline int copy_differs(struct hermit_region *r, u64 idx, u64 expected,
-				 u64 was, u32 crc)
+				 u64 was, u32 crc, unsigned int server,
+				 bool others)
 {
 	atomic64_t *copy = hermit_word_copy(r, idx);
 
 	if ((u32)was == crc) {
 		HERMIT_MARK(right_again);
-		atomic64_cmpxchg(copy, was, crc);
+		atomic64_cmpxchg(copy, was, (was & SERVERS_MASK) | crc);
 		return 0;
 	}
 	/* The word after the CRC: if it is @expected the CRC was of that. */
@@ -105,24 +114,69 @@ static noinline int copy_differs(struct hermit_region *r, u64 idx, u64 expected,
 		HERMIT_MARK(wrong_for_another_word);
 		return 0;
 	}
-	copy_is_wrong(r, idx);
-	if (copy_stays_wrong(copy, was, crc) && hermit_lose(r, idx, expected)) {
+	copy_is_wrong(r, idx, server);
+	if (others) {
+		/* The last one's answer decides. */
+		HERMIT_MARK(wrong_of_one_server);
+	} else if (copy_stays_wrong(copy, was, crc) &&
+		   hermit_lose(r, idx, expected)) {
 		HERMIT_MARK(wrong_for_good);
 		pr_warn_ratelimited("%s: server %s: all reads of page %llu have had the same wrong answer, for %u seconds: the page is lost. See to the memory of the server\n",
-				    r->name, r->server, idx, HERMIT_WRONG_S);
+				    r->name, r->servers[server], idx, HERMIT_WRONG_S);
 	}
 	return -EBADMSG;
 }
 
+void hermit_copy_acked(struct hermit_region *r, u64 idx, u8 servers)
+{
+	atomic64_t *copy = hermit_word_copy(r, idx);
+	s64 was = atomic64_read(copy);
+
+	while (!atomic64_try_cmpxchg(copy, &was,
+				     was | (u64)servers << SERVERS_SHIFT))
+		;
+}
+
+u8 hermit_copy_servers(struct hermit_region *r, u64 idx)
+{
+	/* After the word: whoever saw it REMOTE sees who had acknowledged it. */
+	smp_rmb();
+	return (u64)atomic64_read(hermit_word_copy(r, idx)) >> SERVERS_SHIFT;
+}
+
+bool hermit_copy_lost(struct hermit_region *r, u64 idx, unsigned int server)
+{
+	u64 bit = 1ULL << (SERVERS_SHIFT + server);
+	atomic64_t *copy = hermit_word_copy(r, idx);
+	s64 was = atomic64_read(copy);
+
+	do {
+		if (!(was & bit))
+			return false;
+	} while (!atomic64_try_cmpxchg(copy, &was, was & ~bit));
+	return !((was & ~bit) >> SERVERS_SHIFT);
+}
+
+bool hermit_copy_is_short(struct hermit_region *r, u64 idx)
+{
+	u8 have, could;
+
+	if (likely(!r->replicas))
+		return false;
+	have = hermit_copy_servers(r, idx) & READ_ONCE(r->servers_up);
+	could = have | READ_ONCE(r->servers_writable);
+	return hweight8(have) < min_t(unsigned int, r->replicas, hweight8(could));
+}
+
 int hermit_copy_check(struct hermit_region *r, u64 idx, u64 expected,
-		      struct page *page)
+		      struct page *page, unsigned int server, bool others)
 {
 	u32 crc = copy_crc(page);
 	u64 was = atomic64_read(hermit_word_copy(r, idx));
 
-	if (likely(was == crc))
+	if (likely((was & ~SERVERS_MASK) == crc))
 		return 0;
-	return copy_differs(r, idx, expected, was, crc);
+	return copy_differs(r, idx, expected, was, crc, server, others);
 }
 
 /*
@@ -142,6 +196,7 @@ bool hermit_copy_missing(struct hermit_region *r, u64 idx, u64 expected)
 	}
 	HERMIT_MARK(copy_is_missing);
 	pr_warn_ratelimited("%s: server %s: it says that it does not have page %llu, which it has acknowledged: the page is lost. See to the server\n",
-			    r->name, r->server, idx);
+			    r->name, r->replicas ? "all that have it" : r->servers[0],
+			    idx);
 	return true;
 }

@@ -109,12 +109,16 @@ static void fault_read_done(struct hermit_io *io)
 	u64 new;
 
 	req->finished = local_clock();
-	hermit_count(r, HERMIT_C_INFLIGHT, -1);
-	io->page = NULL;
 	if (unlikely(PageHWPoison(page)))
 		io->status = io->status ?: -EHWPOISON;
 	if (!io->status)
-		io->status = hermit_copy_check(r, req->idx, req->word, page);
+		io->status = hermit_copy_check(r, req->idx, req->word, page,
+					       io->server,
+					       hermit_req_has_others(io));
+	if (unlikely(io->status == -EBADMSG) && hermit_req_ask_others(r, req))
+		return;
+	hermit_count(r, HERMIT_C_INFLIGHT, -1);
+	io->page = NULL;
 	if (!io->status) {
 		fault_install(r, req->idx, req->word, page,
 			      req->prefetch ? HERMIT_W_PREFETCHED : 0);
@@ -182,7 +186,7 @@ static int fault_fetch_sync(struct hermit_region *r, u64 idx, u64 w)
 		return 0;
 	}
 	if (s.io.status || WARN_ON_ONCE(!s.done) ||
-	    hermit_copy_check(r, idx, w, page)) {
+	    hermit_copy_check(r, idx, w, page, 0, false)) {
 		fault_read_failed(r, idx);
 		hermit_page_put(r, page);
 		return -EIO;
@@ -328,6 +332,8 @@ struct hermit_req *hermit_fault_read_alloc(struct hermit_region *r, u64 idx,
 	req->io.offset = idx << PAGE_SHIFT;
 	req->io.length = PAGE_SIZE;
 	req->io.done = fault_read_done;
+	if (r->replicas)
+		req->io.members = hermit_copy_servers(r, idx);
 	return req;
 }
 
@@ -352,7 +358,7 @@ static void fault_post(struct hermit_region *r, u64 idx, atomic64_t *word,
 	}
 	/* Reads that stay out for the length of an outage keep a page each. */
 	if ((flags & HERMIT_FAULT_HOST) || !READ_ONCE(r->policy.eager) ||
-	    !hermit_trial_on(&r->eager) || !READ_ONCE(r->link_up)) {
+	    !hermit_trial_on(&r->eager) || !READ_ONCE(r->servers_up)) {
 		hermit_word_next(expected, HERMIT_EV_FETCH_BEGIN, 0, 0,
 				 &fetching);
 		if (atomic64_cmpxchg(word, expected, fetching) != expected) {

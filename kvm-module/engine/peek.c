@@ -19,14 +19,18 @@ static void peek_done(struct hermit_io *io)
 	struct hermit_req *req = container_of(io, struct hermit_req, io);
 
 	req->finished = local_clock();
-	hermit_count(req->region, HERMIT_C_INFLIGHT, -1);
 	if (unlikely(PageHWPoison(io->page)))
 		io->status = io->status ?: -EHWPOISON;
 	if (!io->status)
 		io->status = hermit_copy_check(req->region, req->idx, req->word,
-					       io->page);
+					       io->page, io->server,
+					       hermit_req_has_others(io));
 	else if (io->status == -ENOENT)
 		hermit_copy_missing(req->region, req->idx, req->word);
+	if (unlikely(io->status == -EBADMSG) &&
+	    hermit_req_ask_others(req->region, req))
+		return;
+	hermit_count(req->region, HERMIT_C_INFLIGHT, -1);
 	hermit_req_finish(req);
 }
 
@@ -51,6 +55,8 @@ struct hermit_req *hermit_peek_begin(struct hermit_region *r, u64 idx,
 	req->io.length = PAGE_SIZE;
 	req->io.demand = demand;
 	req->io.done = peek_done;
+	if (r->replicas)
+		req->io.members = hermit_copy_servers(r, idx);
 	kref_get(&req->ref);
 	hermit_count(r, HERMIT_C_INFLIGHT, 1);
 	if (!hermit_req_submit(r, req))

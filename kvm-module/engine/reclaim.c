@@ -60,14 +60,17 @@ static void reclaim_keep(struct hermit_region *r, struct hermit_victim *v)
 static noinline void reclaim_write_failed(struct hermit_region *r, u64 idx,
 					  int status)
 {
-	hermit_count(r, HERMIT_C_WRITE_ERRORS, 1);
 	WRITE_ONCE(r->write_backoff, jiffies + HZ / 20);
+	/* Of several servers none is there that has room: nobody's error. */
+	if (status == -ENOLINK)
+		return;
+	hermit_count(r, HERMIT_C_WRITE_ERRORS, 1);
 	/* The next ones of the batch find it. */
 	if (status == -ENOSPC)
 		hermit_pool_lend(r);
 	if (status == -EBADMSG)
 		pr_warn_ratelimited("%s: server %s: page %llu was damaged on its way there; it stays here, and is sent again later. See to the network\n",
-				    r->name, r->server, idx);
+				    r->name, r->servers[0], idx);
 }
 
 /* Completion of a write; task or softirq. */
@@ -87,6 +90,8 @@ static void reclaim_write_done(struct hermit_io *io)
 		 * or ours: the bit does no harm then.
 		 */
 		SetPageDirty(page);
+	} else if (r->replicas) {
+		hermit_copy_acked(r, req->idx, io->members);
 	}
 	if (WARN_ON_ONCE(hermit_word_apply(hermit_word(r, req->idx),
 					   failed ? HERMIT_EV_WRITE_FAIL :
@@ -169,6 +174,12 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 	dirty |= !!(v->flags & HERMIT_MMU_DIRTY);
 	page_ref_unfreeze(page, 1);
 
+	/* Where few have it more may: it is as if it had changed. */
+	if (!dirty && (v->word & HERMIT_W_COPY) && !PageHWPoison(page) &&
+	    hermit_copy_is_short(r, v->idx)) {
+		HERMIT_MARK(short_of_copies);
+		dirty = true;
+	}
 	req = NULL;
 	if (!dirty && (v->word & HERMIT_W_COPY)) {
 		ev = HERMIT_EV_EVICT_DROP;

@@ -33,6 +33,7 @@
 #include "engine/unmap.h"
 #include "engine/watchdog.h"
 #include "engine/word.h"
+#include "link/set.h"
 #include "memory.h"
 
 static LIST_HEAD(regions);
@@ -50,26 +51,51 @@ static long region_floor(unsigned int threads)
 	       threads * 2L * HERMIT_BATCH + 256;
 }
 
-static void link_state(void *user, enum hermit_server_state state)
+/* One at a time; beside server_contents_lost(), but not of the same one. */
+static void server_state(void *user, unsigned int server,
+			 enum hermit_server_state state)
 {
 	struct hermit_region *r = user;
+	u8 bit = 1U << server, up = r->servers_up & ~bit,
+	   writable = r->servers_writable & ~bit;
 
 	HERMIT_MARK(server_state_told);
-	hermit_event(r, HERMIT_EVENT_SERVER_STATE, 0, state);
-	WRITE_ONCE(r->link_up, hermit_link_serves(state));
+	hermit_event(r, HERMIT_EVENT_SERVER_STATE, server, state);
+	if (hermit_link_serves(state))
+		up |= bit;
+	if (state == HERMIT_SERVER_UP)
+		writable |= bit;
+	WRITE_ONCE(r->servers_up, up);
+	WRITE_ONCE(r->servers_writable, writable);
 	/* Room waiters and reclaim may go on. */
 	WRITE_ONCE(r->write_backoff, jiffies);
 	wake_up_all(&r->room_wq);
 	hermit_threads_kick(r);
 }
 
-static void link_contents_lost(void *user, u64 incarnation)
+static void server_contents_lost(void *user, unsigned int server, u64 incarnation)
 {
 	struct hermit_region *r = user;
-	u64 lost = hermit_sweep(r);
+	u64 lost = hermit_sweep(r, server);
 
 	pr_warn("%s: %s came back without its contents: %llu pages lost\n",
-		r->name, r->server, lost);
+		r->name, r->servers[server], lost);
+}
+
+static const struct hermit_set_user_ops set_user_ops = {
+	.state = server_state,
+	.contents_lost = server_contents_lost,
+};
+
+/* The only one. */
+static void link_state(void *user, enum hermit_server_state state)
+{
+	server_state(user, 0, state);
+}
+
+static void link_contents_lost(void *user, u64 incarnation)
+{
+	server_contents_lost(user, 0, incarnation);
 }
 
 static const struct hermit_link_user_ops link_user_ops = {
@@ -81,6 +107,7 @@ static int region_check(struct hermit_create *c, struct hermit_region *r,
 			unsigned int threads)
 {
 	u64 limit = c->limit >> PAGE_SHIFT;
+	unsigned int i, j;
 
 	c->floor = (u64)region_floor(threads) << PAGE_SHIFT;
 	if (!c->region_size || !PAGE_ALIGNED(c->region_size) ||
@@ -107,10 +134,24 @@ static int region_check(struct hermit_create *c, struct hermit_region *r,
 		strscpy(c->error, "uuid: must not be all zeros");
 		return -EINVAL;
 	}
-	if (c->nr_servers > 1) {
+	if (c->nr_servers > HERMIT_MAX_SERVERS) {
 		snprintf(c->error, sizeof(c->error),
-			 "server: %u given; replicas are not supported yet, give one",
-			 c->nr_servers);
+			 "server: %u given; at most %u", c->nr_servers,
+			 HERMIT_MAX_SERVERS);
+		return -EINVAL;
+	}
+	for (i = 0; i < c->nr_servers; i++)
+		for (j = 0; j < i; j++)
+			if (!strcmp(c->servers[i], c->servers[j])) {
+				snprintf(c->error, sizeof(c->error),
+					 "server %s: given twice; two copies on one server are as good as one",
+					 c->servers[i]);
+				return -EINVAL;
+			}
+	if (c->replicas > max(c->nr_servers, 1U)) {
+		snprintf(c->error, sizeof(c->error),
+			 "replicas %u: more than servers, %u", c->replicas,
+			 max(c->nr_servers, 1U));
 		return -EINVAL;
 	}
 	if (c->key_len > HERMIT_KEY_LEN) {
@@ -122,6 +163,21 @@ static int region_check(struct hermit_create *c, struct hermit_region *r,
 	hermit_limit_init(r, limit);
 	r->floor = c->floor >> PAGE_SHIFT;
 	return 0;
+}
+
+static void region_servers(struct hermit_region *r, const struct hermit_create *c)
+{
+	unsigned int i;
+
+	r->nr_servers = max(c->nr_servers, 1U);
+	for (i = 0; i < c->nr_servers; i++)
+		strscpy(r->servers[i], c->servers[i]);
+	if (!c->nr_servers)
+		strscpy(r->servers[0], "local:");
+	if (r->nr_servers > 1)
+		r->replicas = c->replicas ?: HERMIT_DEFAULT_REPLICAS;
+	/* Links begin so. */
+	r->servers_up = r->servers_writable = (1U << r->nr_servers) - 1;
 }
 
 static int region_connect(struct hermit_region *r, struct hermit_create *c)
@@ -138,8 +194,10 @@ static int region_connect(struct hermit_region *r, struct hermit_create *c)
 	struct hermit_link *link;
 
 	memcpy(params.uuid, r->uuid, sizeof(params.uuid));
-	strscpy(r->server, c->nr_servers ? c->servers[0] : "local:");
-	link = hermit_link_open(r->server, &params);
+	link = r->replicas ?
+	       hermit_set_open(r->servers, r->nr_servers, r->replicas,
+			       &set_user_ops, &params) :
+	       hermit_link_open(r->servers[0], &params);
 	if (IS_ERR(link))
 		return PTR_ERR(link);
 	r->link = link;
@@ -199,7 +257,6 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 		return ERR_PTR(-ENOMEM);
 	kref_init(&r->ref);
 	r->dead = true;
-	r->link_up = true;		/* links begin so */
 	r->release = region_free;
 	INIT_LIST_HEAD(&r->node);
 	INIT_LIST_HEAD(&r->bindings);
@@ -226,10 +283,11 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 	ret = hermit_pool_init(r);
 	if (ret)
 		goto free;
-	ret = hermit_req_reserve(r);
+	ret = region_check(c, r, threads);
 	if (ret)
 		goto free;
-	ret = region_check(c, r, threads);
+	region_servers(r, c);
+	ret = hermit_req_reserve(r, r->replicas);
 	if (ret)
 		goto free;
 

@@ -64,6 +64,9 @@
 /* Longer than what networks usually need to find another way. */
 #define HERMIT_DEFAULT_TIMEOUT_MS 60000
 
+/* Of each page, on several servers. */
+#define HERMIT_DEFAULT_REPLICAS	2
+
 struct hermit_chunk;
 struct hermit_cpu_stats;
 struct hermit_pcp;
@@ -81,8 +84,11 @@ struct hermit_region {
 	bool dead;			/* not whole yet, or ended; read under RCU by submitters */
 	bool sync;			/* the link completes reads inside submit */
 	bool starved;			/* an allocation failed: a thread sees to it */
-	bool link_up;			/* its server answers reads */
+	u8 servers_up;			/* those that answer reads, a bit for each */
 	unsigned int nr_bindings;
+
+	u8 replicas;			/* of each page, on several servers; 0: there is one */
+	u8 servers_writable;		/* those that have room, too */
 
 	struct hermit_policy policy;	/* its switches come first */
 	struct mem_cgroup *memcg;
@@ -155,7 +161,8 @@ struct hermit_region {
 	struct list_head node;		/* in the registry */
 	u8 uuid[16];
 	char name[HERMIT_NAME_LEN];
-	char server[HERMIT_SERVER_LEN];
+	char servers[HERMIT_MAX_SERVERS][HERMIT_SERVER_LEN];
+	unsigned int nr_servers;
 	struct delayed_work watchdog;
 	bool stalled;			/* the watchdog's, with stall_begun (ns) */
 	bool unreachable;		/* LIMIT_UNREACHABLE was said */

@@ -15,10 +15,13 @@ static u64 stat_gauge(struct hermit_region *r, enum hermit_counter c)
 	return max(0L, hermit_stat(r, c));
 }
 
-static void stats_fill_server(struct hermit_region *r,
-			      struct hermit_server_stats *st)
+static void stats_fill_servers(struct hermit_region *r,
+			       struct hermit_server_stats *st)
 {
-	strscpy(st->address, r->server);
+	unsigned int i;
+
+	for (i = 0; i < r->nr_servers; i++)
+		strscpy(st[i].address, r->servers[i]);
 	/* The region may be ending under a query handle: then it is dead. */
 	rcu_read_lock();
 	if (!READ_ONCE(r->dead) && r->link)
@@ -100,6 +103,6 @@ void hermit_report_fill(struct hermit_region *r, struct hermit_stats *st)
 			st->fault_hist[i] +=
 				READ_ONCE(per_cpu_ptr(r->stats, cpu)->hist[i]);
 	hermit_wset_fill(r, st);
-	st->nr_servers = 1;
-	stats_fill_server(r, &st->servers[0]);
+	st->nr_servers = r->nr_servers;
+	stats_fill_servers(r, st->servers);
 }

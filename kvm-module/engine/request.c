@@ -11,6 +11,7 @@
 #include "engine/pool.h"
 #include "engine/region.h"
 #include "engine/request.h"
+#include "link/set.h"
 
 /*
  * Kept for each region: what faults and reclaim go on with while the host is
@@ -18,22 +19,36 @@
  */
 #define REQ_RESERVE	128
 
-static struct kmem_cache *req_cache;
+/* The second one with what a set keeps of an io. */
+struct req_of_set {
+	struct hermit_req req;
+	struct hermit_set_io set;
+};
+
+static struct kmem_cache *req_cache, *req_of_set_cache;
 
 int hermit_req_init(void)
 {
 	req_cache = KMEM_CACHE(hermit_req, 0);
-	return req_cache ? 0 : -ENOMEM;
+	if (!req_cache)
+		return -ENOMEM;
+	req_of_set_cache = KMEM_CACHE(req_of_set, 0);
+	if (req_of_set_cache)
+		return 0;
+	kmem_cache_destroy(req_cache);
+	return -ENOMEM;
 }
 
 void hermit_req_exit(void)
 {
+	kmem_cache_destroy(req_of_set_cache);
 	kmem_cache_destroy(req_cache);
 }
 
-int hermit_req_reserve(struct hermit_region *r)
+int hermit_req_reserve(struct hermit_region *r, bool set)
 {
-	r->req_pool = mempool_create_slab_pool(REQ_RESERVE, req_cache);
+	r->req_pool = mempool_create_slab_pool(REQ_RESERVE, set ?
+					       req_of_set_cache : req_cache);
 	return r->req_pool ? 0 : -ENOMEM;
 }
 
@@ -54,6 +69,8 @@ struct hermit_req *hermit_req_alloc(struct hermit_region *r)
 	kref_init(&req->ref);
 	init_waitqueue_head(&req->wq);
 	req->region = r;
+	if (r->replicas)
+		req->io.set = &container_of(req, struct req_of_set, req)->set;
 	hermit_region_get(r);
 	return req;
 }
@@ -104,6 +121,22 @@ int hermit_req_submit(struct hermit_region *r, struct hermit_req *req)
 	r->link->ops->submit_one(r->link, &req->io);
 	rcu_read_unlock();
 	return 0;
+}
+
+bool hermit_req_ask_others(struct hermit_region *r, struct hermit_req *req)
+{
+	bool asked = false;
+
+	if (!hermit_req_has_others(&req->io))
+		return false;
+	req->io.wrong |= 1U << req->io.server;
+	rcu_read_lock();
+	if (!READ_ONCE(r->dead)) {
+		r->link->ops->submit_one(r->link, &req->io);
+		asked = true;
+	}
+	rcu_read_unlock();
+	return asked;
 }
 
 void hermit_req_poll(struct hermit_region *r)

@@ -32,8 +32,8 @@ struct hermit_req {
 
 int hermit_req_init(void);
 void hermit_req_exit(void);
-/* A region's reserve, for its life. Sleeps. */
-int hermit_req_reserve(struct hermit_region *r);
+/* A region's reserve, for its life; for a set of servers if @set. Sleeps. */
+int hermit_req_reserve(struct hermit_region *r, bool set);
 void hermit_req_unreserve(struct hermit_region *r);
 /* With one reference, the wire's; NULL without memory. Does not sleep. */
 struct hermit_req *hermit_req_alloc(struct hermit_region *r);
@@ -41,7 +41,17 @@ struct hermit_req *hermit_req_alloc(struct hermit_region *r);
 void hermit_req_put(struct hermit_req *req);
 /* Submit unless the region has ended: then -EFAULT and nothing happened. */
 int hermit_req_submit(struct hermit_region *r, struct hermit_req *req);
-/* The same for several, which complete with -ECANCELED then. */
+/* Others than who answered this read may be asked for the page. */
+static inline bool hermit_req_has_others(const struct hermit_io *io)
+{
+	return io->members & ~io->wrong & ~(1U << io->server);
+}
+/*
+ * From ->done() of a read, whose answer is of no use: ask them. The request goes on,
+ * unless this is false: there are none, or the region has ended. Task or softirq.
+ */
+bool hermit_req_ask_others(struct hermit_region *r, struct hermit_req *req);
+/* hermit_req_submit() for several, which complete with -ECANCELED then. */
 void hermit_req_submit_list(struct hermit_region *r, struct list_head *ios);
 /* Handle completions of the link at once, if it knows how; does not sleep. */
 void hermit_req_poll(struct hermit_region *r);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The server lost its contents: what was only there is LOST, and nothing that is
- * here has a copy any more. Or it lost one page.
+ * A server lost its contents: what was only there is LOST, and what is here, and was
+ * only there, has no copy any more. Or it lost one page.
  */
 #include <linux/sched.h>
 
+#include "engine/copy.h"
 #include "engine/event.h"
 #include "engine/mark.h"
 #include "engine/region.h"
@@ -12,12 +13,18 @@
 #include "engine/sweep.h"
 #include "engine/word.h"
 
-u64 hermit_sweep(struct hermit_region *r)
+u64 hermit_sweep(struct hermit_region *r, unsigned int server)
 {
 	u64 idx, old, new, lost = 0, lowest = 0;
 	atomic64_t *word;
 
 	down_write(&r->sweep_lock);
+	/*
+	 * This server's acknowledgment of a write is noted once the others' are there:
+	 * until then it is in no mask, and would be when this has passed by.
+	 */
+	if (r->replicas)
+		wait_event(r->write_wq, !atomic_read(&r->writes));
 	for (idx = 0; idx < r->npages; idx++) {
 		if (!(idx % HERMIT_CHUNK_PAGES))
 			cond_resched();
@@ -26,6 +33,8 @@ u64 hermit_sweep(struct hermit_region *r)
 			idx |= HERMIT_CHUNK_PAGES - 1;
 			continue;
 		}
+		if (r->replicas && !hermit_copy_lost(r, idx, server))
+			continue;
 		if (hermit_word_apply(word, HERMIT_EV_LOSE, 0, &old, &new) ||
 		    hermit_word_state(new) != HERMIT_LOST ||
 		    hermit_word_state(old) == HERMIT_LOST)

@@ -6,8 +6,13 @@
 
 struct hermit_region;
 
-/* Returns how many pages are lost. Takes sweep_lock for writing; sleeps. */
-u64 hermit_sweep(struct hermit_region *r);
+/*
+ * @server has none of what it acknowledged before. Returns how many pages are lost,
+ * those that nobody else has. With several servers it waits for all writes that are
+ * out, of which none may go to this one. Takes sweep_lock for
+ * writing; sleeps.
+ */
+u64 hermit_sweep(struct hermit_region *r, unsigned int server);
 /*
  * The copy of the one page is gone: it is lost, unless the word is not @expected,
  * REMOTE or FETCHING, any more. False then, and it is another's affair. Any context.

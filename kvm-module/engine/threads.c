@@ -35,7 +35,7 @@ static unsigned int threads_wanted(struct hermit_region *r)
 	 * In advance nothing leaves for a server that is away: each page would be
 	 * one more that cannot be read, and perhaps never again.
 	 */
-	if (!READ_ONCE(r->link_up))
+	if (!READ_ONCE(r->servers_up))
 		return 0;
 	if (fixed)
 		return room < clamp(limit / 32, 2L * HERMIT_BATCH, 1024L) ? fixed : 0;

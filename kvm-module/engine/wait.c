@@ -122,7 +122,7 @@ bool hermit_waiters_any(struct hermit_region *r)
 static bool wait_is_pressure(struct hermit_waiter *w)
 {
 	return w->since && w->kind != HERMIT_WAIT_BACKOFF &&
-	       READ_ONCE(w->region->link_up);
+	       READ_ONCE(w->region->servers_up);
 }
 
 /*

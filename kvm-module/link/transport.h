@@ -47,6 +47,7 @@
 
 struct hermit_link;
 struct hermit_transport_ops;
+struct hermit_set_io;
 struct page;
 
 enum hermit_io_op {
@@ -74,6 +75,15 @@ struct hermit_io {
 	int status;			/* out: 0 or negative errno */
 	u32 tag;			/* transport's */
 	u32 crc;			/* WRITE: core/crc.h's of the page, as it is now */
+	/*
+	 * Of a set alone; a bit for each member. READ: in, who has the page, and whose
+	 * answer was of no use, so they are not asked; out, who answered. WRITE: out,
+	 * who has the page.
+	 */
+	u8 members;
+	u8 wrong;
+	u8 server;			/* READ: the number of a member */
+	struct hermit_set_io *set;	/* a set's: room for its part; see set.h */
 	u64 posted;			/* transport's: ktime_get_ns() of the post */
 	/*
 	 * Called exactly once, in task or softirq context, perhaps from inside
@@ -135,6 +145,7 @@ struct hermit_transport_ops {
 	void (*submit_one)(struct hermit_link *link, struct hermit_io *io);
 	/* Reap completions; returns how many. NULL: completions come by themselves. */
 	int (*poll)(struct hermit_link *link);
+	/* A set's: of each member. */
 	void (*stats)(struct hermit_link *link, struct hermit_server_stats *st);
 	void (*close)(struct hermit_link *link, bool end);
 };

@@ -47,7 +47,7 @@ struct hermit_create {
 	char servers[HERMIT_MAX_SERVERS][HERMIT_SERVER_LEN];
 	char error[HERMIT_ERROR_LEN];	/* out, with any failure */
 	__s32 memory_fd;		/* out */
-	__u32 reserved;
+	__u32 replicas;			/* servers that each page is on; 0: one, of several two */
 	__u64 floor;			/* out, also with -ERANGE: least limit */
 };
 

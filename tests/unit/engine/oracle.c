@@ -33,7 +33,7 @@ void oracle_init(void)
 	last_version = 0;
 }
 
-static u64 version(u64 idx)
+u64 oracle_version(u64 idx)
 {
 	return pages[idx].log[(pages[idx].n - 1) % LOGGED];
 }
@@ -52,7 +52,7 @@ static bool unknown(u64 idx)
 void oracle_access(u64 idx, struct page *page, bool write, const char *who)
 {
 	u64 *data = page->data, first = data[0], last = data[PAGE_WORDS - 1];
-	u64 was = version(idx), now;
+	u64 was = oracle_version(idx), now;
 
 	if (unknown(idx))
 		return;
@@ -123,7 +123,7 @@ void oracle_read_end(u64 idx, u64 since, u64 first, u64 last, const char *who)
 		return;
 	if (!seen(idx, since, first) || !seen(idx, since, last))
 		fiber_fail("page %llu: %s read %llu and %llu, which it never was meanwhile; it is %llu",
-			   idx, who, first, last, version(idx));
+			   idx, who, first, last, oracle_version(idx));
 }
 
 /* What the page words say of the same. */

@@ -24,6 +24,7 @@ import sys
 import tempfile
 
 E = 'kvm-module/engine/'
+SET = 'kvm-module/link/set.c'
 MEMORY = 'kvm-module/memory.c'
 READ = 'kvm-module/read.c'
 PROVIDER = 'kvm-module/kvm/provider.c'
@@ -177,7 +178,7 @@ BUGS = {
         'if (!io->status)\n\t\tio->status = hermit_copy_check',
         'if (!io->status && req->prefetch)\n\t\tio->status = hermit_copy_check'),
     'sync-unchecked': (E + 'fault.c',
-        'WARN_ON_ONCE(!s.done) ||\n\t    hermit_copy_check(r, idx, w, page)',
+        'WARN_ON_ONCE(!s.done) ||\n\t    hermit_copy_check(r, idx, w, page, 0, false)',
         'WARN_ON_ONCE(!s.done)'),
     'peek-unchecked': (E + 'peek.c',
         'if (!io->status)\n\t\tio->status = hermit_copy_check',
@@ -191,7 +192,7 @@ BUGS = {
     'missing-is-asked-again': (E + 'copy.c',
         'if (!hermit_lose(r, idx, expected)) {', 'if (1) {'),
     'wrong-is-asked-for-ever': (E + 'copy.c',
-        'if (copy_stays_wrong(copy, was, crc) &&', 'if (0 &&'),
+        '} else if (copy_stays_wrong(copy, was, crc) &&', '} else if (0 &&'),
     'wrong-once-is-lost': (E + 'copy.c',
         '} else if (times == TIMES_MAX &&\n\t\t   ((now - since) & SINCE_MAX) >= HERMIT_WRONG_S) {', '} else if (1) {'),
     'verdict-without-word': (E + 'copy.c',
@@ -207,6 +208,47 @@ BUGS = {
          '\t\t\thermit_count(r, HERMIT_C_EVICTED_DIRTY, 1);')],
     'note-not-renewed': (E + 'reclaim.c', '\t\treq->io.crc = hermit_copy_note(r, v->idx, page);\n',
         'if (!(v->word & HERMIT_W_COPY))\n\t\t\treq->io.crc = hermit_copy_note(r, v->idx, page);\n'),
+    # several servers: who has a page, and when that is noted
+    'set-done-by-the-first': (SET,
+        'atomic_set(&w->left, n);', 'atomic_set(&w->left, whole->op == HERMIT_IO_WRITE ? 1 : n);'),
+    'set-discard-done-by-the-first': (SET,
+        'atomic_set(&w->left, n);', 'atomic_set(&w->left, whole->op == HERMIT_IO_DISCARD ? 1 : n);'),
+    'set-names-who-was-asked': (SET,
+        'whole->members = atomic_read(&w->acked);',
+        'whole->members = atomic_read(&w->acked) ? atomic_read(&w->asked) : 0;'),
+    'set-asks-anybody': (SET,
+        'READ_ONCE(s->readable) & whole->members & ~asked', 'READ_ONCE(s->readable) & ~asked'),
+    'set-asks-on-during-close': (SET,
+        'if (READ_ONCE(s->closing)) {', 'if (0) {'),
+    'set-writes-on-during-close': (SET,
+        'if (!READ_ONCE(s->closing))\n\t\tmember = write_next', 'member = write_next'),
+    'set-closes-at-once': (SET, 'synchronize_rcu();', ''),
+    'set-one-is-missing-all-is': (SET,
+        'if (w->missing == whole->members)', 'if (w->missing)'),
+    'set-waits-for-who-is-back': (SET,
+        '} else if (s->ups == w->ups) {', '} else {'),
+    'set-back-is-not-told': (SET,
+        'if (there)\n\t\twake_reads(s, 0);', ''),
+    'set-writes-one-too-few': (SET,
+        'n < most &&', 'n < max(1u, most - 1) &&'),
+    'acknowledged-before-the-sweep': (E + 'sweep.c',
+        'wait_event(r->write_wq, !atomic_read(&r->writes));', ';'),
+    'sweep-takes-all': (E + 'sweep.c',
+        'if (r->replicas && !hermit_copy_lost(r, idx, server))\n\t\t\tcontinue;',
+        'if (r->replicas)\n\t\t\thermit_copy_lost(r, idx, server);'),
+    'sweep-leaves-the-mask': (E + 'copy.c',
+        '} while (!atomic64_try_cmpxchg(copy, &was, was & ~bit));', '} while (0);'),
+    'short-is-dropped': (E + 'copy.c',
+        'return hweight8(have) < min_t(', 'return 0 && hweight8(have) < min_t('),
+    'mask-of-the-last-version': (E + 'copy.c',
+        'atomic64_set(hermit_word_copy(r, idx), crc);',
+        'atomic64_set(hermit_word_copy(r, idx), crc |'
+        ' (atomic64_read(hermit_word_copy(r, idx)) & SERVERS_MASK));'),
+    'mask-after-the-word': [(E + 'reclaim.c',
+        'hermit_copy_acked(r, req->idx, io->members);', ';'),
+        (E + 'reclaim.c', '\thermit_word_wake(r, req->idx);\n\t/*\n\t * A stale copy',
+         '\tif (!failed && r->replicas)\n\t\thermit_copy_acked(r, req->idx, io->members);\n'
+         '\thermit_word_wake(r, req->idx);\n\t/*\n\t * A stale copy')],
 }
 
 # What showed a fault once, with what mended it taken out: it shows it again.
@@ -239,13 +281,13 @@ MENDS = {
     'group-not-looked-at': ('above-memory-high-goes-on', E + 'limit.c',
         'if (room < reserve)', 'if (0)'),
     'born-alive': ('found-is-whole', E + 'region.c',
-        'r->dead = true;\n\tr->link_up', 'r->dead = false;\n\tr->link_up'),
+        'r->dead = true;\n\tr->release', 'r->dead = false;\n\tr->release'),
     'promises': ('host-without-memory', E + 'pressure.c',
         '*freed += given;', '*freed += given + 1;'),
     'vm-keeps-all': ('host-without-memory', E + 'pressure.c',
         'hermit_limit_squeeze(r, max(used >> OOM_SHIFT, OOM_MIN), OOM_HOLD);', '(void)used;'),
     'away-leaves-in-advance': ('nothing-leaves-in-advance', E + 'threads.c',
-        'if (!READ_ONCE(r->link_up))', 'if (0)'),
+        'if (!READ_ONCE(r->servers_up))', 'if (0)'),
     'turn-waited-for': ('turns-held-by-others', E + 'turn.c',
         'READ_ONCE(t.given), TURN_WAIT)', 'READ_ONCE(t.given), MAX_SCHEDULE_TIMEOUT)'),
     'bad-frame-to-the-mm': ('poison-stays-here', [
@@ -289,7 +331,7 @@ MENDS = {
     'tune-sums-first': ('tune-looks-at-the-clock-first', E + 'tune.c',
         'if (!hermit_sched_due(&r->sched, now, used, limit))\n\t\tgoto unlock;\n', ''),
     'away-reads-eagerly': ('away-reads-once', E + 'fault.c',
-        '|| !READ_ONCE(r->link_up)) {', ') {'),
+        '|| !READ_ONCE(r->servers_up)) {', ') {'),
 }
 
 # As in meson.build.

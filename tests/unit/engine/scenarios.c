@@ -470,10 +470,70 @@ static void of_this_node(void *arg)
 	end(r);
 }
 
+static void one_away(void *arg)
+{
+	server_one_away(*(unsigned int *)arg, NSEC_PER_SEC, false);
+	world.left--;
+}
+
+static void leave(struct hermit_region *r)
+{
+	host_zap(0, 60);
+	fiber_sleep(fiber_now() + 2 * HERMIT_FRESH_MS * NSEC_PER_MSEC);
+	walk_set_limit(24);
+	go_down(r);
+	while (r->writes.counter)
+		fiber_sleep(fiber_now() + 1000);
+}
+
+/*
+ * What one of two servers missed it gets when the page leaves the next time, though
+ * nobody has written to it. Then either of the two may lose all it has.
+ */
+static void made_good(void *arg)
+{
+	struct hermit_region *r;
+	unsigned int away = fiber_random(2);
+	u64 i, word, who, twice = 0;
+
+	world.servers = world.replicas = 2;
+	r = create_quiet();
+	walk_start("away", one_away, &away);
+	fiber_sleep(fiber_now() + 10 * NSEC_PER_MSEC);
+	for (i = 0; i < 60; i++)
+		host_touch(0, i, true);
+	leave(r);
+	wait_for_all();
+	walk_set_limit(r->npages);
+	for (i = 0; i < 60; i++)
+		host_touch(0, i, false);
+	leave(r);
+	for (i = 0; i < 60; i++) {
+		word = hermit_word(r, i)->counter;
+		who = (u64)hermit_word_copy(r, i)->counter >> 56;
+		if (hermit_word_state(word) != HERMIT_REMOTE)
+			continue;
+		if (who != 3)
+			fiber_fail("page %llu is on servers %#llx, and both were there when it left",
+				   i, who);
+		twice++;
+	}
+	if (!twice)
+		fiber_fail("no page left: this shows nothing");
+	server_one_away(fiber_random(2), NSEC_PER_MSEC, true);
+	if (hermit_stat(r, HERMIT_C_LOST))
+		fiber_fail("%ld pages are lost with one of two servers",
+			   hermit_stat(r, HERMIT_C_LOST));
+	walk_set_limit(r->npages);
+	host_check_all();
+	oracle_counters();
+	end(r);
+}
+
 void (*const scenarios[SCENARIOS])(void *arg) = {
 	limit_unreachable, nothing_to_be_had, scan_together, scan_together,
 	ends_amid, ends_amid, late_answer, asked_amid, refused_amid,
-	kicked_amid, host_used_last, of_this_node,
+	kicked_amid, host_used_last, of_this_node, made_good,
 };
 
 /* ---- what showed a fault once ---- */
@@ -662,7 +722,7 @@ static void without_server(void *arg)
 	u64 writes;
 
 	r = create_and_bind();
-	r->link_up = false;
+	r->servers_up = 0;
 	world.vcpus_left = 1;
 	world.left = 0;
 	walk_start("vcpu", walk_vcpu, &accesses);
@@ -677,7 +737,7 @@ static void without_server(void *arg)
 	if (world.writes != writes)
 		fiber_fail("%llu pages world.left for a server that is away",
 			   world.writes - writes);
-	r->link_up = true;
+	r->servers_up = 1;
 	hermit_threads_kick(r);
 	fiber_sleep(fiber_now() + NSEC_PER_SEC);
 	if (world.writes == writes)
@@ -977,7 +1037,7 @@ static void loops_yield(void *arg)
 	get_pages(r, held, ARRAY_SIZE(held));
 	put_pages(r, held, ARRAY_SIZE(held));
 	yields[0] = fiber_local()->yields;
-	hermit_sweep(r);
+	hermit_sweep(r, 0);
 	yields[1] = fiber_local()->yields;
 	hermit_recall(r, r->npages, &next, &fetched);
 	yields[2] = fiber_local()->yields;

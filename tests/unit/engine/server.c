@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A link and its server. Requests are carried out in any order, and done in
- * softirqs: nothing of the engine may count on more. A read may be answered with
+ * Links and their servers. Requests are carried out in any order, and done in
+ * softirqs: nothing of the engine may count on more. With several servers the links
+ * are members of a set, and have no patience. A read may be answered with
  * what is not the page, and the server may lose one page, or have it wrong for good.
  * What would prove nothing, and is not done: a request that is completed twice or not
  * at all (the contract of link/transport.h).
@@ -13,34 +14,49 @@
 
 struct server_page {
 	bool present, spoilt, forgotten;
+	bool acked;			/* the write of what is there was */
 	u64 data[PAGE_WORDS];
 	u64 old[PAGE_WORDS];		/* what it was before */
 };
 
-static struct server_page pages[WORLD_PAGES];
-static int outstanding;
-static bool closing, losing;		/* losing: or away */
-static bool gone;			/* losing, and what is out fails */
-static struct list_head held;		/* while it is losing */
+static struct server {
+	struct server_page pages[WORLD_PAGES];
+	int outstanding;
+	bool closing, losing;		/* losing: or away */
+	bool gone;			/* losing, and what is out fails */
+	bool wiped;			/* and nobody knows yet */
+	bool busy;			/* one of several: its link tells of changes */
+	struct list_head held;		/* while it is losing, and the only one */
+	const struct hermit_link_user_ops *user_ops;
+	void *user;
+} servers[WORLD_SERVERS];
 static u64 keep;			/* see server_keep(); or no page */
-static struct hermit_io *kept;
-static const struct hermit_link_user_ops *user_ops;
-static void *user;
+static struct reply *kept;
+static bool all_were_there;		/* since the walk began */
 static struct page *pool[2 * WORLD_PAGES]; /* as "local:" has: pages of this host */
 static unsigned int stored, pooled;	/* in so many of them */
 
 struct link {
 	struct hermit_link link;
+	struct server *server;
+};
+
+/* An answer on its way. */
+struct reply {
+	struct server *server;
+	struct hermit_io *io;
 };
 
 void server_init(void)
 {
-	memset(pages, 0, sizeof(pages));
-	outstanding = 0;
-	closing = losing = gone = false;
-	INIT_LIST_HEAD(&held);
+	int i;
+
+	memset(servers, 0, sizeof(servers));
+	for (i = 0; i < WORLD_SERVERS; i++)
+		INIT_LIST_HEAD(&servers[i].held);
 	keep = WORLD_PAGES;
 	kept = NULL;
+	all_were_there = true;
 	stored = pooled = 0;
 }
 
@@ -85,7 +101,7 @@ static void copy(u64 *to, const u64 *from)
  * What comes is not the page: zeros, as of a server that does not have it, what it
  * was once, another page, or one bit is not what it was, where readers look or not.
  */
-static void lie(u64 idx, u64 *data)
+static void lie(struct server_page *pages, u64 idx, u64 *data)
 {
 	static const u64 zeros[PAGE_WORDS];
 	struct server_page *s = &pages[idx];
@@ -106,28 +122,38 @@ static void lie(u64 idx, u64 *data)
 }
 
 /* So many pages may be lost of it. */
-void server_forget(u64 idx)
+static void forget(struct server_page *s)
 {
-	pages[idx].present = false;
-	pages[idx].forgotten = true;
+	s->present = false;
+	s->forgotten = true;
 	world.forgot++;
 	world.lost = true;
 }
 
-void server_spoil(u64 idx)
+static void spoil(struct server_page *s)
 {
-	pages[idx].data[fiber_random(PAGE_WORDS)] ^= 1ull << fiber_random(64);
-	pages[idx].spoilt = true;
+	s->data[fiber_random(PAGE_WORDS)] ^= 1ull << fiber_random(64);
+	s->spoilt = true;
 	world.spoilt++;
 	world.lost = true;
 }
 
-static void fail_page(u64 idx)
+void server_forget(u64 idx)
+{
+	forget(&servers[0].pages[idx]);
+}
+
+void server_spoil(u64 idx)
+{
+	spoil(&servers[0].pages[idx]);
+}
+
+static void fail_page(struct server_page *s)
 {
 	if (happens(world.faults.forgets))
-		server_forget(idx);
-	else if (!pages[idx].spoilt && happens(world.faults.spoils))
-		server_spoil(idx);
+		forget(s);
+	else if (!s->spoilt && happens(world.faults.spoils))
+		spoil(s);
 }
 
 static void take(struct server_page *s, const u64 *data)
@@ -135,10 +161,10 @@ static void take(struct server_page *s, const u64 *data)
 	memcpy(s->old, s->data, PAGE_SIZE);
 	memcpy(s->data, data, PAGE_SIZE);
 	s->present = true;
-	s->spoilt = s->forgotten = false;
+	s->spoilt = s->forgotten = s->acked = false;
 }
 
-static void carry_out(struct hermit_io *io)
+static void carry_out(struct server_page *pages, struct hermit_io *io)
 {
 	u64 idx = io->offset >> PAGE_SHIFT, i, *data;
 	struct server_page *s = &pages[idx];
@@ -149,7 +175,7 @@ static void carry_out(struct hermit_io *io)
 		data = io->page->data;
 		memset(data, 0x5a, PAGE_SIZE);
 		if (s->present)
-			fail_page(idx);
+			fail_page(s);
 		/* Perhaps discarded since it was posted. */
 		if (!s->present) {
 			io->status = -ENOENT;
@@ -157,7 +183,7 @@ static void carry_out(struct hermit_io *io)
 		}
 		fiber_point();
 		if (happens(world.faults.lies)) {
-			lie(idx, data);
+			lie(pages, idx, data);
 		} else {
 			/* One that is written meanwhile comes half right. */
 			world.lies += s->spoilt;
@@ -182,7 +208,7 @@ static void carry_out(struct hermit_io *io)
 			break;
 		}
 		memcpy(s->old, s->data, PAGE_SIZE);
-		s->spoilt = s->forgotten = false;
+		s->spoilt = s->forgotten = s->acked = false;
 		copy(s->data, io->page->data);
 		s->present = true;
 		break;
@@ -190,7 +216,8 @@ static void carry_out(struct hermit_io *io)
 		world.discards++;
 		for (i = 0; i < io->length >> PAGE_SHIFT; i++) {
 			pool_grow(-(int)pages[idx + i].present);
-			pages[idx + i].present = pages[idx + i].spoilt = false;
+			pages[idx + i].present = pages[idx + i].spoilt =
+				pages[idx + i].acked = false;
 		}
 	}
 }
@@ -205,21 +232,83 @@ static bool is_lost(u64 idx)
 	return hermit_word_state(hermit_word(world.r, idx)->counter) == HERMIT_LOST;
 }
 
+/*
+ * Of several servers. Who is said to have the current contents of a page that is away
+ * has them, and no page is lost that one has acknowledged and has still.
+ */
+static void check_page(u64 idx)
+{
+	struct hermit_chunk *c = world.r->chunks[idx / HERMIT_CHUNK_PAGES];
+	u64 word, who, version = oracle_version(idx);
+	struct server_page *s;
+	unsigned int i;
+	bool has;
+
+	if (world.servers < 2 || !c || oracle_discarding(idx) || world.r->dead)
+		return;
+	word = c->words[idx % HERMIT_CHUNK_PAGES].counter;
+	who = (u64)c->copies[idx % HERMIT_CHUNK_PAGES].counter >> 56;
+	if (hermit_word_state(word) != HERMIT_REMOTE &&
+	    hermit_word_state(word) != HERMIT_FETCHING &&
+	    hermit_word_state(word) != HERMIT_LOST)
+		return;
+	for (i = 0; i < world.servers; i++) {
+		s = &servers[i].pages[idx];
+		has = s->present && s->acked && s->data[0] == version &&
+		      s->data[PAGE_WORDS - 1] == version;
+		if (servers[i].wiped || s->forgotten || s->spoilt)
+			continue;
+		if (hermit_word_state(word) == HERMIT_LOST) {
+			if (has && !world.poisons)
+				fiber_fail("page %llu is lost, and server %u has it",
+					   idx, i);
+		} else if (who >> i & 1 && !has) {
+			fiber_fail("page %llu is said to be on server %u, which does not have version %llu",
+				   idx, i, version);
+		}
+	}
+	if (hermit_word_state(word) == HERMIT_LOST)
+		return;
+	if (!who)
+		fiber_fail("page %llu is away, and nobody has it", idx);
+	if (all_were_there && !world.faults.write_fails &&
+	    hweight8(who) != world.r->replicas)
+		fiber_fail("page %llu is on %u servers, of %u", idx, hweight8(who),
+			   world.r->replicas);
+}
+
+void server_check(void)
+{
+	u64 i;
+
+	for (i = 0; i < world.r->npages; i++)
+		check_page(i);
+}
+
 static void answer(void *arg)
 {
-	struct hermit_io *io = arg;
-
+	struct reply *reply = arg;
+	struct hermit_io *io = reply->io;
+	struct server *server = reply->server;
+	struct server_page *pages = server->pages;
+	bool set = world.servers > 1;
 	u64 idx = io->offset >> PAGE_SHIFT;
 	/* What was not to be asked for is no page that this server lost. */
-	bool unasked = io->status == -ENOENT && !pages[idx].forgotten &&
+	bool unasked = !set && io->status == -ENOENT && !pages[idx].forgotten &&
 		       !world.poisons && !is_lost(idx);
 
+	free(reply);
 	fiber_point();
+	if (set && server->gone)
+		io->status = -ENOLINK;
+	else if (io->op == HERMIT_IO_WRITE && !io->status)
+		pages[idx].acked = true;
 	io->done(io);
+	check_page(idx);
 	if (unasked && is_lost(idx))
 		fiber_fail("page %llu is lost, which the server never had or was told to discard",
 			   idx);
-	outstanding--;
+	server->outstanding--;
 }
 
 /* As by "local:": a read is done when submit() returns. */
@@ -230,56 +319,66 @@ static bool at_once(const struct hermit_io *io)
 
 static void complete_io(void *arg)
 {
-	struct hermit_io *io = arg;
+	struct reply *reply = arg;
+	struct hermit_io *io = reply->io;
+	struct server *s = reply->server;
 	struct faults *f = &world.faults;
 
 	io->status = 0;
-	if (closing && fiber_once_in(2))
+	if (s->closing && fiber_once_in(2))
 		io->status = -ECANCELED;
-	else if (gone)
-		io->status = -ENODATA;
+	else if (s->gone)
+		io->status = world.servers > 1 ? -ENOLINK : -ENODATA;
 	else if (io->op == HERMIT_IO_READ && happens(f->read_fails))
 		io->status = -EIO;
 	else if (io->op != HERMIT_IO_READ && happens(f->write_fails))
 		io->status = io->op == HERMIT_IO_WRITE ? -ENOSPC : -EIO;
 	/* What failed may have been carried out, or not. */
 	if (!io->status || (io->op == HERMIT_IO_WRITE && fiber_once_in(2)))
-		carry_out(io);
+		carry_out(s->pages, io);
 	/* Done is done, and the answer is on its way for a while. */
 	if (io->op == HERMIT_IO_READ && io->offset >> PAGE_SHIFT == keep) {
 		keep = WORLD_PAGES;
-		kept = io;
+		kept = reply;
 	} else if (!at_once(io) && happens(f->late) && !happens(f->inside))
-		fiber_start("answer", answer, io, true, some_delay());
+		fiber_start("answer", answer, reply, true, some_delay());
 	else
-		answer(io);
+		answer(reply);
 }
 
-static void post(struct hermit_io *io)
+static void post(struct server *s, struct hermit_io *io)
 {
+	struct reply *reply = malloc(sizeof(*reply));
 	u64 delay = fiber_random(4) ? fiber_random(20000) : 0;
 
-	outstanding++;
+	*reply = (struct reply){ s, io };
+	s->outstanding++;
 	if (at_once(io) || happens(world.faults.inside)) {
-		complete_io(io);
+		complete_io(reply);
 		return;
 	}
 	if (happens(world.faults.late))
 		delay = some_delay();
 	fiber_start(io->op == HERMIT_IO_READ ? "read" :
 		    io->op == HERMIT_IO_WRITE ? "write" : "discard",
-		    complete_io, io, true, delay);
+		    complete_io, reply, true, delay);
 }
 
 static void submit_one(struct hermit_link *link, struct hermit_io *io)
 {
+	struct server *s = container_of(link, struct link, link)->server;
+
 	fiber_point();
-	if (closing)
+	if (s->closing)
 		fiber_fail("a request to a closed link");
-	if (losing)
-		list_add_tail(&io->node, &held);
-	else
-		post(io);
+	if (!s->losing) {
+		post(s, io);
+	} else if (world.servers > 1) {
+		io->status = -ENOLINK;
+		io->done(io);
+	} else {
+		list_add_tail(&io->node, &s->held);
+	}
 }
 
 static void submit(struct hermit_link *link, struct list_head *ios)
@@ -293,47 +392,85 @@ static void submit(struct hermit_link *link, struct list_head *ios)
 	}
 }
 
-static void post_held(void)
+static void post_held(struct server *s)
 {
 	struct hermit_io *io;
 
-	while (!list_empty(&held)) {
-		io = list_first_entry(&held, struct hermit_io, node);
+	while (!list_empty(&s->held)) {
+		io = list_first_entry(&s->held, struct hermit_io, node);
 		list_del_init(&io->node);
-		post(io);
+		post(s, io);
 	}
 }
 
 /* As the contract of contents_lost() says: none is out, none is posted. */
+static void lose(struct server *s)
+{
+	world.lost = world.lost_all = s->losing = s->gone = true;
+	while (s->outstanding)
+		fiber_sleep(fiber_now() + 1000);
+	s->wiped = true;
+	memset(s->pages, 0, sizeof(s->pages));
+	world.losses++;
+	s->user_ops->contents_lost(s->user, 2);
+	s->wiped = false;
+	server_check();
+}
+
 void server_lose(void)
 {
-	if (closing || world.r->dead)
+	struct server *s = &servers[0];
+
+	if (s->closing || world.r->dead)
 		return;
-	world.lost = world.lost_all = losing = gone = true;
-	while (outstanding)
-		fiber_sleep(fiber_now() + 1000);
-	memset(pages, 0, sizeof(pages));
-	world.losses++;
-	user_ops->contents_lost(user, 2);
-	gone = false;
-	post_held();
-	losing = false;
+	lose(s);
+	s->gone = false;
+	post_held(s);
+	s->losing = false;
+}
+
+static void stay_away(u64 ns)
+{
+	u64 until = fiber_now() + ns;
+
+	while (fiber_now() < until && !world.r->dead)
+		fiber_sleep(min(until, fiber_now() + 10000000));
 }
 
 /* Reconnecting: what is submitted meanwhile is posted then. */
 void server_away(u64 ns)
 {
-	u64 until = fiber_now() + ns;
+	struct server *s = &servers[0];
 
-	if (closing || losing || world.r->dead)
+	if (s->closing || s->losing || world.r->dead)
 		return;
-	losing = true;
-	user_ops->state(user, HERMIT_SERVER_RECONNECTING);
-	while (fiber_now() < until && !world.r->dead)
-		fiber_sleep(min(until, fiber_now() + 10000000));
-	user_ops->state(user, HERMIT_SERVER_UP);
-	post_held();
-	losing = false;
+	s->losing = true;
+	s->user_ops->state(s->user, HERMIT_SERVER_RECONNECTING);
+	stay_away(ns);
+	s->user_ops->state(s->user, HERMIT_SERVER_UP);
+	post_held(s);
+	s->losing = false;
+}
+
+/* One of several: what is out fails, and what comes, until it is back. */
+void server_one_away(unsigned int i, u64 ns, bool loses)
+{
+	struct server *s = &servers[i];
+
+	if (s->closing || s->busy || world.r->dead)
+		return;
+	s->busy = true;
+	all_were_there = false;
+	s->losing = s->gone = true;
+	while (s->outstanding)
+		fiber_sleep(fiber_now() + 1000);
+	s->user_ops->state(s->user, HERMIT_SERVER_RECONNECTING);
+	stay_away(ns);
+	if (loses)
+		lose(s);
+	s->gone = s->losing = false;
+	s->user_ops->state(s->user, HERMIT_SERVER_UP);
+	s->busy = false;
 }
 
 void server_away_main(void *arg)
@@ -363,7 +500,7 @@ u64 server_held(u64 idx)
 	struct hermit_io *io;
 	u64 n = 0;
 
-	list_for_each_entry(io, &held, node)
+	list_for_each_entry(io, &servers[0].held, node)
 		n += io->op == HERMIT_IO_READ && io->offset >> PAGE_SHIFT == idx;
 	return n;
 }
@@ -371,22 +508,30 @@ u64 server_held(u64 idx)
 static struct hermit_link *server_connect(const struct hermit_link_params *params)
 {
 	struct link *l = kzalloc(sizeof(*l), GFP_KERNEL);
+	struct server *s = &servers[*params->address ? *params->address - '0' : 0];
 
-	user_ops = params->user_ops;
-	user = params->user;
-	return l ? &l->link : ERR_PTR(-ENOMEM);
+	if (!l)
+		return ERR_PTR(-ENOMEM);
+	l->server = s;
+	s->user_ops = params->user_ops;
+	s->user = params->user;
+	s->closing = s->losing = s->gone = false;
+	return &l->link;
 }
 
 static void server_close(struct hermit_link *link, bool end)
 {
+	struct link *l = container_of(link, struct link, link);
+	struct server *s = l->server;
+
 	might_sleep();
-	while (losing)
+	while (s->losing || s->busy)
 		fiber_sleep(fiber_now() + 1000);
-	closing = true;
-	while (outstanding)
+	s->closing = true;
+	while (s->outstanding)
 		fiber_sleep(fiber_now() + 1000);
 	pool_grow(-(int)stored);
-	kfree(container_of(link, struct link, link));
+	kfree(l);
 }
 
 static void server_stats(struct hermit_link *link, struct hermit_server_stats *st)

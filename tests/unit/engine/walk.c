@@ -158,6 +158,21 @@ static void loss(void *arg)
 	world.left--;
 }
 
+/* Of several servers some are away now and then, and may come back with nothing. */
+static void outage(void *arg)
+{
+	u64 i;
+
+	while (world.vcpus_left && (world.faults.outages || world.faults.loses)) {
+		fiber_sleep(fiber_now() + some_time());
+		i = fiber_random(world.servers);
+		server_one_away(i, some_time(),
+				world.faults.loses && fiber_once_in(2));
+		server_check();
+	}
+	world.left--;
+}
+
 static void cosmic_rays(void *arg)
 {
 	u64 pause = 10000ull << fiber_random(10);
@@ -174,15 +189,18 @@ static void cosmic_rays(void *arg)
 bool walk_create(void)
 {
 	struct hermit_create c = { .reclaim_threads = 1 + fiber_random(3) };
+	unsigned int i;
 
 	/* Nobody touches a page beyond WORLD_PAGES. */
 	c.region_size = (world.chunks * HERMIT_CHUNK_PAGES ?:
 			 96 + fiber_random(WORLD_PAGES - 96 + 1)) << PAGE_SHIFT;
 	c.limit = c.region_size;
 	c.uuid[0] = 1;
-	c.nr_servers = 1;
+	c.nr_servers = world.servers;
+	c.replicas = world.servers > 1 ? world.replicas : 0;
 	strcpy(c.name, "walk");
-	strcpy(c.servers[0], world.sync ? "simsync:" : "sim:");
+	for (i = 0; i < world.servers; i++)
+		sprintf(c.servers[i], "%s:%u", world.sync ? "simsync" : "sim", i);
 	world.most = c.limit >> PAGE_SHIFT;
 	world.r = hermit_region_create(&c, &world.file);
 	if (!IS_ERR(world.r)) {
@@ -265,7 +283,10 @@ void walk_main(void *arg)
 	}
 	walk_start("balloon", balloon, NULL);
 	walk_start("mover", mover, NULL);
-	walk_start("loss", loss, NULL);
+	if (world.servers == 1)
+		walk_start("loss", loss, NULL);
+	for (i = 1; i < world.servers; i++)
+		walk_start("outage", outage, NULL);
 	walk_start("shifter", shifter, NULL);
 	walk_start("cosmic rays", cosmic_rays, NULL);
 	if (fiber_once_in(3)) {
@@ -285,6 +306,7 @@ void walk_main(void *arg)
 		guest_check_all();
 	host_check_all();
 	oracle_counters();
+	server_check();
 	if (fiber_random(2)) {
 		hermit_region_end(r);
 		walk_gone(r);
@@ -303,6 +325,8 @@ static unsigned int sometimes(unsigned int once_in)
 
 static void walk(u64 seed, const struct known *k)
 {
+	bool scene;
+
 	fiber_init(seed);
 	fiber_steady = false;
 	world.lost = world.lost_all = world.enough = false;
@@ -341,6 +365,10 @@ static void walk(u64 seed, const struct known *k)
 		world.faults.loses = world.faults.outages = false;
 	if (k)
 		world.faults = k->faults;
+	scene = !k && !world.sync && fiber_once_in(6);
+	world.servers = k || world.sync || scene || fiber_once_in(2) ? 1 :
+			2 + fiber_random(WORLD_SERVERS - 1);
+	world.replicas = 1 + fiber_random(world.servers);
 	roomy = fiber_once_in(3);
 	world.no_nap = k && k->no_nap;
 	world.stock = !k && fiber_once_in(8);
@@ -348,7 +376,7 @@ static void walk(u64 seed, const struct known *k)
 	shim_reclaim_once_in = world.faults.reclaims;
 	if (hermit_req_init() || hermit_pressure_init())
 		fiber_fail("hermit_req_init(), or hermit_pressure_init()");
-	fiber_start("walk", k ? k->fn : !world.sync && fiber_once_in(6) ?
+	fiber_start("walk", k ? k->fn : scene ?
 		    scenarios[fiber_random(SCENARIOS)] : walk_main,
 		    NULL, false, 0);
 	fiber_run(k ? 2 * MOST_POINTS : MOST_POINTS);

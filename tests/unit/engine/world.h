@@ -15,6 +15,7 @@
 #include "link/transport.h"
 
 #define WORLD_PAGES		128
+#define WORLD_SERVERS		3
 #define PAGE_WORDS		(PAGE_SIZE / sizeof(u64))
 
 /* What may go wrong in this walk: once in so many times; 0: never. */
@@ -46,6 +47,7 @@ struct world {
 	u64 chunks;			/* of the region; 0: one, and not all of it */
 	long most;			/* the highest limit that there was */
 	bool no_nap;			/* a fault has no reason to back off */
+	unsigned int servers, replicas;	/* in a set, if there are several */
 	bool sync;			/* a read is done when submit() returns */
 	bool stock;			/* KVM is not patched: vCPUs fault by host PTEs */
 	bool lost;			/* a page may be lost, or soon: */
@@ -74,6 +76,10 @@ bool server_keeps(void);		/* there is one */
 void server_let_go(void);
 void server_away_main(void *arg);	/* away for a second */
 void server_away(u64 ns);		/* what is out waits; sleeps */
+/* One of several, with its contents or without; sleeps. */
+void server_one_away(unsigned int i, u64 ns, bool loses);
+/* With several: who is said to have a page has it, and what one has is not lost. */
+void server_check(void);
 
 /* guest.c */
 void guest_init(void);
@@ -124,6 +130,7 @@ void oracle_init(void);
 void oracle_access(u64 idx, struct page *page, bool write, const char *who);
 void oracle_discard_begin(u64 idx, u64 nr);
 void oracle_discard_end(u64 idx, u64 nr);
+u64 oracle_version(u64 idx);		/* what the page was last written */
 u64 oracle_discards(u64 idx);		/* how often one began */
 bool oracle_discarding(u64 idx);	/* is one under way? */
 /* A read that takes its time; what it found in the first and the last word. */
@@ -145,7 +152,7 @@ void walk_main(void *arg);
 
 /* scenarios.c */
 /* Walks to where few others come. */
-#define SCENARIOS	12
+#define SCENARIOS	13
 extern void (*const scenarios[SCENARIOS])(void *arg);
 /* The last one has no name. */
 extern const struct known {

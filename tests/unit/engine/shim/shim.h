@@ -41,6 +41,7 @@ typedef unsigned int gfp_t, vm_fault_t;
 #define fallthrough		__attribute__((__fallthrough__))
 #define likely(x)		__builtin_expect(!!(x), 1)
 #define unlikely(x)		__builtin_expect(!!(x), 0)
+#define hweight8(x)		((unsigned int)__builtin_popcount((u8)(x)))
 #define barrier()		__asm__ volatile("" ::: "memory")
 #define BUILD_BUG_ON(x)		_Static_assert(!(x), #x)
 #define static_assert(x, ...)	_Static_assert(x, "" __VA_ARGS__)
@@ -181,6 +182,7 @@ static inline void list_del(struct list_head *n)
 	n->next = n->prev = NULL;
 }
 #define list_del_init(n)	do { list_del(n); INIT_LIST_HEAD(n); } while (0)
+#define list_splice_tail_init(f, t) for (struct list_head *_n; _n = (f)->next, _n != (f); list_add_tail(_n, t)) list_del(_n)
 #define list_entry(p, type, member) container_of(p, type, member)
 #define list_first_entry(l, type, member) list_entry((l)->next, type, member)
 /* The head is in no entry: no member of one may be named. */

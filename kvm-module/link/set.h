@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef HERMIT_SET_H
+#define HERMIT_SET_H
+/*
+ * A set is a link over others, its members: several servers, each page on as many of
+ * them as there are to be replicas.
+ *
+ *		   io of a page ──► part ──► member 0: tcp ──► server
+ *		(engine)      └───► part ──► member 2: rdma ─► server
+ *
+ * It keeps nothing of any page. Who has the current contents of a page is known to
+ * its user, as a mask, which comes with each read and is answered to each write.
+ *
+ *  WRITE	goes to the first `replicas` servers in the order of the page's extent
+ *		(core/place.h) that are well and have room, as it is now; to fewer if there
+ *		are not so many. Who refuses it, for lack of room or since it went
+ *		away, is replaced by the next in order. Done when all of them are done,
+ *		with 0 if one has it, and says who has. So it waits for no server
+ *		longer than a member has patience.
+ *  READ	asks one of those that have the page, and if that one fails the next.
+ *		While none of them is there it waits until one is. -ENOENT: all of
+ *		them say that they do not have it. -EIO: some were of no use, and
+ *		the others are not there.
+ *  DISCARD	goes to all that are there. Who is away keeps what he has, which
+ *		nobody will ask him for.
+ *
+ * A part ends with its member's loss of the server (transport.h), and is done only
+ * once. The io is done when all its parts are, so no part has a page that is another's.
+ *
+ * Not here: who was away is not brought up to date, and what has too few copies gets
+ * its others when it is next written, or evicted.
+ */
+#include <linux/atomic.h>
+
+#include "link/transport.h"
+
+#define HERMIT_SET_MAX		HERMIT_MAX_SERVERS
+
+struct hermit_set_part {
+	struct hermit_io io;
+	struct hermit_io *whole;
+};
+
+/* What a set keeps of an io. The submitter has it beside the io: a set allocates nothing. */
+struct hermit_set_io {
+	struct hermit_set *set;
+	unsigned long ups;		/* READ: s->ups when the round began */
+	atomic_t left;			/* WRITE, DISCARD: parts that are not done */
+	atomic_t asked, acked;		/* members */
+	u8 missing, failed;		/* READ: members that answered so; wrong ones failed */
+	int error;
+	struct hermit_set_part parts[HERMIT_SET_MAX];	/* by member */
+};
+
+/*
+ * As hermit_link_user_ops, and of which member. state() is serialised over all of
+ * them, and each begins UP; contents_lost() may run beside what others tell.
+ *
+ * contents_lost() is called while the member refuses everything: what it has
+ * acknowledged is in no answer to a write that is submitted after this began. So
+ * once those that were submitted before are done, nobody names it any more but for
+ * what the caller has kept.
+ */
+struct hermit_set_user_ops {
+	void (*state)(void *user, unsigned int member,
+		      enum hermit_server_state state);
+	void (*contents_lost)(void *user, unsigned int member, u64 incarnation);
+};
+
+/*
+ * Connect to the @nr servers, 2 to HERMIT_SET_MAX of them, none of which may be
+ * synchronous, by @params, whose user_ops are not looked at. All must be there. May
+ * sleep, long. ERR_PTR with params->error filled. Closed as any link.
+ */
+struct hermit_link *hermit_set_open(char (*servers)[HERMIT_SERVER_LEN],
+				    unsigned int nr, unsigned int replicas,
+				    const struct hermit_set_user_ops *user_ops,
+				    const struct hermit_link_params *params);
+
+#endif /* HERMIT_SET_H */
