@@ -72,6 +72,17 @@ u64 world_page(u64 below)
 	return idx;
 }
 
+/*
+ * Between two steps of what goes on as long as a vCPU does. One that waits for a page
+ * that the server has wrong does for half a minute: millions of steps show no more.
+ */
+static u64 some_pause(u64 least, unsigned int doublings)
+{
+	u64 pause = least << fiber_random(doublings);
+
+	return world.faults.spoils ? max(pause, (u64)NSEC_PER_MSEC) : pause;
+}
+
 static void host(void *arg)
 {
 	host_main(arg);
@@ -91,7 +102,7 @@ static void touch_at_last(u64 idx)
 
 static void balloon(void *arg)
 {
-	u64 idx, nr, pause = 20000ull << fiber_random(10);
+	u64 idx, nr, pause = some_pause(20000, 10);
 
 	while (world.vcpus_left) {
 		nr = 1 + fiber_random(fiber_once_in(10) ? 40 : 3);
@@ -128,8 +139,7 @@ long walk_low_limit(void)
 
 static void mover(void *arg)
 {
-	u64 pause = 100000ull << fiber_random(8);
-
+	u64 pause = some_pause(100000, 8);
 	bool still = fiber_random(2);
 
 	while (world.vcpus_left && !still) {
@@ -175,7 +185,7 @@ static void outage(void *arg)
 
 static void cosmic_rays(void *arg)
 {
-	u64 pause = 10000ull << fiber_random(10);
+	u64 pause = some_pause(10000, 10);
 
 	while (world.vcpus_left && world.faults.poison) {
 		fiber_sleep(fiber_now() + fiber_random(pause));
