@@ -133,13 +133,6 @@ static int control_create(struct hermit_control *ctl, void __user *arg)
 		ret = -EINVAL;
 		goto out;
 	}
-	if (c->nr_servers > 1 || c->replicas > 1) {
-		snprintf(c->error, sizeof(c->error),
-			 "server: %u given; replicas are not supported yet, give one",
-			 c->nr_servers);
-		ret = -EINVAL;
-		goto out;
-	}
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0) {
 		ret = fd;

@@ -42,7 +42,8 @@ struct hermit_create {
 	__u8 key[HERMIT_KEY_LEN];
 	/*
 	 * "tcp:HOST:PORT" with a numeric address, "rdma:..", or a pool on this
-	 * host, "local:[lz4|lzo-rle|zstd|plain][:MAX]": "local:" is lz4
+	 * host, "local:[lz4|lzo-rle|zstd|plain][:MAX]": "local:" is lz4. Several,
+	 * none of them local:, are a set: each page is on `replicas` of them.
 	 */
 	char servers[HERMIT_MAX_SERVERS][HERMIT_SERVER_LEN];
 	char error[HERMIT_ERROR_LEN];	/* out, with any failure */

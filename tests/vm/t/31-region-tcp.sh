@@ -3,7 +3,8 @@
 # hermit.ko and hermit-memserver over TCP, without KVM: a plain run, the link
 # cut for 20 s and given back, a process that is killed, and a server that is full
 # until there is room at home, one that is drained for a while, one whose memory is
-# damaged for a while, and one that forgets a page. Every other byte comes back each time, the server ends empty, and nothing stays in the kernel.
+# damaged for a while, one that forgets a page, and one of two that dies, with each page
+# on both. Every other byte comes back each time, the server ends empty, and nothing stays in the kernel.
 S=tcp:127.0.0.1:7471
 # stress NAME ARGS...: in the background, to be told to end
 stress() { region-stress --threads 4 --ops 100000000 --size 64 "${@:2}" > "/out/$1" 2>&1 & pid=$!; }
@@ -77,6 +78,30 @@ end_child region-stress $pid TERM 0
 grep -q 'failures=0 ' /out/full || fail "a server that was full: $(cat /out/full)"
 note "full: $(sed 's/.*\(write_errors=[0-9]*\).*/\1/' /out/full)"
 stop_memserver m2
+
+# Two servers, each page on both: one that has pages dies under load and begins anew with
+# nothing, and no page is lost.
+A=tcp:127.0.0.1:7475 B=tcp:127.0.0.1:7476
+both() { [ "$(hermitctl stat stress --json | grep -c "$1")" = 2 ]; }
+start_memserver a $A --capacity 128M
+start_memserver b $B --capacity 128M
+stress two --server $A --server $B --limit 16
+wait_for 60 above fetches 500
+wait_for 60 both '"reads": [1-9]'
+kill_memserver a
+fetches=$(counter fetches)
+wait_for 60 above fetches $((fetches + 500))
+start_memserver a $A --capacity 128M
+wait_for 60 both '"state": "up"'
+fetches=$(counter fetches)
+wait_for 60 above fetches $((fetches + 500))
+end_child region-stress $pid TERM 0
+note "two: $(sed 's/ clean.*//' /out/two)"
+grep -q 'failures=0 ' /out/two && grep -q 'read_errors=0 ' /out/two && grep -q ' lost=0$' /out/two ||
+	fail "one of two servers died: $(cat /out/two)"
+dmesg | grep -q "$A came back without its contents: 0 pages lost" || fail "nobody saw that $A had lost its contents"
+stop_memserver a
+stop_memserver b
 
 ! region-stress --server tcp:127.0.0.1:7473 2> /out/err || fail "nobody listens there"
 cat /out/err

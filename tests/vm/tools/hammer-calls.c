@@ -217,6 +217,7 @@ static void bad_creates(void)
 		BAD(limit, 0, ERANGE), BAD(limit, 1, EINVAL), BAD(limit, PAGE, ERANGE),
 		BAD(limit, UINT64_MAX, EINVAL), BAD(limit, 1ULL << 63, EINVAL), BAD(limit, 1ULL << 46, EINVAL),
 		BAD(nr_servers, 2, EINVAL), BAD(nr_servers, 5, EINVAL), BAD(nr_servers, UINT32_MAX, EINVAL),
+		BAD(replicas, 2, EINVAL), BAD(replicas, UINT32_MAX, EINVAL),
 		BAD(reclaim_threads, 1000, EINVAL), BAD(reclaim_threads, UINT32_MAX, EINVAL),
 		BAD(key_len, HERMIT_KEY_LEN + 1, EINVAL), BAD(key_len, UINT32_MAX, EINVAL),
 #undef BAD

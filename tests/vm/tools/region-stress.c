@@ -6,7 +6,7 @@
  * quickest way to see that a page always comes back as it went.
  *
  *	region-stress [--size MiB] [--limit MiB] [--threads N] [--ops N]
- *		      [--server S] [--key FILE] [--seed N] [--dio FILE] [--flip]
+ *		      [--server S]... [--replicas N] [--key FILE] [--seed N] [--dio FILE] [--flip]
  *		      [--poison N]
  *
  * Each page is owned by the thread of its number modulo the threads, which
@@ -38,7 +38,7 @@
 
 static uint64_t size_mib = 64, limit_mib = 16, ops = 200000, seed = 1;
 static unsigned int nthreads = 2;
-static const char *server, *key_file, *dio_file;
+static const char *key_file, *dio_file;
 static bool flip;
 static int memory;
 static uint64_t *base;
@@ -311,7 +311,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "size", 1, 0, 's' }, { "limit", 1, 0, 'l' }, { "threads", 1, 0, 't' },
-		{ "ops", 1, 0, 'n' }, { "server", 1, 0, 'S' }, { "seed", 1, 0, 'r' },
+		{ "ops", 1, 0, 'n' }, { "server", 1, 0, 'S' }, { "replicas", 1, 0, 'R' }, { "seed", 1, 0, 'r' },
 		{ "key", 1, 0, 'k' }, { "dio", 1, 0, 'd' }, { "flip", 0, 0, 'f' }, { "poison", 1, 0, 'p' }, { 0 },
 	};
 	struct hermit_create c = { .size = sizeof(c), .version = HERMIT_UAPI_VERSION };
@@ -327,7 +327,11 @@ int main(int argc, char **argv)
 		case 'l': limit_mib = strtoull(optarg, NULL, 0); break;
 		case 't': nthreads = strtoul(optarg, NULL, 0); break;
 		case 'n': ops = strtoull(optarg, NULL, 0); break;
-		case 'S': server = optarg; break;
+		case 'S':
+			if (c.nr_servers < HERMIT_MAX_SERVERS)
+				strncpy(c.servers[c.nr_servers++], optarg, HERMIT_SERVER_LEN - 1);
+			break;
+		case 'R': c.replicas = strtoul(optarg, NULL, 0); break;
 		case 'k': key_file = optarg; break;
 		case 'r': seed = strtoull(optarg, NULL, 0); break;
 		case 'd': dio_file = optarg; break;
@@ -348,10 +352,6 @@ int main(int argc, char **argv)
 	if (getrandom(c.uuid, sizeof(c.uuid), 0) != sizeof(c.uuid)) {
 		perror("getrandom");
 		return 2;
-	}
-	if (server) {
-		c.nr_servers = 1;
-		strncpy(c.servers[0], server, HERMIT_SERVER_LEN - 1);
 	}
 	if (key_file)
 		read_key(&c);
