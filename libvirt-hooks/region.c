@@ -357,6 +357,7 @@ hermit_region_to_json (const HermitRegion *region)
   json_object_set_new (j, "zero",
                        bytes (pages > elsewhere ? pages - elsewhere : 0));
   json_object_set_new (j, "lost", bytes (st->lost));
+  json_object_set_new (j, "short-copies", bytes (st->short_copies));
   json_object_set_new (j, "host-mapped", bytes (st->host_mapped));
   json_object_set_new (j, "metadata", integer (st->metadata_bytes));
   for (guint i = 0; (name = hermit_region_counter (st, i, &n)); i++)
@@ -418,6 +419,8 @@ hermit_region_print (const HermitRegion *region)
   print_pages ("remote", st->remote);
   if (st->lost)
     print_pages ("LOST", st->lost);
+  if (st->short_copies)
+    print_pages ("too few copies", st->short_copies);
   if (st->idle_period_ns)
     {
       guint64 recent = 0;

@@ -4,24 +4,23 @@
  *
  *	 63  56 55     46 45      36 35   32 31			     0
  *	+------+---------+----------+-------+------------------------+
- *	|server| wrong   | since, s | times | CRC of what was sent   |
+ *	|holder| wrong   | since, s | times | CRC of what was sent   |
  *	+------+---------+----------+-------+------------------------+
  *
- * A bit for each server that has it, of several (see copy.h). What is between that and
- * the CRC is 0 until a read is answered wrong: then it has ten bits of that
- * answer's CRC, how many more such there were than other wrong ones, 15 at most, and
- * when the first one came, modulo 1024 (the vote of Boyer and Moore: once that is 0
- * the next answer takes its place). A right answer and the next page that is sent make
- * it 0 again; so who compares the
- * lower 56 bits with a CRC alone sees in one look that all is well.
+ * The upper 8 bits are holder.h's. What is between them and the CRC is 0 until a read is
+ * answered wrong: then it has ten bits of that answer's CRC, how many more such there
+ * were than other wrong ones, 15 at most, and when the first one came, modulo 1024 (the
+ * vote of Boyer and Moore: once that is 0 the next answer takes its place). A right
+ * answer and the next page that is sent make it 0 again; so who compares the lower 56
+ * bits with a CRC alone sees in one look that all is well.
  */
-#include <linux/bitops.h>
 #include <linux/highmem.h>
 #include <linux/jiffies.h>
 
 #include "core/crc.h"
 #include "engine/copy.h"
 #include "engine/event.h"
+#include "engine/holder.h"
 #include "engine/mark.h"
 #include "engine/region.h"
 #include "engine/stats.h"
@@ -34,8 +33,6 @@
 #define SINCE_MAX	1023ULL
 #define WRONG_SHIFT	46
 #define WRONG_MAX	1023ULL
-#define SERVERS_SHIFT	56
-#define SERVERS_MASK	(~0ULL << SERVERS_SHIFT)
 static_assert(HERMIT_WRONG_TIMES == TIMES_MAX + 1, "the last one is not stored");
 
 static u32 copy_crc(struct page *page)
@@ -91,7 +88,7 @@ static bool copy_stays_wrong(atomic64_t *copy, u64 was, u32 crc)
 		times = min(times + 1, TIMES_MAX);
 	}
 	/* What was sent meanwhile is another copy. */
-	atomic64_cmpxchg(copy, was, (was & SERVERS_MASK) | (u32)was |
+	atomic64_cmpxchg(copy, was, (was & HERMIT_HOLDERS_MASK) | (u32)was |
 			 times << TIMES_SHIFT |
 			 since << SINCE_SHIFT | wrong << WRONG_SHIFT);
 	return false;
@@ -105,7 +102,7 @@ static noinline int copy_differs(struct hermit_region *r, u64 idx, u64 expected,
 
 	if ((u32)was == crc) {
 		HERMIT_MARK(right_again);
-		atomic64_cmpxchg(copy, was, (was & SERVERS_MASK) | crc);
+		atomic64_cmpxchg(copy, was, (was & HERMIT_HOLDERS_MASK) | crc);
 		return 0;
 	}
 	/* The word after the CRC: if it is @expected the CRC was of that. */
@@ -127,54 +124,13 @@ static noinline int copy_differs(struct hermit_region *r, u64 idx, u64 expected,
 	return -EBADMSG;
 }
 
-void hermit_copy_acked(struct hermit_region *r, u64 idx, u8 servers)
-{
-	atomic64_t *copy = hermit_word_copy(r, idx);
-	s64 was = atomic64_read(copy);
-
-	while (!atomic64_try_cmpxchg(copy, &was,
-				     was | (u64)servers << SERVERS_SHIFT))
-		;
-}
-
-u8 hermit_copy_servers(struct hermit_region *r, u64 idx)
-{
-	/* After the word: whoever saw it REMOTE sees who had acknowledged it. */
-	smp_rmb();
-	return (u64)atomic64_read(hermit_word_copy(r, idx)) >> SERVERS_SHIFT;
-}
-
-bool hermit_copy_lost(struct hermit_region *r, u64 idx, unsigned int server)
-{
-	u64 bit = 1ULL << (SERVERS_SHIFT + server);
-	atomic64_t *copy = hermit_word_copy(r, idx);
-	s64 was = atomic64_read(copy);
-
-	do {
-		if (!(was & bit))
-			return false;
-	} while (!atomic64_try_cmpxchg(copy, &was, was & ~bit));
-	return !((was & ~bit) >> SERVERS_SHIFT);
-}
-
-bool hermit_copy_is_short(struct hermit_region *r, u64 idx)
-{
-	u8 have, could;
-
-	if (likely(!r->replicas))
-		return false;
-	have = hermit_copy_servers(r, idx) & READ_ONCE(r->servers_up);
-	could = have | READ_ONCE(r->servers_writable);
-	return hweight8(have) < min_t(unsigned int, r->replicas, hweight8(could));
-}
-
 int hermit_copy_check(struct hermit_region *r, u64 idx, u64 expected,
 		      struct page *page, unsigned int server, bool others)
 {
 	u32 crc = copy_crc(page);
 	u64 was = atomic64_read(hermit_word_copy(r, idx));
 
-	if (likely((was & ~SERVERS_MASK) == crc))
+	if (likely((was & ~HERMIT_HOLDERS_MASK) == crc))
 		return 0;
 	return copy_differs(r, idx, expected, was, crc, server, others);
 }

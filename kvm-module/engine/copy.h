@@ -22,17 +22,6 @@
  *  - A clean page that is dropped, and a read that failed, leave it as it is: the
  *    copy is the same. Discarded, or lost, there is nothing to read.
  *
- * Beside it, with several servers (link/set.h), who has the copy: the servers that have
- * acknowledged this very contents, a bit for each. With one server it is none.
- *
- *  - The owner of EVICTING clears it with the CRC. The completion behind W sets those
- *    that acknowledged, before the word can be REMOTE, or have C. Nobody else adds one.
- *  - The sweep (sweep.h) takes a server off that lost its contents, with no batch of
- *    reclaim under way and no write out. So it meets no completion that adds what it
- *    takes, and no drop of a page for a copy that goes.
- *  - With C and no server a page is dirty, or its word has W: no word is REMOTE that
- *    nobody has, and what is dropped has as many copies as there can be.
- *
  * A read is judged by it only if the word is still the one that the read expects:
  * then it was so all the time, and the CRC with it. If not, another one was faster,
  * and whatever came is thrown away for that.
@@ -55,17 +44,6 @@ struct page;
  * EVICTING. Any context.
  */
 u32 hermit_copy_note(struct hermit_region *r, u64 idx, struct page *page);
-/* @servers have acknowledged page @idx; by the completion behind W. Any context. */
-void hermit_copy_acked(struct hermit_region *r, u64 idx, u8 servers);
-/* Who has it, if the word is what it was before this; of several servers. Any context. */
-u8 hermit_copy_servers(struct hermit_region *r, u64 idx);
-/* @server has lost it; by the sweep. True if that was the last one. */
-bool hermit_copy_lost(struct hermit_region *r, u64 idx, unsigned int server);
-/*
- * Fewer servers that are there have the page, which has C, than could have it: so it is
- * to be sent rather than dropped. By the owner of EVICTING; never with one server.
- */
-bool hermit_copy_is_short(struct hermit_region *r, u64 idx);
 /*
  * A read of page @idx brought @page, and may be used if the word is @expected: 0, or
  * -EBADMSG: it is not what was sent, which is counted and told of here, and if it

@@ -7,6 +7,7 @@
 #include <linux/sched.h>
 
 #include "engine/discard.h"
+#include "engine/holder.h"
 #include "engine/mark.h"
 #include "engine/pool.h"
 #include "engine/region.h"
@@ -157,6 +158,7 @@ int hermit_discard(struct hermit_region *r, u64 start, u64 nr)
 		case HERMIT_REMOTE:
 		case HERMIT_FETCHING:
 			hermit_count(r, HERMIT_C_REMOTE, -1);
+			hermit_holders_home(r, idx);
 			discard_run_add(r, &run, idx);
 			hermit_word_wake(r, idx);
 			break;

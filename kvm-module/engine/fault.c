@@ -18,6 +18,7 @@
 
 #include "engine/copy.h"
 #include "engine/fault.h"
+#include "engine/holder.h"
 #include "engine/mark.h"
 #include "engine/pool.h"
 #include "engine/region.h"
@@ -55,6 +56,7 @@ static __always_inline bool fault_install(struct hermit_region *r, u64 idx,
 		if (atomic64_cmpxchg(word, expected, new | flags) == expected) {
 			hermit_count(r, HERMIT_C_LOCAL, 1);
 			hermit_count(r, HERMIT_C_REMOTE, -1);
+			hermit_holders_home(r, idx);
 			return true;
 		}
 	}
@@ -333,7 +335,7 @@ struct hermit_req *hermit_fault_read_alloc(struct hermit_region *r, u64 idx,
 	req->io.length = PAGE_SIZE;
 	req->io.done = fault_read_done;
 	if (r->replicas)
-		req->io.members = hermit_copy_servers(r, idx);
+		req->io.members = hermit_holders(r, idx);
 	return req;
 }
 

@@ -7,6 +7,7 @@
 #include <linux/sched/clock.h>
 
 #include "engine/copy.h"
+#include "engine/holder.h"
 #include "engine/peek.h"
 #include "engine/pool.h"
 #include "engine/region.h"
@@ -56,7 +57,7 @@ struct hermit_req *hermit_peek_begin(struct hermit_region *r, u64 idx,
 	req->io.demand = demand;
 	req->io.done = peek_done;
 	if (r->replicas)
-		req->io.members = hermit_copy_servers(r, idx);
+		req->io.members = hermit_holders(r, idx);
 	kref_get(&req->ref);
 	hermit_count(r, HERMIT_C_INFLIGHT, 1);
 	if (!hermit_req_submit(r, req))

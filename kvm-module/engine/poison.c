@@ -21,6 +21,7 @@
 #include <linux/pagemap.h>
 
 #include "engine/event.h"
+#include "engine/holder.h"
 #include "engine/poison.h"
 #include "engine/pool.h"
 #include "engine/region.h"
@@ -59,6 +60,8 @@ static bool poison_decide(struct hermit_region *r, struct hermit_victim *v,
 		dirty = true;
 	}
 	lost = dirty || !(v->word & HERMIT_W_COPY);
+	if (!lost)
+		hermit_holders_away(r, v->idx);
 	if (hermit_word_apply(word, lost ? HERMIT_EV_EVICT_LOSE :
 					   HERMIT_EV_EVICT_DROP,
 			      hermit_next_generation(r), &old, &new))
@@ -75,6 +78,7 @@ static bool poison_decide(struct hermit_region *r, struct hermit_victim *v,
 		hermit_event(r, HERMIT_EVENT_PAGES_LOST, 1, v->idx);
 	return true;
 keep:
+	hermit_holders_home(r, v->idx);
 	/* Before the word is LOCAL. */
 	if (dirty)
 		SetPageDirty(page);

@@ -18,6 +18,7 @@
 #include "engine/copy.h"
 #include "engine/discard.h"
 #include "engine/limit.h"
+#include "engine/holder.h"
 #include "engine/mark.h"
 #include "engine/pool.h"
 #include "engine/reclaim.h"
@@ -91,7 +92,8 @@ static void reclaim_write_done(struct hermit_io *io)
 		 */
 		SetPageDirty(page);
 	} else if (r->replicas) {
-		hermit_copy_acked(r, req->idx, io->members);
+		hermit_holders_add(r, req->idx, io->members);
+		hermit_holders_away(r, req->idx);
 	}
 	if (WARN_ON_ONCE(hermit_word_apply(hermit_word(r, req->idx),
 					   failed ? HERMIT_EV_WRITE_FAIL :
@@ -99,6 +101,8 @@ static void reclaim_write_done(struct hermit_io *io)
 					   hermit_next_generation(r), &old,
 					   &new)))
 		goto out;
+	if (hermit_word_state(new) != HERMIT_REMOTE)
+		hermit_holders_home(r, req->idx);
 
 	/* What was rescued may change while it is sent: that is nobody's error. */
 	if (io->status == -EBADMSG && hermit_word_state(old) != HERMIT_EVICTING)
@@ -176,7 +180,7 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 
 	/* Where few have it more may: it is as if it had changed. */
 	if (!dirty && (v->word & HERMIT_W_COPY) && !PageHWPoison(page) &&
-	    hermit_copy_is_short(r, v->idx)) {
+	    hermit_holders_are_few(r, v->idx)) {
 		HERMIT_MARK(short_of_copies);
 		dirty = true;
 	}
@@ -184,6 +188,7 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 	if (!dirty && (v->word & HERMIT_W_COPY)) {
 		ev = HERMIT_EV_EVICT_DROP;
 		gen = hermit_next_generation(r);
+		hermit_holders_away(r, v->idx);
 	} else if (unlikely(PageHWPoison(page))) {
 		hermit_poison_report(r, v->idx);
 		goto keep;
@@ -209,6 +214,7 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 
 	if (hermit_word_apply(word, ev, gen, &old, &new)) {
 		HERMIT_MARK(rescued_from_the_owner);
+		hermit_holders_home(r, v->idx);
 		/* Rescued since. */
 		if (req) {
 			req->io.page = NULL;

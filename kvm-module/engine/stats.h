@@ -48,6 +48,7 @@ enum hermit_counter {
 	HERMIT_C_LOCAL,
 	HERMIT_C_REMOTE,
 	HERMIT_C_LOST,
+	HERMIT_C_SHORT,			/* of the remote ones: see holder.h */
 	HERMIT_C_INFLIGHT,
 	HERMIT_C_HOSTMAPPED,
 	HERMIT_NR_COUNTERS

@@ -5,13 +5,30 @@
  */
 #include <linux/sched.h>
 
-#include "engine/copy.h"
 #include "engine/event.h"
+#include "engine/holder.h"
 #include "engine/mark.h"
 #include "engine/region.h"
 #include "engine/stats.h"
 #include "engine/sweep.h"
 #include "engine/word.h"
+
+static bool is_away(const atomic64_t *word)
+{
+	enum hermit_state s = hermit_word_state(atomic64_read(word));
+
+	return s == HERMIT_REMOTE || s == HERMIT_FETCHING;
+}
+
+/* Fewer have the page than before. Nothing leaves meanwhile, but it may come back. */
+static void sweep_thins(struct hermit_region *r, u64 idx, const atomic64_t *word)
+{
+	if (!is_away(word))
+		return;
+	hermit_holders_away(r, idx);
+	if (!is_away(word))
+		hermit_holders_home(r, idx);
+}
 
 u64 hermit_sweep(struct hermit_region *r, unsigned int server)
 {
@@ -33,8 +50,10 @@ u64 hermit_sweep(struct hermit_region *r, unsigned int server)
 			idx |= HERMIT_CHUNK_PAGES - 1;
 			continue;
 		}
-		if (r->replicas && !hermit_copy_lost(r, idx, server))
+		if (r->replicas && !hermit_holders_drop(r, idx, server)) {
+			sweep_thins(r, idx, word);
 			continue;
+		}
 		if (hermit_word_apply(word, HERMIT_EV_LOSE, 0, &old, &new) ||
 		    hermit_word_state(new) != HERMIT_LOST ||
 		    hermit_word_state(old) == HERMIT_LOST)
@@ -42,6 +61,7 @@ u64 hermit_sweep(struct hermit_region *r, unsigned int server)
 		if (!lost++)
 			lowest = idx;
 		HERMIT_MARK(page_lost);
+		hermit_holders_home(r, idx);
 		hermit_word_wake(r, idx);
 	}
 	up_write(&r->sweep_lock);
@@ -65,6 +85,7 @@ bool hermit_lose(struct hermit_region *r, u64 idx, u64 expected)
 		return false;
 	hermit_count(r, HERMIT_C_REMOTE, -1);
 	hermit_count(r, HERMIT_C_LOST, 1);
+	hermit_holders_home(r, idx);
 	hermit_event(r, HERMIT_EVENT_PAGES_LOST, 1, idx);
 	hermit_word_wake(r, idx);
 	return true;

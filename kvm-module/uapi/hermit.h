@@ -188,7 +188,8 @@ struct hermit_stats {
 	__u64 poisoned;			/* frames that left for a memory error of this host */
 	__u64 unaged;			/* pages taken for not accessed since KVM could not say */
 	__u64 mismatches;		/* answers that were not what was written; none was used */
-	__u64 reserved[11];
+	__u64 short_copies;		/* pages now: remote, and on fewer servers than replicas */
+	__u64 reserved[10];
 };
 
 /*

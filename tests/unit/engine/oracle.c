@@ -9,6 +9,7 @@
 #include "world.h"
 
 #include "counters.h"
+#include "engine/holder.h"
 #include "engine/report.h"
 #include "engine/unmap.h"
 #include "engine/word.h"
@@ -129,18 +130,22 @@ void oracle_read_end(u64 idx, u64 since, u64 first, u64 last, const char *who)
 /* What the page words say of the same. */
 static bool words_fit(const struct hermit_stats *s, char *why, size_t size)
 {
-	u64 n[HERMIT_W_STATE + 1] = {}, mapped = 0, i, w;
+	u64 n[HERMIT_W_STATE + 1] = {}, mapped = 0, thin = 0, i, w;
 
 	for (i = 0; i < world.r->npages; i++) {
 		w = hermit_word(world.r, i) ? hermit_word(world.r, i)->counter : 0;
 		n[hermit_word_state(w)]++;
+		thin += hermit_word_state(w) == HERMIT_REMOTE &&
+			hweight8(hermit_holders(world.r, i)) < world.r->replicas;
 		mapped += !!(w & HERMIT_W_HOSTMAPPED);
 	}
-	snprintf(why, size, "%llu local, %llu remote, %llu lost, %llu host-mapped; by the words %llu, %llu, %llu, %llu",
-		 s->local, s->remote, s->lost, s->host_mapped, n[HERMIT_LOCAL],
-		 n[HERMIT_REMOTE], n[HERMIT_LOST], mapped);
+	snprintf(why, size, "%llu local, %llu remote, %llu lost, %llu host-mapped, %llu on too few servers; by the words %llu, %llu, %llu, %llu, %llu",
+		 s->local, s->remote, s->lost, s->host_mapped,
+		 s->short_copies, n[HERMIT_LOCAL],
+		 n[HERMIT_REMOTE], n[HERMIT_LOST], mapped, thin);
 	return s->local == n[HERMIT_LOCAL] && s->remote == n[HERMIT_REMOTE] &&
-	       s->lost == n[HERMIT_LOST] && s->host_mapped == mapped;
+	       s->lost == n[HERMIT_LOST] && s->host_mapped == mapped &&
+	       s->short_copies == thin;
 }
 
 void oracle_counters(void)

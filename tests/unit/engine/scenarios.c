@@ -7,6 +7,7 @@
 #include "engine/clock.h"
 #include "engine/copy.h"
 #include "engine/discard.h"
+#include "engine/holder.h"
 #include "engine/limit.h"
 #include "engine/pool.h"
 #include "engine/recall.h"
@@ -510,7 +511,7 @@ static void made_good(void *arg)
 	leave(r);
 	for (i = 0; i < 60; i++) {
 		word = hermit_word(r, i)->counter;
-		who = (u64)hermit_word_copy(r, i)->counter >> 56;
+		who = hermit_holders(r, i);
 		if (hermit_word_state(word) != HERMIT_REMOTE)
 			continue;
 		if (who != 3)
@@ -524,6 +525,8 @@ static void made_good(void *arg)
 	if (hermit_stat(r, HERMIT_C_LOST))
 		fiber_fail("%ld pages are lost with one of two servers",
 			   hermit_stat(r, HERMIT_C_LOST));
+	/* And how many are on one alone. */
+	oracle_counters();
 	walk_set_limit(r->npages);
 	host_check_all();
 	oracle_counters();

@@ -10,6 +10,7 @@
 #include "world.h"
 
 #include "core/crc.h"
+#include "engine/holder.h"
 #include "engine/word.h"
 
 struct server_page {
@@ -247,7 +248,8 @@ static void check_page(u64 idx)
 	if (world.servers < 2 || !c || oracle_discarding(idx) || world.r->dead)
 		return;
 	word = c->words[idx % HERMIT_CHUNK_PAGES].counter;
-	who = (u64)c->copies[idx % HERMIT_CHUNK_PAGES].counter >> 56;
+	who = ((u64)c->copies[idx % HERMIT_CHUNK_PAGES].counter >>
+	       HERMIT_HOLDERS_SHIFT) % (1 << WORLD_SERVERS);
 	if (hermit_word_state(word) != HERMIT_REMOTE &&
 	    hermit_word_state(word) != HERMIT_FETCHING &&
 	    hermit_word_state(word) != HERMIT_LOST)

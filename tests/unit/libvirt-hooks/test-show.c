@@ -159,6 +159,7 @@ test_stat (void)
   r = fixture_region (NULL, "solo", 64, 64);
   r->st.mode = HERMIT_MODE_STOCK;
   r->st.lost = 3;
+  r->st.short_copies = 2;
   p = hermitctl ("stat solo");
   g_assert_cmpint (p->status, ==, 0);
   g_assert_true (g_str_has_prefix (
@@ -168,6 +169,7 @@ test_stat (void)
               "  resident       0.0 KiB\n"
               "  remote         0.0 KiB\n"
               "  LOST           12.0 KiB\n"
+              "  too few copies 8.0 KiB\n"
               "  mode           stock\n"
               "  threads        0 of 0\n"
               "  faults         p50 0.0 us, p99 0.0 us, p99.9 0.0 us\n"));
@@ -232,6 +234,7 @@ test_json (void)
       "\"mode\":\"ept-hook\",\"bindings\":2,\"resident\":81920000,"
       "\"resident-max\":98304000,\"local\":77824000,\"in-flight\":1228800,"
       "\"pool\":2867200,\"remote\":122880000,\"zero\":67731456,\"lost\":0,"
+      "\"short-copies\":0,"
       "\"host-mapped\":45056,\"metadata\":524800,"
       "\"idle\":{\"period\":5000000000,\"sampled\":67108864,"
       "\"busy\":123456,\"working-set\":32505856,\"histogram\":[1048576,"

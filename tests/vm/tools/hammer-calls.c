@@ -85,7 +85,7 @@ void hammer_sizes(void)
 		if (k->cmd == HERMIT_CREATE) {
 			one_size(k, &r, offsetof(struct hermit_create, memory_fd), false);
 			one_size(k, &r, offsetof(struct hermit_create, memory_fd) + 3, false);
-			one_size(k, &r, offsetof(struct hermit_create, reserved), false);
+			one_size(k, &r, offsetof(struct hermit_create, replicas), false);
 		}
 		for (uint32_t size = k->size + 1; size < k->size + 9; size++)
 			one_size(k, &r, size, true);
