@@ -52,6 +52,11 @@ u32 hermit_copy_note(struct hermit_region *r, u64 idx, struct page *page)
 	return crc;
 }
 
+u32 hermit_copy_noted(struct hermit_region *r, u64 idx)
+{
+	return (u32)atomic64_read(hermit_word_copy(r, idx));
+}
+
 /* Each is counted; a server that damages all it sends has one event in a second. */
 static noinline void copy_is_wrong(struct hermit_region *r, u64 idx,
 				   unsigned int server)

@@ -44,6 +44,8 @@ struct page;
  * EVICTING. Any context.
  */
 u32 hermit_copy_note(struct hermit_region *r, u64 idx, struct page *page);
+/* What was noted; of a page that is clean and has a copy, so it is of that. */
+u32 hermit_copy_noted(struct hermit_region *r, u64 idx);
 /*
  * A read of page @idx brought @page, and may be used if the word is @expected: 0, or
  * -EBADMSG: it is not what was sent, which is counted and told of here, and if it

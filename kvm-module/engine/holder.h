@@ -6,7 +6,8 @@
  * acknowledged this very contents, a bit for each, beside the CRC (copy.h). With one
  * server it is none of them.
  *
- *  - The owner of EVICTING clears it when it notes the CRC. The completion behind W sets
+ *  - The owner of EVICTING clears it when it notes the CRC; not of a page that is sent
+ *    once more as it is, since too few have it. The completion behind W sets
  *    those that acknowledged, before the word can be REMOTE, or have C. Nobody else
  *    adds one.
  *  - The sweep (sweep.h) takes a server off that lost its contents, with no batch of

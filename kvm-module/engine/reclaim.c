@@ -152,7 +152,7 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 	struct hermit_req *req;
 	enum hermit_event ev;
 	u64 gen = 0, old, new;
-	bool dirty;
+	bool dirty, again = false;
 
 	if (v->keep) {
 		HERMIT_MARK(page_lock_held);
@@ -178,11 +178,14 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 	dirty |= !!(v->flags & HERMIT_MMU_DIRTY);
 	page_ref_unfreeze(page, 1);
 
-	/* Where few have it more may: it is as if it had changed. */
+	/*
+	 * Where few have it more may: it is as if it had changed, but who has it has it
+	 * still.
+	 */
 	if (!dirty && (v->word & HERMIT_W_COPY) && !PageHWPoison(page) &&
 	    hermit_holders_are_few(r, v->idx)) {
 		HERMIT_MARK(short_of_copies);
-		dirty = true;
+		dirty = again = true;
 	}
 	req = NULL;
 	if (!dirty && (v->word & HERMIT_W_COPY)) {
@@ -203,7 +206,8 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 			goto keep;
 		}
 		/* If the page is rescued before it has W it stays dirty. */
-		req->io.crc = hermit_copy_note(r, v->idx, page);
+		req->io.crc = again ? hermit_copy_noted(r, v->idx) :
+				      hermit_copy_note(r, v->idx, page);
 		req->idx = v->idx;
 		req->io.op = HERMIT_IO_WRITE;
 		req->io.page = page;

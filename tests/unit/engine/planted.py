@@ -184,8 +184,8 @@ BUGS = {
         'if (!io->status)\n\t\tio->status = hermit_copy_check',
         'if (0)\n\t\tio->status = hermit_copy_check'),
     'crc-of-another-page': (E + 'reclaim.c',
-        'req->io.crc = hermit_copy_note(r, v->idx, page);',
-        'hermit_copy_note(r, v->idx, page); req->io.crc = 0;'),
+        'hermit_copy_note(r, v->idx, page);\n\t\treq->idx',
+        'hermit_copy_note(r, v->idx, page); req->io.crc = 0;\n\t\treq->idx'),
     'missing-without-word': (E + 'sweep.c',
         'atomic64_cmpxchg(hermit_word(r, idx), expected, new) != expected)',
         'hermit_word_apply(hermit_word(r, idx), HERMIT_EV_LOSE, 0, &expected, &new))'),
@@ -197,17 +197,16 @@ BUGS = {
         '} else if (times == TIMES_MAX &&\n\t\t   ((now - since) & SINCE_MAX) >= HERMIT_WRONG_S) {', '} else if (1) {'),
     'verdict-without-word': (E + 'copy.c',
         'if (atomic64_read(hermit_word(r, idx)) != expected) {', 'if (0) {'),
-    'note-before-unmap': [(E + 'reclaim.c', '\t\treq->io.crc = hermit_copy_note(r, v->idx, page);\n', ''),
+    'note-before-unmap': [(E + 'reclaim.c', 'hermit_copy_note(r, v->idx, page);\n\t\treq->idx', '0;\n\t\treq->idx'),
         (E + 'reclaim.c', 'if (b.s.nr)\n\t\thermit_unmap',
          'for (i = 0; i < b.s.nr; i++)\n'
          '\t\thermit_copy_note(r, b.s.v[i].idx, b.s.v[i].page);\n'
          '\tif (b.s.nr)\n\t\thermit_unmap')],
-    'note-after-word': [(E + 'reclaim.c', '\t\treq->io.crc = hermit_copy_note(r, v->idx, page);\n', ''),
+    'note-after-word': [(E + 'reclaim.c', 'hermit_copy_note(r, v->idx, page);\n\t\treq->idx', '0;\n\t\treq->idx'),
         (E + 'reclaim.c', 'hermit_count(r, HERMIT_C_EVICTED_DIRTY, 1);',
          'hermit_copy_note(r, req->idx, page);\n'
          '\t\t\thermit_count(r, HERMIT_C_EVICTED_DIRTY, 1);')],
-    'note-not-renewed': (E + 'reclaim.c', '\t\treq->io.crc = hermit_copy_note(r, v->idx, page);\n',
-        'if (!(v->word & HERMIT_W_COPY))\n\t\t\treq->io.crc = hermit_copy_note(r, v->idx, page);\n'),
+    'note-not-renewed': (E + 'reclaim.c', '= again ? hermit_copy_noted', '= again || (v->word & HERMIT_W_COPY) ? hermit_copy_noted'),
     # several servers: who has a page, and when that is noted
     'set-done-by-the-first': (SET,
         'atomic_set(&w->left, n);', 'atomic_set(&w->left, whole->op == HERMIT_IO_WRITE ? 1 : n);'),

@@ -15,7 +15,7 @@
 
 struct server_page {
 	bool present, spoilt, forgotten;
-	bool acked;			/* the write of what is there was */
+	bool acked;			/* the write of what is there was, or of the same before */
 	u64 data[PAGE_WORDS];
 	u64 old[PAGE_WORDS];		/* what it was before */
 };
@@ -159,10 +159,11 @@ static void fail_page(struct server_page *s)
 
 static void take(struct server_page *s, const u64 *data)
 {
+	s->acked &= s->present && !memcmp(s->data, data, PAGE_SIZE);
 	memcpy(s->old, s->data, PAGE_SIZE);
 	memcpy(s->data, data, PAGE_SIZE);
 	s->present = true;
-	s->spoilt = s->forgotten = s->acked = false;
+	s->spoilt = s->forgotten = false;
 }
 
 static void carry_out(struct server_page *pages, struct hermit_io *io)
@@ -209,8 +210,9 @@ static void carry_out(struct server_page *pages, struct hermit_io *io)
 			break;
 		}
 		memcpy(s->old, s->data, PAGE_SIZE);
-		s->spoilt = s->forgotten = s->acked = false;
+		s->spoilt = s->forgotten = false;
 		copy(s->data, io->page->data);
+		s->acked &= s->present && !memcmp(s->data, s->old, PAGE_SIZE);
 		s->present = true;
 		break;
 	default:
