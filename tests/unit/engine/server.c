@@ -245,7 +245,7 @@ static void check_page(u64 idx)
 	u64 word, who, version = oracle_version(idx);
 	struct server_page *s;
 	unsigned int i;
-	bool has;
+	bool has, told;
 
 	if (world.servers < 2 || !c || oracle_discarding(idx) || world.r->dead)
 		return;
@@ -258,12 +258,14 @@ static void check_page(u64 idx)
 		return;
 	for (i = 0; i < world.servers; i++) {
 		s = &servers[i].pages[idx];
-		has = s->present && s->acked && s->data[0] == version &&
+		has = s->present && s->data[0] == version &&
 		      s->data[PAGE_WORDS - 1] == version;
+		/* It forgot the page perhaps, and got it anew by a write that failed. */
+		told = has && s->acked;
 		if (servers[i].wiped || s->forgotten || s->spoilt)
 			continue;
 		if (hermit_word_state(word) == HERMIT_LOST) {
-			if (has && !world.poisons)
+			if (told && !world.poisons)
 				fiber_fail("page %llu is lost, and server %u has it",
 					   idx, i);
 		} else if (who >> i & 1 && !has) {
