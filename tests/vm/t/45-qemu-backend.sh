@@ -48,7 +48,7 @@ refused VFIO 'the device pins guest memory' $BASE -enable-kvm $(ram0) \
 qemu-img create -q -f qcow2 $W/disk.qcow2 64M
 # Room for DIMMs is above 4 GiB, so Linux would keep 64 MiB to bounce DMA in. It
 # reports pages of a zone with 32 runs of this order free, 64 MiB by default.
-VM_CPUS=2 VM_APPEND="page_poison=0 memhp_default_state=online_movable swiotlb=512 page_reporting.page_reporting_order=5" start_shell_vm t -machine q35 -m 160M,slots=2,maxmem=2G -action reboot=reset \
+VM_CPUS=2,sockets=2 VM_APPEND="page_poison=0 memhp_default_state=online_movable swiotlb=512 page_reporting.page_reporting_order=5" start_shell_vm t -machine q35 -m 160M,slots=2,maxmem=2G -action reboot=reset \
 	-object hermit-memory,id=n0,size=96M,limit=44M,$SERVER -numa node,nodeid=0,cpus=0,memdev=n0 \
 	-object hermit-memory,id=n1,size=64M,limit=20M,$SERVER -numa node,nodeid=1,cpus=1,memdev=n1 \
 	-object hermit-memory,id=vm,size=512M,limit=24M,$SERVER -device virtio-mem-pci,id=vm0,memdev=vm,node=0,requested-size=0 \
