@@ -121,7 +121,7 @@ struct hermit_link_params {
 	const struct hermit_link_user_ops *user_ops;
 	void *user;
 	char *error;			/* HERMIT_ERROR_LEN; one sentence on failure */
-	bool member;			/* of a set: see below */
+	bool member;			/* of a set: see above */
 };
 
 /* What is there can be read; writes may be refused. */
