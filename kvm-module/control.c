@@ -5,6 +5,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/poll.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/uuid.h>
@@ -24,6 +25,7 @@ struct hermit_control {
 	struct mutex reading;		/* events; held while copying to user memory */
 	struct hermit_region *region;
 	bool owner;			/* closing it ends the region */
+	u8 client_id[16];		/* of its create, also when begun again */
 };
 
 static int control_open(struct inode *inode, struct file *file)
@@ -34,6 +36,7 @@ static int control_open(struct inode *inode, struct file *file)
 		return -ENOMEM;
 	mutex_init(&c->lock);
 	mutex_init(&c->reading);
+	get_random_bytes(c->client_id, sizeof(c->client_id));
 	file->private_data = c;
 	return 0;
 }
@@ -146,7 +149,7 @@ static int control_create(struct hermit_control *ctl, void __user *arg)
 		strscpy(c->error, "this control fd has a region already");
 		goto out;
 	}
-	r = hermit_region_create(c, &memory);
+	r = hermit_region_create(c, ctl->client_id, &memory);
 	if (IS_ERR(r)) {
 		mutex_unlock(&ctl->lock);
 		put_unused_fd(fd);

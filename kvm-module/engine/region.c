@@ -180,7 +180,8 @@ static void region_servers(struct hermit_region *r, const struct hermit_create *
 	r->servers_up = r->servers_writable = (1U << r->nr_servers) - 1;
 }
 
-static int region_connect(struct hermit_region *r, struct hermit_create *c)
+static int region_connect(struct hermit_region *r, struct hermit_create *c,
+			  const u8 *client_id)
 {
 	struct hermit_link_params params = {
 		.name = r->name,
@@ -194,6 +195,7 @@ static int region_connect(struct hermit_region *r, struct hermit_create *c)
 	struct hermit_link *link;
 
 	memcpy(params.uuid, r->uuid, sizeof(params.uuid));
+	memcpy(params.client_id, client_id, sizeof(params.client_id));
 	link = r->replicas ?
 	       hermit_set_open(r->servers, r->nr_servers, r->replicas,
 			       &set_user_ops, &params) :
@@ -239,6 +241,7 @@ static void region_free(struct kref *ref)
 }
 
 struct hermit_region *hermit_region_create(struct hermit_create *c,
+					   const u8 *client_id,
 					   struct file **memory)
 {
 	unsigned int threads = c->reclaim_threads ?: HERMIT_DEFAULT_THREADS, i;
@@ -322,7 +325,7 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 		goto free;
 	}
 
-	ret = region_connect(r, c);
+	ret = region_connect(r, c, client_id);
 	if (ret)
 		goto end;
 	ret = hermit_reclaim_start(r, threads);

@@ -183,10 +183,13 @@ static_assert(offsetofend(struct hermit_region, nr_bindings) <= 64,
 	      "what every fault reads is one cache line");
 
 /*
- * Create and end: the control fd's. May sleep, long: for the server. The others
- * take regions_lock, a mutex. A reference keeps the structure, and no page.
+ * Create and end: the control fd's. May sleep, long: for the server. @client_id:
+ * 16 bytes, as whom the servers know it; who was interrupted (-EINTR) and begins
+ * again is not another client with the same ones. The others take regions_lock, a
+ * mutex. A reference keeps the structure, and no page.
  */
 struct hermit_region *hermit_region_create(struct hermit_create *c,
+					   const u8 *client_id,
 					   struct file **memory);
 void hermit_region_end(struct hermit_region *r);
 struct hermit_region *hermit_region_find(const u8 *uuid);

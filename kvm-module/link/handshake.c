@@ -36,9 +36,8 @@ int hermit_identity_init(struct hermit_identity *id, const u8 *key,
 {
 	int ret;
 
-	do {
+	while (!memchr_inv(id->client_id, 0, sizeof(id->client_id)))
 		get_random_bytes(id->client_id, sizeof(id->client_id));
-	} while (!memchr_inv(id->client_id, 0, sizeof(id->client_id)));
 
 	id->hmac = NULL;
 	if (!key_len)

@@ -42,7 +42,7 @@ struct hermit_channel {
 		    long timeout);
 };
 
-/* Draw the client id, and take the key if @key_len is not 0. */
+/* Draw the client id if it is all zeros, and take the key if @key_len is not 0. */
 int hermit_identity_init(struct hermit_identity *id, const u8 *key,
 			 u32 key_len);
 void hermit_identity_destroy(struct hermit_identity *id);

@@ -479,6 +479,8 @@ static struct hermit_link *member_open(struct hermit_set *s, unsigned int i,
 	p.user_ops = &member_user_ops;
 	p.user = &s->members[i];
 	p.member = true;
+	/* Two addresses of one server: the second is another client's, and refused. */
+	p.client_id[0] += i;
 	link = hermit_link_open(server, &p);
 	if (!IS_ERR(link) && link->ops->synchronous) {
 		hermit_link_close(link, true);

@@ -115,6 +115,7 @@ struct hermit_link_params {
 	const char *address;		/* what follows "scheme:" */
 	const char *name;		/* of the region, for messages */
 	u8 uuid[16];
+	u8 client_id[16];		/* all zeros: any */
 	u64 region_size;
 	const u8 *key;
 	u32 key_len;

@@ -27,8 +27,8 @@
  * from before the tag, has random bytes there; a server from before it, or with
  * one key, takes it for random.
  *
- * Sessions. A session is one client (client_id, random per region instance)
- * using one region (uuid). HELLO with HERMIT_HELLO_OPEN begins a new *epoch*:
+ * Sessions. A session is one client (client_id, random per region instance;
+ * who is interrupted and begins again has the same) using one region (uuid). HELLO with HERMIT_HELLO_OPEN begins a new *epoch*:
  * the server first shuts every connection of the region's older epochs and
  * waits until none of their requests can touch the memory any more (the
  * fence), then answers WELCOME with the new epoch. HELLO without OPEN joins a

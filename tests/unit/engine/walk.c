@@ -199,6 +199,7 @@ static void cosmic_rays(void *arg)
 bool walk_create(void)
 {
 	struct hermit_create c = { .reclaim_threads = 1 + fiber_random(3) };
+	static const u8 client_id[16] = { 1 };
 	unsigned int i;
 
 	/* Nobody touches a page beyond WORLD_PAGES. */
@@ -212,7 +213,7 @@ bool walk_create(void)
 	for (i = 0; i < world.servers; i++)
 		sprintf(c.servers[i], "%s:%u", world.sync ? "simsync" : "sim", i);
 	world.most = c.limit >> PAGE_SHIFT;
-	world.r = hermit_region_create(&c, &world.file);
+	world.r = hermit_region_create(&c, client_id, &world.file);
 	if (!IS_ERR(world.r)) {
 		host_mmap(world.file);
 		return true;

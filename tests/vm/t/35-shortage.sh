@@ -23,7 +23,7 @@ short()	# short NAME ARGS...
 	region-shortage "$@" > /out/$name 2> /out/$name.err ||
 		wrong="${wrong:-}$name ($1): exit code $?: $(head -n 5 /out/$name.err | tr '\n' ';') "
 	cat /out/$name /out/$name.err
-	note "$name: $(grep -E '^(create|cliff|rate|dry|storm):' /out/$name || true)"
+	note "$name: $(grep -E '^(create|cliff|interrupted|rate|dry|storm):' /out/$name || true)"
 }
 echo 0123456789abcdef0123456789abcdef > $W/key
 chmod 600 $W/key
@@ -40,6 +40,7 @@ short tcp --server tcp:127.0.0.1:7471 --key "$(cat $W/key)" steps
 short tcp-cliff --server tcp:127.0.0.1:7471 --key "$(cat $W/key)" cliff
 forgotten() { hermit-memserver --control $W/m1.control list > /out/list && [ ! -s /out/list ]; }
 (wait_for 10 forgotten) || wrong="${wrong:-}the server keeps $(grep -c . /out/list) regions: $(head -n 2 /out/list | tr '\n' ';') "
+short tcp-signals --server tcp:127.0.0.1:7471 --key "$(cat $W/key)" interrupted
 short tcp-rate --server tcp:127.0.0.1:7471 --key "$(cat $W/key)" --seconds ${HERMIT_ARG_SECONDS:-5} rate
 short tcp-storm --server tcp:127.0.0.1:7471 --key "$(cat $W/key)" --seconds ${HERMIT_ARG_SECONDS:-4} storm
 short local-dry dry

@@ -12,6 +12,8 @@
  * rate: one allocation of three is refused for so many seconds, while threads
  *	write, read, punch and recall; they get on, and every byte is right.
  * cliff: the Nth allocation of a create is refused and all after it, for each N.
+ * interrupted: signals come in the midst of creates; each begins again with the
+ *	request as it was, the key too, and one goes through.
  * storm: creates, touches and closes, one allocation of twenty refused.
  * dry:	for three seconds there is no memory at all; then all goes on.
  * stuck: no memory at all, with nobody to give any: waits to be killed.
@@ -25,6 +27,7 @@
 #include <linux/falloc.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -35,6 +38,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 #include "uapi/hermit.h"
@@ -264,6 +268,56 @@ static void cliff(void)
 	knob("rest", 0);
 	printf("cliff: %lu creates failed, each from another allocation on\n", bad);
 	expect(bad > 10 && n < 1000, "%lu of %lu creates failed: refusing does not work", bad, n - 1);
+}
+
+static void on_alarm(int sig)
+{
+}
+
+static int control_open(void)
+{
+	int fd = open("/dev/hermit", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		die("/dev/hermit");
+	return fd;
+}
+
+/* No SA_RESTART: it is we who begin again, and see what the kernel would begin with. */
+static void interrupted(void)
+{
+	const struct sigaction sa = { .sa_handler = on_alarm };
+	const struct itimerval none = { 0 };
+	struct itimerval timer = { 0 };
+	struct hermit_create c = request(), was = c;
+	unsigned long us, cut = 0, whole = 0;
+	int control = control_open(), ret, err;
+
+	if (sigaction(SIGALRM, &sa, NULL))
+		die("SIGALRM");
+	for (us = 200; us < 200000; us += us / 4) {
+		timer.it_value.tv_usec = us;
+		setitimer(ITIMER_REAL, &timer, NULL);
+		ret = ioctl(control, HERMIT_CREATE, &c);
+		err = errno;
+		setitimer(ITIMER_REAL, &none, NULL);
+		if (ret && err == EINTR) {
+			cut++;
+			if (!expect(!memcmp(&c, &was, sizeof(c)), "interrupted after %lu us: the request has changed", us))
+				break;
+			continue;
+		}
+		if (!expect(!ret, "a create after %lu that were interrupted: %s, %s", cut, strerror(err), c.error))
+			break;
+		whole++;
+		close(c.memory_fd);
+		close(control);
+		c = was = request();
+		control = control_open();
+	}
+	close(control);
+	printf("interrupted: %lu creates were, and %lu went through\n", cut, whole);
+	expect(cut && whole, "%lu creates were interrupted, and %lu went through", cut, whole);
 }
 
 struct what {
@@ -634,10 +688,12 @@ int main(int argc, char **argv)
 		storm();
 	else if (!strcmp(what, "cliff"))
 		cliff();
+	else if (!strcmp(what, "interrupted"))
+		interrupted();
 	else if (!strcmp(what, "dry") || !strcmp(what, "stuck"))
 		dry(!strcmp(what, "stuck"));
 	else {
-		fprintf(stderr, "\"%s\" is none of steps, cliff, rate, storm, dry, stuck\n", what);
+		fprintf(stderr, "\"%s\" is none of steps, cliff, interrupted, rate, storm, dry, stuck\n", what);
 		return 2;
 	}
 	printf("shortage failures=%lu\n", atomic_load(&failures));
