@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "handshake.h"
+#include "id16.h"
 #include "log.h"
 
 /* The whole handshake, from accept on. */
@@ -197,7 +198,7 @@ door_make_room (HermitDoor *door, const HermitPeer *peer, PlaceKind kind,
       if (place->known != known)
         continue;
       crowd_add (&half, place);
-      if (hermit_peer_host_equal (place->peer.host, peer->host))
+      if (hermit_id16_equal (place->peer.host, peer->host))
         crowd_add (&host, place);
     }
   if (going >= places)
@@ -450,8 +451,8 @@ hermit_door_new (HermitServer *server, guint places, HermitProved proved,
   door->places
       = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL,
                                         place_free);
-  door->known = g_hash_table_new_full (hermit_peer_host_hash,
-                                       hermit_peer_host_equal, g_free, g_free);
+  door->known = g_hash_table_new_full (hermit_id16_hash, hermit_id16_equal,
+                                       g_free, g_free);
   door->epoll = epoll_create1 (EPOLL_CLOEXEC);
   door->wake = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (door->epoll < 0 || door->wake < 0

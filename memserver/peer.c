@@ -23,18 +23,3 @@ hermit_peer_init (HermitPeer *peer, const HermitAddress *address,
   else if (address->addr.ss_family == AF_INET6)
     memcpy (peer->host, &in6->sin6_addr, 8);
 }
-
-guint
-hermit_peer_host_hash (gconstpointer host)
-{
-  guint32 words[4];
-
-  memcpy (words, host, sizeof (words));
-  return words[0] ^ words[1] ^ words[2] ^ words[3];
-}
-
-gboolean
-hermit_peer_host_equal (gconstpointer a, gconstpointer b)
-{
-  return memcmp (a, b, sizeof (((HermitPeer *)NULL)->host)) == 0;
-}

@@ -21,8 +21,4 @@ typedef struct
 void hermit_peer_init (HermitPeer *peer, const HermitAddress *address,
                        const char *scheme);
 
-/* For a GHashTable whose keys are hosts. */
-guint hermit_peer_host_hash (gconstpointer host);
-gboolean hermit_peer_host_equal (gconstpointer a, gconstpointer b);
-
 #endif /* HERMIT_PEER_H */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "auth.h"
+#include "id16.h"
 #include "session-inside.h"
 #include "uuid.h"
 
@@ -102,7 +103,7 @@ hermit_sessions_new (HermitStore *store)
   sessions->store = store;
   g_mutex_init (&sessions->lock);
   g_cond_init (&sessions->changed);
-  sessions->table = g_hash_table_new (hermit_uuid_hash, hermit_uuid_equal);
+  sessions->table = g_hash_table_new (hermit_id16_hash, hermit_id16_equal);
   /* Not those of a process that left nothing, nor, by a clock set back, ours. */
   sessions->last_epoch = hermit_store_epoch (store);
   *sessions->last_epoch

@@ -1,23 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "uuid.h"
 
-#include <string.h>
-
-guint
-hermit_uuid_hash (gconstpointer key)
-{
-  guint32 words[4];
-
-  memcpy (words, key, sizeof (words));
-  return words[0] ^ words[1] ^ words[2] ^ words[3];
-}
-
-gboolean
-hermit_uuid_equal (gconstpointer a, gconstpointer b)
-{
-  return memcmp (a, b, 16) == 0;
-}
-
 char *
 hermit_uuid_text (const guint8 uuid[16])
 {

@@ -8,8 +8,4 @@
 char *hermit_uuid_text (const guint8 uuid[16]);
 gboolean hermit_uuid_parse (const char *text, guint8 uuid[16]);
 
-/* For a GHashTable whose keys are such bytes. */
-guint hermit_uuid_hash (gconstpointer key);
-gboolean hermit_uuid_equal (gconstpointer a, gconstpointer b);
-
 #endif /* HERMIT_UUID_H */
