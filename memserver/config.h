@@ -23,6 +23,7 @@ typedef struct
   gboolean preallocate;
   gboolean lock;
   gboolean take_over;
+  gboolean stop_when_empty;
   HermitNuma *numa; /* or NULL */
   char *key_file;         /* or NULL */
   char *keys;             /* a directory of them, or NULL */

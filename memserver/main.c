@@ -35,6 +35,16 @@
 
 /* How old what it is told of our regions may be. */
 #define STATUS_S 2
+/* How often to look whether what is drained is empty. */
+#define EMPTY_MS 500
+
+/* What SIGTERM and SIGINT do. */
+typedef struct
+{
+  HermitServer *server;
+  gboolean when_empty;
+  guint waiting; /* a source: until nothing is lent; 0: not */
+} Stop;
 
 static void
 on_accept (int fd, const HermitPeer *peer, gpointer data)
@@ -55,9 +65,41 @@ on_reload (gpointer data)
 }
 
 static gboolean
+on_look (gpointer data)
+{
+  Stop *stop = data;
+  HermitSessionsTotal total = hermit_sessions_total (stop->server->sessions);
+
+  if (total.regions && total.draining == HERMIT_DRAIN_ALL)
+    return G_SOURCE_CONTINUE;
+  if (total.regions)
+    g_message ("the end is called off by \"drain\"");
+  else
+    g_main_loop_quit (stop->server->loop);
+  stop->waiting = 0;
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
 on_signal (gpointer data)
 {
-  g_main_loop_quit (data);
+  Stop *stop = data;
+  HermitServer *server = stop->server;
+  g_autofree char *lent = NULL;
+
+  /* What the manager keeps is not lost. */
+  if (!stop->when_empty || stop->waiting || hermit_notify_listens ()
+      || !hermit_sessions_total (server->sessions).regions)
+    {
+      g_main_loop_quit (server->loop);
+      return G_SOURCE_CONTINUE;
+    }
+  hermit_sessions_drain (server->sessions, HERMIT_DRAIN_ALL);
+  lent = hermit_metrics_lent (server);
+  g_warning ("told to end, which would lose what is lent: %s; ends when that is "
+             "given back, or when told once more; \"drain off\" calls it off",
+             lent);
+  stop->waiting = g_timeout_add (EMPTY_MS, on_look, stop);
   return G_SOURCE_CONTINUE;
 }
 
@@ -274,6 +316,7 @@ serve (const HermitConfig *config, GError **error)
     .loop = loop,
     .successor = -1,
   };
+  Stop stop = { .server = &server, .when_empty = config->stop_when_empty };
   HermitControl *control = NULL;
   HermitHttp *http = NULL;
   gboolean ok;
@@ -286,8 +329,8 @@ serve (const HermitConfig *config, GError **error)
   if (server.door)
     control = hermit_control_new (&server, error);
 
-  g_unix_signal_add (SIGTERM, on_signal, loop);
-  g_unix_signal_add (SIGINT, on_signal, loop);
+  g_unix_signal_add (SIGTERM, on_signal, &stop);
+  g_unix_signal_add (SIGINT, on_signal, &stop);
   g_unix_signal_add (SIGHUP, on_reload, identities);
   if (watchdog)
     g_timeout_add (watchdog, on_watchdog, NULL);

@@ -458,6 +458,58 @@ test_drain (void)
 }
 
 /* What a stop loses is told. */
+static gboolean
+drains (Server *server)
+{
+  g_autofree char *status = server_ask (server, "status");
+
+  return g_str_has_prefix (status, "Draining");
+}
+
+/* Told to end it does so when nothing is lost any more, or when told twice. */
+static void
+test_when_empty (void)
+{
+  Server *server = server_start ("--capacity=16M", "--stop-when-empty", NULL);
+  Client client = client_new (server, 1, 1, 8 * MIB);
+  Client other = client_new (server, 2, 2, 8 * MIB);
+  guint8 page[PAGE] = { 1 };
+  int fd = client_open (&client), second;
+
+  g_assert_cmpint (do_write (fd, 0, page), ==, HERMIT_WIRE_OK);
+  g_subprocess_send_signal (server->process, SIGTERM);
+  server_wait_log (server, "warning: told to end|lose|Draining "
+                           "16.0\302\240MiB: 1 region with 4.0");
+  client_refused (&other, TRUE, HERMIT_REFUSE_CAPACITY);
+  g_assert_cmpint (do_read (fd, 0, page), ==, HERMIT_WIRE_OK);
+  g_assert_cmpint (page[0], ==, 1);
+  g_free (server_ask (server, "drain off"));
+  server_wait_log (server, "called off");
+  second = client_open (&other);
+
+  g_subprocess_send_signal (server->process, SIGTERM);
+  while (!drains (server))
+    g_usleep (10000);
+  g_assert_cmpint (do_end (second), ==, HERMIT_WIRE_OK);
+  g_assert_cmpint (do_ping (fd), ==, PAGE);
+  g_assert_cmpint (do_end (fd), ==, HERMIT_WIRE_OK);
+  server_wait (server);
+  close (second);
+  close (fd);
+  server_stop (server);
+
+  server = server_start ("--capacity=16M", "--stop-when-empty", NULL);
+  client = client_new (server, 1, 1, 8 * MIB);
+  fd = client_open (&client);
+  g_subprocess_send_signal (server->process, SIGTERM);
+  server_wait_log (server, "told to end");
+  g_subprocess_send_signal (server->process, SIGTERM);
+  server_wait (server);
+  server_wait_log (server, "warning: shutting down; lost: ");
+  close (fd);
+  server_stop (server);
+}
+
 static void
 test_lost (void)
 {
@@ -582,6 +634,7 @@ main (int argc, char **argv)
   g_test_add_func ("/process/control", test_control);
   g_test_add_func ("/process/control-threads", test_control_threads);
   g_test_add_func ("/process/drain", test_drain);
+  g_test_add_func ("/process/when-empty", test_when_empty);
   g_test_add_func ("/process/lost", test_lost);
   g_test_add_func ("/process/group", test_group);
   return g_test_run ();
