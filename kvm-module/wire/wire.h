@@ -66,6 +66,10 @@
  * whose it was is not known. A page that is not what its CRC says is not stored, and
  * answered HERMIT_WIRE_EBADMSG: it was damaged, or changed while it was sent. The page
  * of a READ has no checksum; who sent it there has kept one.
+ * Over RDMA the device does that: each packet has a CRC-32 of all that is not changed on
+ * its way, from one device's memory to the other's, and one that is damaged is sent
+ * again. What happens to a page beyond that only the client's own checksum shows, since
+ * the server does not see it.
  *
  * The server acknowledges a WRITE only once the page is stored in memory that
  * it has. A frame that breaks a rule closes the connection.
