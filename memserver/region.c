@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * Regions: which slot an extent has, what of it is stored, and what of the
- * store's capacity it takes.
- */
+/* Regions: what of them is stored, and what they take of the capacity. */
 #include <errno.h>
 #include <gio/gio.h>
 #include <string.h>
 
+#include "extent.h"
 #include "guard.h"
 #include "log.h"
-#include "store-inside.h"
 #include "wire/wire.h"
 
 #define PAGE HERMIT_WIRE_PAGE
@@ -18,175 +15,8 @@
 #define REGION_SIZE_MAX HERMIT_REGION_SIZE_MAX
 /* Bytes of a page to have at hand: enough to wake the processor's own guess. */
 #define EXPECTED 512
-/* Memory that a slot without it gets at a time, around the page written. */
-#define GROW_PAGES 16
 /* Pages freed under an extent's lock: some 20 us. */
 #define TRIM_PAGES 64
-
-/* ---- extents ---- */
-
-static GMutex *
-region_lock (HermitRegion *region, guint64 extent)
-{
-  return &region->locks[extent % LOCKS];
-}
-
-/* The last extent may be short. */
-static guint
-extent_pages (HermitRegion *region, guint64 extent)
-{
-  return (guint)MIN (EXTENT_PAGES,
-                     region->size / PAGE - extent * EXTENT_PAGES);
-}
-
-static HermitLedgerSlot *
-slot_record (HermitRegion *region, guint32 slot)
-{
-  return hermit_ledger_slot (hermit_slots_ledger (region->store->slots), slot);
-}
-
-static guint8 *
-slot_memory (HermitRegion *region, guint32 slot)
-{
-  return hermit_slots_memory (region->store->slots, slot);
-}
-
-/*
- * Under the extent's lock: a slot for it. A ready one, if what is all of its
- * memory can be taken; else one without. 0, with *@why, if there is none.
- */
-static guint32
-extent_take_slot (HermitRegion *region, guint32 extent, const char **why)
-{
-  HermitStore *store = region->store;
-  gboolean whole
-      = extent_pages (region, extent) == EXTENT_PAGES || store->preallocate;
-  guint32 slot = 0;
-
-  if (hermit_store_draining (store) == HERMIT_DRAIN_ALL)
-    {
-      *why = "the server is being drained";
-      return 0;
-    }
-  if (whole && (!store->overcommit || hermit_store_take (store, HERMIT_SLOT_SIZE)))
-    {
-      slot = hermit_slots_take_ready (store->slots, region->number, extent);
-      if (!slot && store->overcommit)
-        hermit_store_give_back (store, HERMIT_SLOT_SIZE);
-    }
-  if (slot)
-    {
-      atomic_fetch_add (&region->backed, HERMIT_SLOT_SIZE);
-      hermit_keeper_wake (store->keeper);
-    }
-  else
-    slot = hermit_slots_take_empty (store->slots, region->number, extent);
-  if (slot)
-    atomic_store_explicit (&region->slot[extent], slot, memory_order_release);
-  else
-    *why = "the server has no slot left";
-  return slot;
-}
-
-static guint64
-record_missing (const HermitLedgerSlot *record, guint first, guint pages)
-{
-  guint64 bytes = 0;
-
-  for (guint i = first; i < first + pages; i++)
-    if (!hermit_slot_has (record, i))
-      bytes += PAGE;
-  return bytes;
-}
-
-/*
- * Under the extent's lock: memory for those of the pages that have none. NULL,
- * or why there is none.
- */
-static const char *
-extent_grow (HermitRegion *region, guint32 slot, guint first, guint pages)
-{
-  HermitStore *store = region->store;
-  HermitLedgerSlot *record = slot_record (region, slot);
-  guint64 wanted = record_missing (record, first, pages);
-  const char *why = NULL;
-  guint64 missing = 0;
-
-  if (!wanted)
-    return NULL;
-  if (store->overcommit && !hermit_store_take (store, wanted))
-    return "the server's capacity is used up";
-  if (!hermit_store_has_room (store, wanted))
-    {
-      why = "the host or the control group is short of memory (--min-free)";
-      missing = wanted;
-    }
-  else if (!hermit_slots_grow (store->slots, slot, first, pages))
-    {
-      why = "the host has no memory";
-      missing = record_missing (record, first, pages);
-    }
-  atomic_fetch_add (&region->backed, wanted - missing);
-  if (store->overcommit && missing)
-    hermit_store_give_back (store, missing);
-  /* What is nobody's has to go sooner. */
-  if (hermit_slots_held (store->slots) > store->capacity)
-    hermit_keeper_wake (store->keeper);
-  return why;
-}
-
-static gboolean
-slot_stores (const HermitLedgerSlot *record)
-{
-  guint64 any = 0;
-
-  for (guint w = 0; w < HERMIT_SLOT_WORDS; w++)
-    any |= record->stored[w];
-  return any != 0;
-}
-
-/* Under the extent's lock: if nothing is in its slot it is nobody's. */
-static void
-extent_let_go (HermitRegion *region, guint32 extent)
-{
-  HermitStore *store = region->store;
-  guint32 slot = atomic_load (&region->slot[extent]);
-  guint64 bytes;
-
-  if (!slot || region->lent[extent]
-      || slot_stores (slot_record (region, slot)))
-    return;
-  bytes = (guint64)hermit_slot_pages (slot_record (region, slot)) * PAGE;
-  atomic_store (&region->slot[extent], 0);
-  hermit_slots_give_back (store->slots, slot);
-  atomic_fetch_sub (&region->backed, bytes);
-  if (store->overcommit)
-    hermit_store_give_back (store, bytes);
-  hermit_keeper_wake (store->keeper);
-}
-
-/*
- * Under the extent's lock: memory for the page, and, if there is plenty, for
- * those beside it. NULL, or why there is none.
- */
-static const char *
-extent_back_page (HermitRegion *region, guint32 extent, guint32 slot,
-                  guint page)
-{
-  HermitLedgerSlot *record = slot_record (region, slot);
-  guint first = page - page % GROW_PAGES;
-
-  if (hermit_slot_has (record, page))
-    return NULL;
-  if (!atomic_load (&region->store->thin)
-      && !extent_grow (
-          region, slot, first,
-          MIN (GROW_PAGES, extent_pages (region, extent) - first)))
-    return NULL;
-  return extent_grow (region, slot, page, 1);
-}
-
-/* ---- regions ---- */
 
 /* A number that no region has, under the regions' lock; 0 if all are taken. */
 static guint32
@@ -366,7 +196,7 @@ hermit_region_expect (HermitRegion *region, guint64 offset)
 
   if (!slot)
     return;
-  page = slot_memory (region, slot) + offset % HERMIT_EXTENT_SIZE;
+  page = hermit_extent_memory (region, slot) + offset % HERMIT_EXTENT_SIZE;
   for (guint at = 0; at < EXPECTED; at += 64)
     __builtin_prefetch (page + at);
 }
@@ -384,20 +214,22 @@ hermit_region_read (HermitRegion *region, guint64 offset, void *page)
   guint8 status = HERMIT_WIRE_OK;
   guint32 slot;
 
-  g_mutex_lock (region_lock (region, i));
+  g_mutex_lock (hermit_extent_lock (region, i));
   slot = atomic_load_explicit (&region->slot[i], memory_order_relaxed);
   if (!slot
-      || !(slot_record (region, slot)->stored[STORED_WORD (offset)]
+      || !(hermit_extent_record (region, slot)->stored[STORED_WORD (offset)]
            & STORED_BIT (offset)))
     {
       memset (page, 0, PAGE);
       status = HERMIT_WIRE_ENOENT;
     }
   else if (!hermit_guard_copy (
-               page, slot_memory (region, slot) + offset % HERMIT_EXTENT_SIZE,
+               page,
+               hermit_extent_memory (region, slot)
+                   + offset % HERMIT_EXTENT_SIZE,
                PAGE))
     status = HERMIT_WIRE_EIO;
-  g_mutex_unlock (region_lock (region, i));
+  g_mutex_unlock (hermit_extent_lock (region, i));
 
   if (status == HERMIT_WIRE_EIO)
     hermit_log (G_LOG_LEVEL_WARNING, region_about (region),
@@ -430,19 +262,20 @@ hermit_region_write (HermitRegion *region, guint64 offset, const void *page)
   gboolean ok = FALSE;
   guint32 slot;
 
-  g_mutex_lock (region_lock (region, i));
+  g_mutex_lock (hermit_extent_lock (region, i));
   slot = atomic_load_explicit (&region->slot[i], memory_order_relaxed);
   if (!slot)
-    slot = extent_take_slot (region, i, &lacking);
+    slot = hermit_extent_take_slot (region, i, &lacking);
   if (slot)
-    lacking = extent_back_page (region, i, slot, PAGE_OF (offset));
+    lacking = hermit_extent_back_page (region, i, slot, PAGE_OF (offset));
   if (!lacking)
     ok = hermit_guard_copy (
-        slot_memory (region, slot) + offset % HERMIT_EXTENT_SIZE, page, PAGE);
+        hermit_extent_memory (region, slot) + offset % HERMIT_EXTENT_SIZE,
+        page, PAGE);
   if (ok)
     {
       guint64 *word
-          = &slot_record (region, slot)->stored[STORED_WORD (offset)];
+          = &hermit_extent_record (region, slot)->stored[STORED_WORD (offset)];
 
       if (!(*word & STORED_BIT (offset)))
         {
@@ -453,8 +286,8 @@ hermit_region_write (HermitRegion *region, guint64 offset, const void *page)
         }
     }
   else
-    extent_let_go (region, i);
-  g_mutex_unlock (region_lock (region, i));
+    hermit_extent_let_go (region, i);
+  g_mutex_unlock (hermit_extent_lock (region, i));
 
   region_note_memory (region, lacking);
   if (lacking)
@@ -496,19 +329,19 @@ hermit_region_discard (HermitRegion *region, guint64 offset, guint64 length)
       guint64 next = MIN (((guint64)i + 1) * HERMIT_EXTENT_SIZE, end);
       guint32 slot;
 
-      g_mutex_lock (region_lock (region, i));
+      g_mutex_lock (hermit_extent_lock (region, i));
       slot = atomic_load_explicit (&region->slot[i], memory_order_relaxed);
       if (slot)
         {
-          guint gone = slot_clear (slot_record (region, slot),
+          guint gone = slot_clear (hermit_extent_record (region, slot),
                                    PAGE_OF (offset), PAGE_OF (next - 1) + 1);
 
           atomic_fetch_sub (&region->stored, (guint64)gone * PAGE);
-          extent_let_go (region, i);
+          hermit_extent_let_go (region, i);
           if (gone && atomic_load (&region->store->thin))
             hermit_keeper_wake (region->store->keeper);
         }
-      g_mutex_unlock (region_lock (region, i));
+      g_mutex_unlock (hermit_extent_lock (region, i));
       offset = next;
     }
   return HERMIT_WIRE_OK;
@@ -523,16 +356,16 @@ extent_store_all (HermitRegion *region, guint32 extent, guint32 slot,
                   gboolean clean)
 {
   static const guint8 zeros[PAGE];
-  HermitLedgerSlot *record = slot_record (region, slot);
+  HermitLedgerSlot *record = hermit_extent_record (region, slot);
 
-  for (guint i = 0; i < extent_pages (region, extent); i++)
+  for (guint i = 0; i < hermit_extent_pages (region, extent); i++)
     {
       if (record->stored[i / 64] >> (i % 64) & 1)
         continue;
       /* What was discarded may still be there. */
       if (!clean
-          && !hermit_guard_copy (slot_memory (region, slot) + i * PAGE, zeros,
-                                 PAGE))
+          && !hermit_guard_copy (
+              hermit_extent_memory (region, slot) + i * PAGE, zeros, PAGE))
         return FALSE;
       record->stored[i / 64] |= 1ULL << (i % 64);
       atomic_fetch_add (&region->stored, PAGE);
@@ -545,28 +378,28 @@ hermit_region_lend (HermitRegion *region, guint64 offset, void **memory,
                     guint64 *length)
 {
   guint32 i = EXTENT_OF (offset);
-  guint pages = extent_pages (region, i);
+  guint pages = hermit_extent_pages (region, i);
   const char *lacking = NULL;
   gboolean ok = FALSE, clean = FALSE;
   guint32 slot;
 
-  g_mutex_lock (region_lock (region, i));
+  g_mutex_lock (hermit_extent_lock (region, i));
   slot = atomic_load (&region->slot[i]);
   if (!slot)
     {
-      slot = extent_take_slot (region, i, &lacking);
+      slot = hermit_extent_take_slot (region, i, &lacking);
       /* Only now: who borrowed it before may have written to it. */
       clean = slot && hermit_slots_clean (region->store->slots, slot);
     }
   if (slot)
-    lacking = extent_grow (region, slot, 0, pages);
+    lacking = hermit_extent_grow (region, slot, 0, pages);
   if (!lacking)
     ok = extent_store_all (region, i, slot, clean);
   if (ok)
     region->lent[i]++;
   else
-    extent_let_go (region, i);
-  g_mutex_unlock (region_lock (region, i));
+    hermit_extent_let_go (region, i);
+  g_mutex_unlock (hermit_extent_lock (region, i));
 
   region_note_memory (region, lacking);
   if (lacking)
@@ -579,7 +412,7 @@ hermit_region_lend (HermitRegion *region, guint64 offset, void **memory,
                   region->label, offset);
       return HERMIT_WIRE_EIO;
     }
-  *memory = slot_memory (region, slot);
+  *memory = hermit_extent_memory (region, slot);
   *length = (guint64)pages * PAGE;
   return HERMIT_WIRE_OK;
 }
@@ -589,11 +422,11 @@ hermit_region_take_back (HermitRegion *region, guint64 offset)
 {
   guint32 i = EXTENT_OF (offset);
 
-  g_mutex_lock (region_lock (region, i));
+  g_mutex_lock (hermit_extent_lock (region, i));
   g_assert (region->lent[i]);
   region->lent[i]--;
-  extent_let_go (region, i);
-  g_mutex_unlock (region_lock (region, i));
+  hermit_extent_let_go (region, i);
+  g_mutex_unlock (hermit_extent_lock (region, i));
 }
 
 void
@@ -654,11 +487,11 @@ hermit_region_trim (HermitRegion *region, guint32 extent)
   guint32 slot;
 
   g_assert (store->overcommit);
-  g_mutex_lock (region_lock (region, extent));
+  g_mutex_lock (hermit_extent_lock (region, extent));
   slot = atomic_load (&region->slot[extent]);
   if (slot && !region->lent[extent])
     {
-      HermitLedgerSlot *record = slot_record (region, slot);
+      HermitLedgerSlot *record = hermit_extent_record (region, slot);
       guint before = hermit_slot_pages (record);
       guint left = TRIM_PAGES;
       guint64 bytes;
@@ -680,6 +513,6 @@ hermit_region_trim (HermitRegion *region, guint32 extent)
       atomic_fetch_sub (&region->backed, bytes);
       hermit_store_give_back (store, bytes);
     }
-  g_mutex_unlock (region_lock (region, extent));
+  g_mutex_unlock (hermit_extent_lock (region, extent));
   return freed;
 }

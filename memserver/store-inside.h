@@ -2,8 +2,8 @@
 #ifndef HERMIT_STORE_INSIDE_H
 #define HERMIT_STORE_INSIDE_H
 /*
- * What store.c, adopt.c, region.c and capacity.c share: the store in parts, of
- * which each calls those after it. Nobody else includes this.
+ * What store.c, adopt.c, region.c, extent.c and capacity.c share: the store in
+ * parts, of which each calls those after it. Nobody else includes this.
  */
 #include <stdatomic.h>
 
