@@ -2,7 +2,7 @@
 # l1: mem=2G smp=1 timeout=400 light
 # The QEMU object with hermit.ko and no KVM: its qtest, where QEMU itself is
 # the user of the memory; a missing permission; a version that does not match.
-T=/hermit/build/qemu/bin/hermit-memory-test
+T=$(dirname $QEMU)/hermit-memory-test
 requires $T "run qemu-patches/build"
 load_hermit
 # Ordinary users have no /dev/hermit until the administrator gives it away.
