@@ -8,6 +8,12 @@ install_hermit()
 {
 	requires $USERLAND/root/usr/local/bin/hermit-qemu "run tests/userland l1"
 	requires /hermit/build/qemu/bin/qemu-system-x86_64 "run qemu-patches/build"
+	if [ -n "$LIBVIRT" ]; then
+		# in place of the tree's
+		rm -rf /usr/lib/x86_64-linux-gnu/libvirt* /usr/lib/libvirt
+		cp -a $LIBVIRT/. /
+		ldconfig
+	fi
 	cp -a $USERLAND/root/. /
 	export PATH=/usr/local/bin:$PATH
 	mkdir -p /opt/hermit-qemu/bin /etc/hermit
