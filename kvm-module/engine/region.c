@@ -11,6 +11,7 @@
  * that (memory fd, bindings, query handles, waiters) finds it dead.
  */
 #include <linux/file.h>
+#include <linux/ktime.h>
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -61,6 +62,7 @@ static void server_state(void *user, unsigned int server,
 
 	HERMIT_MARK(server_state_told);
 	hermit_event(r, HERMIT_EVENT_SERVER_STATE, server, state);
+	WRITE_ONCE(r->server_since[server], ktime_get_ns());
 	if (hermit_link_serves(state))
 		up |= bit;
 	if (state == HERMIT_SERVER_UP)
@@ -178,6 +180,8 @@ static void region_servers(struct hermit_region *r, const struct hermit_create *
 		r->replicas = c->replicas ?: HERMIT_DEFAULT_REPLICAS;
 	/* Links begin so. */
 	r->servers_up = r->servers_writable = (1U << r->nr_servers) - 1;
+	for (i = 0; i < r->nr_servers; i++)
+		r->server_since[i] = ktime_get_ns();
 }
 
 static int region_connect(struct hermit_region *r, struct hermit_create *c,

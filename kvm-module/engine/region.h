@@ -163,6 +163,7 @@ struct hermit_region {
 	char name[HERMIT_NAME_LEN];
 	char servers[HERMIT_MAX_SERVERS][HERMIT_SERVER_LEN];
 	unsigned int nr_servers;
+	u64 server_since[HERMIT_MAX_SERVERS];	/* ns: that it has had its state */
 	struct delayed_work watchdog;
 	bool stalled;			/* the watchdog's, with stall_begun (ns) */
 	bool unreachable;		/* LIMIT_UNREACHABLE was said */

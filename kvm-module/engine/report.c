@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What HERMIT_GET_STATS tells. */
+#include <linux/ktime.h>
 #include <linux/math64.h>
 
 #include "engine/wset.h"
@@ -15,18 +16,24 @@ static u64 stat_gauge(struct hermit_region *r, enum hermit_counter c)
 	return max(0L, hermit_stat(r, c));
 }
 
-static void stats_fill_servers(struct hermit_region *r,
-			       struct hermit_server_stats *st)
+static void stats_fill_servers(struct hermit_region *r, struct hermit_stats *st)
 {
 	unsigned int i;
+	u64 since;
 
+	st->nr_servers = r->nr_servers;
+	st->replicas = r->replicas;
 	for (i = 0; i < r->nr_servers; i++)
-		strscpy(st[i].address, r->servers[i]);
+		strscpy(st->servers[i].address, r->servers[i]);
 	/* The region may be ending under a query handle: then it is dead. */
 	rcu_read_lock();
 	if (!READ_ONCE(r->dead) && r->link)
-		r->link->ops->stats(r->link, st);
+		r->link->ops->stats(r->link, st->servers);
 	rcu_read_unlock();
+	for (i = 0; i < r->nr_servers; i++) {
+		since = READ_ONCE(r->server_since[i]);
+		st->server_state_ns[i] = ktime_get_ns() - since;
+	}
 }
 
 void hermit_report_fill(struct hermit_region *r, struct hermit_stats *st)
@@ -104,6 +111,5 @@ void hermit_report_fill(struct hermit_region *r, struct hermit_stats *st)
 			st->fault_hist[i] +=
 				READ_ONCE(per_cpu_ptr(r->stats, cpu)->hist[i]);
 	hermit_wset_fill(r, st);
-	st->nr_servers = r->nr_servers;
-	stats_fill_servers(r, st->servers);
+	stats_fill_servers(r, st);
 }

@@ -189,7 +189,13 @@ struct hermit_stats {
 	__u64 unaged;			/* pages taken for not accessed since KVM could not say */
 	__u64 mismatches;		/* answers that were not what was written; none was used */
 	__u64 short_copies;		/* pages now: remote, and on fewer servers than replicas */
-	__u64 reserved[10];
+	/*
+	 * Time that each of servers[] has had its state; 0: not known to a kernel older
+	 * than this field. Read after the state: at a change it may be the next one's.
+	 */
+	__u64 server_state_ns[HERMIT_MAX_SERVERS];
+	__u64 replicas;			/* of each page, on several servers; 0: there is one */
+	__u64 reserved[5];
 };
 
 /*

@@ -12,6 +12,7 @@
 #include "engine/pool.h"
 #include "engine/recall.h"
 #include "engine/region.h"
+#include "engine/report.h"
 #include "engine/request.h"
 #include "engine/stats.h"
 #include "engine/sweep.h"
@@ -487,6 +488,21 @@ static void leave(struct hermit_region *r)
 		fiber_sleep(fiber_now() + 1000);
 }
 
+/* How long each of two servers has had its state, of which @away was away since. */
+static void states_are_told(struct hermit_region *r, unsigned int away)
+{
+	struct hermit_stats st;
+
+	hermit_report_fill(r, &st);
+	if (st.nr_servers != 2 || st.replicas != 2)
+		fiber_fail("%u servers, %llu replicas: two of each are told of", st.nr_servers,
+			   st.replicas);
+	if (st.server_state_ns[away] >= st.server_state_ns[!away] ||
+	    st.server_state_ns[!away] - st.server_state_ns[away] < NSEC_PER_SEC)
+		fiber_fail("server %u has had its state for %llu ns, and was away meanwhile; the other one for %llu ns",
+			   away, st.server_state_ns[away], st.server_state_ns[!away]);
+}
+
 /*
  * What one of two servers missed it gets when the page leaves the next time, though
  * nobody has written to it. Then either of the two may lose all it has.
@@ -505,6 +521,7 @@ static void made_good(void *arg)
 		host_touch(0, i, true);
 	leave(r);
 	wait_for_all();
+	states_are_told(r, away);
 	walk_set_limit(r->npages);
 	for (i = 0; i < 60; i++)
 		host_touch(0, i, false);
