@@ -144,6 +144,7 @@ static HermitServerInfoList *hermit_servers(const struct hermit_stats *st,
         /* A state this QEMU does not know comes from a newer kernel */
         info->state = s->state < HERMIT_SERVER_STATE__MAX ?
             s->state : HERMIT_SERVER_STATE_NONE;
+        info->state_time = st->server_state_ns[i];
         info->connections = s->connections;
         info->epoch = s->epoch;
         info->incarnation = s->incarnation;
@@ -242,6 +243,8 @@ static HermitMemoryInfo *hermit_info(HermitMemory *h,
     /* The figures are not of one moment and may overlap a little */
     info->zero = st->region_size - MIN(somewhere * page, st->region_size);
     info->lost = st->lost * page;
+    info->short_copies = st->short_copies * page;
+    info->replicas = st->replicas;
     info->host_mapped = st->host_mapped * page;
     info->metadata = st->metadata_bytes;
     info->counters = hermit_counters(st);
@@ -277,7 +280,7 @@ static void hermit_print_size(Monitor *mon, const char *what, uint64_t bytes)
 {
     g_autofree char *text = size_to_str(bytes);
 
-    monitor_printf(mon, "  %-12s %12s\n", what, text);
+    monitor_printf(mon, "  %-14s %12s\n", what, text);
 }
 
 static void hermit_print(Monitor *mon, const HermitMemoryInfo *i)
@@ -295,6 +298,9 @@ static void hermit_print(Monitor *mon, const HermitMemoryInfo *i)
     hermit_print_size(mon, "zero", i->zero);
     if (i->lost) {
         hermit_print_size(mon, "lost", i->lost);
+    }
+    if (i->short_copies) {
+        hermit_print_size(mon, "too few copies", i->short_copies);
     }
     if (i->idle) {
         hermit_print_size(mon, "working set", i->idle->working_set);
@@ -318,13 +324,18 @@ static void hermit_print(Monitor *mon, const HermitMemoryInfo *i)
                        "%.1f ms\n", v->value->cpu_index, v->value->waits,
                        v->value->stall_time / 1e6);
     }
+    if (i->replicas) {
+        monitor_printf(mon, "  each page on %" PRIu32 " servers\n",
+                       i->replicas);
+    }
     for (s = i->servers; s; s = s->next) {
         g_autofree char *used = size_to_str(s->value->used);
 
-        monitor_printf(mon, "  server %s: %s, holds %s, round trip %.1f us, %"
-                       PRIu64 " errors, %" PRIu64 " reconnects\n",
+        monitor_printf(mon, "  server %s: %s for %.0f s, holds %s, round trip "
+                       "%.1f us, %" PRIu64 " errors, %" PRIu64 " reconnects\n",
                        s->value->address,
-                       HermitServerState_str(s->value->state), used,
+                       HermitServerState_str(s->value->state),
+                       s->value->state_time / 1e9, used,
                        s->value->round_trip / 1e3, s->value->errors,
                        s->value->reconnects);
         if (s->value->local_pool) {

@@ -63,6 +63,7 @@ int hermit_region_create(HermitRegion *r, uint64_t size, const char *name,
 
     create->region_size = size;
     create->limit = hermit_region_limit(r, size);
+    create->replicas = r->replicas;
     create->reclaim_threads = r->reclaim_threads;
     create->fault_timeout_ms = r->fault_timeout;
     memcpy(create->uuid, r->uuid.data, sizeof(create->uuid));

@@ -18,6 +18,7 @@ typedef struct {
     uint64_t limit;
     double ratio;
     strList *servers;
+    uint32_t replicas;              /* 0: not given */
     char *key_file;
     QemuUUID uuid;
     uint32_t reclaim_threads;

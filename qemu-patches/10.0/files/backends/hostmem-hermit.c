@@ -744,6 +744,11 @@ static void hermit_class_init(ObjectClass *oc, void *data)
     object_class_property_set_description(oc, "server",
         "Memory server, tcp:HOST:PORT or rdma:HOST:PORT; may be repeated "
         "(default: a pool on this host)");
+    object_class_property_add(oc, "replicas", "uint32", hermit_get_uint32,
+                              hermit_set_uint32, NULL,
+                              (void *)offsetof(HermitMemory, region.replicas));
+    object_class_property_set_description(oc, "replicas",
+        "On how many of several servers each page is (default: 2)");
     object_class_property_add_str(oc, "key-file", hermit_get_key_file,
                                   hermit_set_key_file);
     object_class_property_set_description(oc, "key-file",

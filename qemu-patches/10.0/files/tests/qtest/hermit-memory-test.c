@@ -92,6 +92,7 @@ static const struct {
       "is not a UUID or all zeros" },
     { "key-file", "'key-file': '/nonexistent/key'",
       "key-file: cannot open /nonexistent/key" },
+    { "replicas-0", "'replicas': 0", "replicas must be above 0" },
     { "threads-0", "'reclaim-threads': 0", "reclaim-threads must be above 0" },
     { "timeout-0", "'fault-timeout': 0", "fault-timeout must be above 0" },
     { "on-stall", "'on-stall': 'wait'", "does not accept value 'wait'" },
@@ -227,7 +228,7 @@ static void test_command_line(void)
     expect_exit("-machine none -object hermit-memory,id=m,size=64M,"
                 "local-ratio=2", "local-ratio must be above 0");
     expect_exit("-machine none -object hermit-memory,id=m,size=64M,"
-                "replicas=2", "Invalid parameter 'replicas'");
+                "replicas=two", "Parameter 'replicas' expects");
     expect_exit("-machine none -mem-prealloc "
                 "-object hermit-memory,id=m,size=64M",
                 "prealloc=on is not supported");
@@ -239,11 +240,10 @@ static void test_command_line(void)
 static void test_help(void)
 {
     static const char *const names[] = {
-        "size", "limit", "local-ratio", "server", "key-file", "uuid",
-        "reclaim-threads", "fault-timeout", "on-stall", "other-memory",
-        "eager-fetch",
-        "async-io", "prefetch", "batch", "fixed-threads", "reclaim-weight",
-        "wait", "async-pf",
+        "size", "limit", "local-ratio", "server", "replicas", "key-file",
+        "uuid", "reclaim-threads", "fault-timeout", "on-stall", "other-memory",
+        "eager-fetch", "async-io", "prefetch", "batch", "fixed-threads",
+        "reclaim-weight", "wait", "async-pf",
     };
     g_autofree char *command = g_strdup_printf(
         "%s -machine none -object hermit-memory,help",
@@ -354,8 +354,8 @@ static void test_query(void)
 {
     static const char *const sizes[] = {
         "size", "limit", "floor", "resident", "resident-max", "local",
-        "in-flight", "pool", "remote", "zero", "lost", "host-mapped",
-        "metadata",
+        "in-flight", "pool", "remote", "zero", "lost", "short-copies",
+        "replicas", "host-mapped", "metadata",
     };
     QTestState *qts;
     QDict *info, *latency, *server;
@@ -383,6 +383,7 @@ static void test_query(void)
     g_assert_cmpint(qlist_size(qdict_get_qlist(info, "servers")), ==, 1);
     server = qobject_to(QDict, qlist_peek(qdict_get_qlist(info, "servers")));
     g_assert_cmpstr(qdict_get_str(server, "address"), ==, "local:");
+    g_assert_cmpint(qdict_get_int(server, "state-time"), >, 0);
     g_assert_cmpint(qdict_get_int(qdict_get_qdict(server, "local-pool"),
                                   "incompressible"), ==, 0);
     qobject_unref(info);
@@ -472,6 +473,7 @@ static void test_set(void)
     expect_error(set(qts, "local-ratio", "0"), "local-ratio must be above 0");
     expect_error(set(qts, "local-ratio", "1.5"), "local-ratio must be above");
     expect_error(set(qts, "server", "['local:']"), "server cannot be changed");
+    expect_error(set(qts, "replicas", "2"), "replicas cannot be changed");
     expect_error(set(qts, "key-file", "'/k'"), "key-file cannot be changed");
     expect_error(set(qts, "uuid", "'12345678-1234-5678-9abc-123456789abc'"),
                  "uuid cannot be changed");
@@ -604,6 +606,22 @@ static void test_kernel_refusals(void)
                 "-object hermit-memory,id=ram0,size=256M,"
                 "reclaim-threads=100000",
                 "hermit-memory 'ram0': reclaim-threads 100000");
+    expect_exit("-m 256M -machine q35,memory-backend=ram0 "
+                "-object hermit-memory,id=ram0,size=256M,"
+                "server=tcp:127.0.0.1:1,server=tcp:127.0.0.1:2,replicas=3",
+                "hermit-memory 'ram0': replicas 3: more than servers, 2");
+    expect_exit("-m 256M -machine q35,memory-backend=ram0 "
+                "-object hermit-memory,id=ram0,size=256M,replicas=2",
+                "hermit-memory 'ram0': replicas 2: more than servers, 1");
+    expect_exit("-m 256M -machine q35,memory-backend=ram0 "
+                "-object hermit-memory,id=ram0,size=256M,"
+                "server=tcp:127.0.0.1:1,server=tcp:127.0.0.1:1",
+                "hermit-memory 'ram0': server tcp:127.0.0.1:1: given twice");
+    expect_exit("-m 256M -machine q35,memory-backend=ram0 "
+                "-object hermit-memory,id=ram0,size=256M,"
+                "server=local:,server=tcp:127.0.0.1:1",
+                "hermit-memory 'ram0': server local:: memory of this host, "
+                "which cannot be one of several servers");
     /* the machine's own memory, without memory-backend= */
     expect_exit("-m 256M -machine q35 -object hermit-memory,id=m,size=64M",
                 "hermit-memory 'm': its limit would not bound what "
