@@ -24,6 +24,8 @@ static const struct
   { "local_bytes", offsetof (struct hermit_stats, local), HERMIT_PAGE_SIZE },
   { "remote_bytes", offsetof (struct hermit_stats, remote), HERMIT_PAGE_SIZE },
   { "lost_bytes", offsetof (struct hermit_stats, lost), HERMIT_PAGE_SIZE },
+  { "short_copies_bytes", offsetof (struct hermit_stats, short_copies),
+    HERMIT_PAGE_SIZE },
 };
 
 static void
@@ -153,14 +155,19 @@ add_states (GString *out, const char *name, const HermitRegion *r,
 static void
 add_servers (GString *out, GPtrArray *regions)
 {
-#define FIELD(field) offsetof (struct hermit_server_stats, field)
+#define FIELD(field)                                                          \
+  offsetof (struct hermit_stats, servers[0].field),                           \
+      sizeof (struct hermit_server_stats)
   static const struct
   {
     const char *name, *type;
-    size_t offset; /* of a __u64 in struct hermit_server_stats; 0: states */
+    size_t offset, stride; /* of the first's and the next's __u64; 0: states */
     gboolean time;
   } figures[]
-      = { { "server_state", "gauge", 0, FALSE },
+      = { { "server_state", "gauge", 0, 0, FALSE },
+          { "server_state_seconds", "gauge",
+            offsetof (struct hermit_stats, server_state_ns), sizeof (__u64),
+            TRUE },
           { "server_used_bytes", "gauge", FIELD (bytes_used), FALSE },
           { "server_round_trip_seconds", "gauge", FIELD (rtt_ns), TRUE },
           { "server_errors_total", "counter", FIELD (errors), FALSE },
@@ -184,7 +191,9 @@ add_servers (GString *out, GPtrArray *regions)
                   add_states (out, figures[f].name, r, s);
                   continue;
                 }
-              memcpy (&value, (const char *)s + figures[f].offset,
+              memcpy (&value,
+                      (const char *)&r->st + figures[f].offset
+                          + n * figures[f].stride,
                       sizeof (value));
               add_server (out, figures[f].name, r, s);
               if (figures[f].time)

@@ -31,7 +31,7 @@ static char **opt_rest;
 
 static const GOptionEntry entries[]
     = { { "json", 'j', 0, G_OPTION_ARG_NONE, &opt_json,
-          "list, stat, policy, advise: print JSON", NULL },
+          "list, stat, server, policy, advise: print JSON", NULL },
         { "limit", 'l', 0, G_OPTION_ARG_STRING, &opt_limit,
           "set: most memory of the VM to keep on this host", "SIZE" },
         { "ratio", 'r', 0, G_OPTION_ARG_STRING, &opt_ratio,
@@ -61,8 +61,10 @@ print_json (json_t *j)
   json_decref (j);
 }
 
+/* @to_json or @print for each region of @which, as --json says. */
 static gboolean
-cmd_stat (const char *which, GError **error)
+show (const char *which, json_t *(*to_json) (const HermitRegion *),
+      void (*print) (const HermitRegion *), GError **error)
 {
   g_autoptr (GPtrArray) regions = hermit_regions_find (which, error);
   json_t *all;
@@ -73,15 +75,21 @@ cmd_stat (const char *which, GError **error)
   for (guint i = 0; i < regions->len; i++)
     {
       if (opt_json)
-        json_array_append_new (all, hermit_region_to_json (regions->pdata[i]));
+        json_array_append_new (all, to_json (regions->pdata[i]));
       else
-        hermit_region_print (regions->pdata[i]);
+        print (regions->pdata[i]);
     }
   if (opt_json)
     print_json (all);
   else
     json_decref (all);
   return TRUE;
+}
+
+static gboolean
+cmd_stat (const char *which, GError **error)
+{
+  return show (which, hermit_region_to_json, hermit_region_print, error);
 }
 
 static gboolean
@@ -324,6 +332,9 @@ run (int n, char **words, GError **error)
     return cmd_list (error);
   if (!strcmp (command, "stat") && n <= 2)
     return cmd_stat (n == 2 ? words[1] : NULL, error);
+  if (!strcmp (command, "server") && n == 3 && !strcmp (words[1], "list"))
+    return show (words[2], hermit_region_servers_to_json,
+                 hermit_region_print_servers, error);
   if (!strcmp (command, "set") && n == 2)
     return cmd_set (words[1], error);
   if (!strcmp (command, "policy") && n >= 2)
@@ -355,8 +366,8 @@ int
 main (int argc, char **argv)
 {
   g_autoptr (GOptionContext) context = g_option_context_new (
-      "list | stat [VM] | set VM | policy VM [NAME=VALUE...] | advise VM "
-      "| recall VM | top | export | follow");
+      "list | stat [VM] | server list VM | set VM | policy VM "
+      "[NAME=VALUE...] | advise VM | recall VM | top | export | follow");
   g_autoptr (GError) error = NULL;
 
   setlocale (LC_ALL, "");

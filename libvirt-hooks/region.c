@@ -236,16 +236,17 @@ pool_to_json (const struct hermit_server_stats *s)
 }
 
 static json_t *
-server_to_json (const struct hermit_server_stats *s)
+server_to_json (const struct hermit_stats *st, guint i)
 {
+  const struct hermit_server_stats *s = &st->servers[i];
   g_autofree char *address
       = g_strndup (s->address, strnlen (s->address, sizeof (s->address)));
   json_t *j;
 
   j = json_pack (
-      "{s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+      "{s:s, s:s, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
       "address", address, "state", hermit_server_state_name (s->state),
-      "connections", (int)s->connections, "epoch", integer (s->epoch),
+      "state-time", integer (st->server_state_ns[i]), "connections", (int)s->connections, "epoch", integer (s->epoch),
       "incarnation", integer (s->incarnation), "used", integer (s->bytes_used),
       "reads", integer (s->reads), "writes", integer (s->writes), "discards",
       integer (s->discards), "errors", integer (s->errors), "reconnects",
@@ -358,6 +359,7 @@ hermit_region_to_json (const HermitRegion *region)
                        bytes (pages > elsewhere ? pages - elsewhere : 0));
   json_object_set_new (j, "lost", bytes (st->lost));
   json_object_set_new (j, "short-copies", bytes (st->short_copies));
+  json_object_set_new (j, "replicas", integer (st->replicas));
   json_object_set_new (j, "host-mapped", bytes (st->host_mapped));
   json_object_set_new (j, "metadata", integer (st->metadata_bytes));
   for (guint i = 0; (name = hermit_region_counter (st, i, &n)); i++)
@@ -387,7 +389,7 @@ hermit_region_to_json (const HermitRegion *region)
   json_object_set_new (j, "vcpus", vcpus_to_json (st));
   part = json_array ();
   for (guint i = 0; i < st->nr_servers; i++)
-    json_array_append_new (part, server_to_json (&st->servers[i]));
+    json_array_append_new (part, server_to_json (st, i));
   json_object_set_new (j, "servers", part);
   return j;
 }
@@ -458,5 +460,67 @@ hermit_region_print (const HermitRegion *region)
               "server", (int)sizeof (s->address), s->address,
               hermit_server_state_name (s->state), s->connections, used,
               s->rtt_ns / 1e3, (guint64)s->errors, (guint64)s->reconnects);
+    }
+}
+
+json_t *
+hermit_region_servers_to_json (const HermitRegion *region)
+{
+  static const char *const kept[]
+      = { "domain", "id", "uuid", "replicas", "short-copies", "servers" };
+  json_t *all = hermit_region_to_json (region), *j = json_object ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (kept); i++)
+    json_object_set (j, kept[i], json_object_get (all, kept[i]));
+  json_decref (all);
+  return j;
+}
+
+/* In the largest unit of which there are two; "-" is not known. */
+static char *
+duration_format (guint64 ns)
+{
+  guint64 s = ns / G_GUINT64_CONSTANT (1000000000);
+
+  if (!ns)
+    return g_strdup ("-");
+  if (s < 2 * 60)
+    return g_strdup_printf ("%us", (guint)s);
+  if (s < 2 * 3600)
+    return g_strdup_printf ("%umin", (guint)(s / 60));
+  if (s < 2 * 86400)
+    return g_strdup_printf ("%uh", (guint)(s / 3600));
+  return g_strdup_printf ("%" G_GUINT64_FORMAT "d", s / 86400);
+}
+
+void
+hermit_region_print_servers (const HermitRegion *region)
+{
+  const struct hermit_stats *st = &region->st;
+
+  printf ("%s %s %s", region->domain ?: "-", st->name, region->uuid);
+  if (st->replicas)
+    {
+      g_autofree char *thin
+          = hermit_size_format (st->short_copies * HERMIT_PAGE_SIZE);
+
+      printf (": each page on %u of %u servers, %s on fewer",
+              (guint)st->replicas, st->nr_servers, thin);
+    }
+  printf ("\n  %-30s %-12s %6s %11s %12s %12s %8s %10s\n", "SERVER", "STATE",
+          "SINCE", "USED", "READS", "WRITES", "ERRORS", "RECONNECTS");
+  for (guint i = 0; i < st->nr_servers; i++)
+    {
+      const struct hermit_server_stats *s = &st->servers[i];
+      g_autofree char *used = hermit_size_format (s->bytes_used);
+      g_autofree char *since = duration_format (st->server_state_ns[i]);
+
+      printf ("  %-30.*s %-12s %6s %11s %12" G_GUINT64_FORMAT
+              " %12" G_GUINT64_FORMAT " %8" G_GUINT64_FORMAT
+              " %10" G_GUINT64_FORMAT "\n",
+              (int)sizeof (s->address), s->address,
+              hermit_server_state_name (s->state), since, used,
+              (guint64)s->reads, (guint64)s->writes, (guint64)s->errors,
+              (guint64)s->reconnects);
     }
 }

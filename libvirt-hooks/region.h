@@ -38,4 +38,8 @@ const char *hermit_server_state_name (guint32 state);
 json_t *hermit_region_to_json (const HermitRegion *region);
 void hermit_region_print (const HermitRegion *region);
 
+/* The same of its servers alone. */
+json_t *hermit_region_servers_to_json (const HermitRegion *region);
+void hermit_region_print_servers (const HermitRegion *region);
+
 #endif

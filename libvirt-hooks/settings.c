@@ -267,20 +267,79 @@ read_limit (xmlNode *node, guint64 size, json_t *properties, guint64 *limit,
   return TRUE;
 }
 
+/* One or more, with blanks between. What each looks like is the schema's. */
+static gboolean
+put_servers (json_t *properties, xmlNode *node, GError **error)
+{
+  g_autofree char *text = attribute (node, "server");
+  g_autofree char *replicas = attribute (node, "replicas");
+  g_auto (GStrv) words = g_strsplit_set (text ?: "", " ", -1);
+  g_autoptr (GPtrArray) servers = g_ptr_array_new ();
+  guint64 copies = replicas ? g_ascii_strtoull (replicas, NULL, 10) : 0;
+
+  for (guint i = 0; words[i]; i++)
+    {
+      if (!*words[i])
+        continue;
+      if (g_ptr_array_find_with_equal_func (servers, words[i], g_str_equal,
+                                            NULL))
+        {
+          fail (error,
+                "<hermit:memory>: server '%s' is named twice: two copies on "
+                "one server are as good as one",
+                words[i]);
+          return FALSE;
+        }
+      g_ptr_array_add (servers, words[i]);
+    }
+  for (guint i = 0; servers->len > 1 && i < servers->len; i++)
+    if (g_str_has_prefix (servers->pdata[i], "local:"))
+      {
+        fail (error,
+              "<hermit:memory>: server '%s' is memory of this host, which "
+              "cannot be one of several servers: give tcp: or rdma: ones",
+              (const char *)servers->pdata[i]);
+        return FALSE;
+      }
+  if (servers->len > HERMIT_MAX_SERVERS)
+    {
+      fail (error, "<hermit:memory>: %u servers are named, at most %d can be",
+            servers->len, HERMIT_MAX_SERVERS);
+      return FALSE;
+    }
+  if (copies > MAX (servers->len, 1))
+    {
+      fail (error,
+            "<hermit:memory>: replicas %" G_GUINT64_FORMAT
+            " is more than there are servers, %u: name more in server, or "
+            "ask for fewer replicas",
+            copies, MAX (servers->len, 1));
+      return FALSE;
+    }
+  if (servers->len)
+    {
+      json_t *list = json_array ();
+
+      for (guint i = 0; i < servers->len; i++)
+        json_array_append_new (list, json_string (servers->pdata[i]));
+      json_object_set_new (properties, "server", list);
+    }
+  put_integer (properties, node, "replicas");
+  return TRUE;
+}
+
 static json_t *
 read_properties (xmlNode *node, guint64 size, guint64 *limit, GError **error)
 {
   json_t *properties = json_object ();
-  g_autofree char *server = attribute (node, "server");
 
   if (!read_limit (node, size, properties, limit, error)
+      || !put_servers (properties, node, error)
       || !put_policy (properties, node, error))
     {
       json_decref (properties);
       return NULL;
     }
-  if (server)
-    json_object_set_new (properties, "server", json_pack ("[s]", server));
   put_string (properties, node, "key-file");
   put_string (properties, node, "on-stall");
   put_integer (properties, node, "fault-timeout");

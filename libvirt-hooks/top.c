@@ -15,6 +15,21 @@ evictions (const struct hermit_stats *st)
   return st->evicted_clean + st->evicted_dirty + st->evicted_zero;
 }
 
+/* The state of all of them, or how many are as they should be. */
+static char *
+servers_format (const struct hermit_stats *st)
+{
+  guint up = 0;
+
+  for (guint i = 0; i < st->nr_servers; i++)
+    up += st->servers[i].state == HERMIT_SERVER_UP;
+  if (st->nr_servers > 1 && up < st->nr_servers)
+    return g_strdup_printf ("%u/%u up", up, st->nr_servers);
+  return g_strdup (st->nr_servers
+                       ? hermit_server_state_name (st->servers[0].state)
+                       : "-");
+}
+
 /* What happened between two looks; since the start without an earlier one. */
 static void
 print_row (const HermitRegion *now, const HermitRegion *before, double seconds)
@@ -28,6 +43,7 @@ print_row (const HermitRegion *now, const HermitRegion *before, double seconds)
   g_autofree char *limit = hermit_size_format (st->limit);
   g_autofree char *resident
       = hermit_size_format (st->resident * HERMIT_PAGE_SIZE);
+  g_autofree char *servers = servers_format (st);
   g_autofree char *remote = hermit_size_format (st->remote * HERMIT_PAGE_SIZE);
   char rate[2][24] = { "-", "-" };
 
@@ -45,9 +61,7 @@ print_row (const HermitRegion *now, const HermitRegion *before, double seconds)
           now->domain ?: "-", st->name, size, limit, resident, remote, rate[0],
           rate[1], hermit_hist_quantile (hist, 0.5) / 1e3,
           hermit_hist_quantile (hist, 0.99) / 1e3, st->threads_now,
-          st->threads_max,
-          st->nr_servers ? hermit_server_state_name (st->servers[0].state)
-                         : "-");
+          st->threads_max, servers);
   if (st->lost)
     printf (" LOST %" G_GUINT64_FORMAT " pages", (guint64)st->lost);
   putchar ('\n');

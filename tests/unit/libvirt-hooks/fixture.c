@@ -257,6 +257,7 @@ fixture_full (const char *domain, const char *name, const char *server)
   for (__u64 *c = &s->inflight; c <= &s->polled; c++)
     *c = ++n;
   st->unaged = ++n;
+  st->server_state_ns[0] = 90 * G_GUINT64_CONSTANT (1000000000);
   r->nr_vcpus = 2;
   r->vcpus[0] = (struct hermit_vcpu_entry){ .tid = getpid (),
                                             .waits = 41,

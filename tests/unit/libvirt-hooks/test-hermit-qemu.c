@@ -211,6 +211,8 @@ test_converted (void)
     { "{\"limit\":268435457}", ",\"limit\":268435456" },
     { "{\"limit\":4096,\"server\":[\"tcp:m:1\"],\"key-file\":\"/k\"}",
       ",\"limit\":4096,\"server\":[\"tcp:m:1\"],\"key-file\":\"/k\"" },
+    { "{\"limit\":4096,\"server\":[\"tcp:m:1\",\"rdma:n:1\"],\"replicas\":2}",
+      ",\"limit\":4096,\"server\":[\"tcp:m:1\",\"rdma:n:1\"],\"replicas\":2" },
     { "{\"eager-fetch\":false,\"wait\":\"park\",\"batch\":7}",
       ",\"eager-fetch\":false,\"wait\":\"park\",\"batch\":7" },
   };

@@ -234,7 +234,7 @@ test_json (void)
       "\"mode\":\"ept-hook\",\"bindings\":2,\"resident\":81920000,"
       "\"resident-max\":98304000,\"local\":77824000,\"in-flight\":1228800,"
       "\"pool\":2867200,\"remote\":122880000,\"zero\":67731456,\"lost\":0,"
-      "\"short-copies\":0,"
+      "\"short-copies\":0,\"replicas\":0,"
       "\"host-mapped\":45056,\"metadata\":524800,"
       "\"idle\":{\"period\":5000000000,\"sampled\":67108864,"
       "\"busy\":123456,\"working-set\":32505856,\"histogram\":[1048576,"
@@ -249,7 +249,7 @@ test_json (void)
       "\"stall-time\":7654321},{\"name\":\"thread 0\",\"thread-id\":0,"
       "\"waits\":42,\"stall-time\":99}],"
       "\"servers\":[{\"address\":\"tcp:192.0.2.7:7471\",\"state\":\"up\","
-      "\"connections\":4,\"epoch\":1034,\"incarnation\":1035,\"used\":"
+      "\"state-time\":90000000000,\"connections\":4,\"epoch\":1034,\"incarnation\":1035,\"used\":"
       "63963136,\"reads\":1036,\"writes\":1037,\"discards\":1038,"
       "\"errors\":1039,\"reconnects\":1040,\"in-flight\":1041,"
       "\"round-trip\":12300}]}]");
@@ -324,6 +324,84 @@ test_servers (void)
   s = json_object_get (json_object_get (s, "local-pool"), "ratio");
   g_assert_true (json_is_real (s) && json_real_value (s) == 0);
   json_decref (all);
+}
+
+#define HEAD_OF_SERVERS                                                       \
+  "  SERVER                         STATE         SINCE        USED        "  \
+  "READS       WRITES   ERRORS RECONNECTS\n"
+
+/* Which servers a VM has, and how each is. */
+static void
+test_server_list (void)
+{
+  static const guint64 since[] = { 119, 7199, 172799, 172800 };
+  static const char *const text[] = { "119s", "119min", "47h", "2d" };
+  struct fake_region *r;
+  json_t *all;
+
+  fixture_reset ();
+  fixture_region ("vm2", "ram-node0", 96, 24);
+  r = fixture_full ("vm1", "pc.ram", "tcp:192.0.2.7:7471");
+  hermitctl_says (
+      "server list vm1",
+      "vm1 pc.ram d78616a7-7e49-5f41-b1ef-1f07b84cd731\n" HEAD_OF_SERVERS
+      "  tcp:192.0.2.7:7471             up              90s    61.0 MiB        "
+      " 1036         1037     1039       1040\n",
+      "");
+  /* two of three, of which one is away, and a module that is older */
+  r->st.nr_servers = 3;
+  r->st.replicas = 2;
+  r->st.short_copies = 5;
+  for (guint i = 1; i < 3; i++)
+    {
+      r->st.servers[i] = (struct hermit_server_stats){
+        .state = i == 1 ? HERMIT_SERVER_RECONNECTING : HERMIT_SERVER_DRAINING,
+        .reads = i, .writes = 10 * i,
+      };
+      g_snprintf (r->st.servers[i].address, HERMIT_SERVER_LEN,
+                  "tcp:192.0.2.%u:7471", 7 + i);
+    }
+  r->st.server_state_ns[1] = 1;
+  hermitctl_says (
+      "server list vm1",
+      "vm1 pc.ram d78616a7-7e49-5f41-b1ef-1f07b84cd731: each page on 2 of 3 "
+      "servers, 20.0 KiB on fewer\n" HEAD_OF_SERVERS
+      "  tcp:192.0.2.7:7471             up              90s    61.0 MiB        "
+      " 1036         1037     1039       1040\n"
+      "  tcp:192.0.2.8:7471             reconnecting     0s     0.0 KiB        "
+      "    1           10        0          0\n"
+      "  tcp:192.0.2.9:7471             draining          -     0.0 KiB        "
+      "    2           20        0          0\n",
+      "");
+  for (guint i = 0; i < G_N_ELEMENTS (since); i++)
+    {
+      g_autofree char *want = g_strdup_printf (
+          "  tcp:192.0.2.7:7471             up           %6s ", text[i]);
+      g_autoptr (Program) p = NULL;
+
+      r->st.server_state_ns[0] = since[i] * G_GUINT64_CONSTANT (1000000000);
+      p = hermitctl ("server list vm1");
+      if (!strstr (p->out, want))
+        g_error ("'%s' is not in: %s", want, p->out);
+    }
+  all = stat_json ("server list vm1");
+  expect_json (
+      json_array_get (json_object_get (json_array_get (all, 0), "servers"), 1),
+      "{\"address\":\"tcp:192.0.2.8:7471\",\"state\":\"reconnecting\","
+      "\"state-time\":1,\"connections\":0,\"epoch\":0,\"incarnation\":0,"
+      "\"used\":0,\"reads\":1,\"writes\":10,\"discards\":0,\"errors\":0,"
+      "\"reconnects\":0,\"in-flight\":0,\"round-trip\":0}");
+  json_object_del (json_array_get (all, 0), "servers");
+  expect_json (all, "[{\"domain\":\"vm1\",\"id\":\"pc.ram\",\"uuid\":"
+                    "\"d78616a7-7e49-5f41-b1ef-1f07b84cd731\",\"replicas\":2,"
+                    "\"short-copies\":20480}]");
+  json_decref (all);
+  hermitctl_fails ("server list nobody", 1,
+                   "hermitctl: 'nobody': no running VM of this host with "
+                   "hermit memory; see hermitctl list\n");
+  hermitctl_fails ("server add vm1", 2,
+                   "hermitctl: do not understand 'server' with these "
+                   "arguments; see hermitctl --help\n");
 }
 
 /*
@@ -458,6 +536,7 @@ main (int argc, char **argv)
   g_test_add_func ("/show/stat", test_stat);
   g_test_add_func ("/show/json", test_json);
   g_test_add_func ("/show/servers", test_servers);
+  g_test_add_func ("/show/server-list", test_server_list);
   g_test_add_func ("/show/newer", test_newer);
   g_test_add_func ("/show/older", test_older);
   ret = g_test_run ();

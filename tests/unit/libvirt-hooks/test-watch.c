@@ -47,6 +47,20 @@ test_top (void)
   fixture_region (NULL, "a-long-name", 64, 64);
   fake_hermit->answer = busier;
   hermitctl_says ("top -n 2 -i 0.5", tables, "");
+  /* of several servers how many are up, while it is not all of them */
+  fake_hermit->regions[0].st.nr_servers = 3;
+  fake_hermit->regions[0].st.servers[1].state = HERMIT_SERVER_UP;
+  for (guint state = HERMIT_SERVER_UP; state <= HERMIT_SERVER_FULL; state++)
+    {
+      g_autoptr (Program) several = NULL;
+
+      fake_hermit->regions[0].st.servers[2].state = state;
+      several = hermitctl ("top -n 1");
+      g_assert_nonnull (strstr (several->out, state == HERMIT_SERVER_UP
+                                                  ? "1/4  up LOST"
+                                                  : "1/4  2/3 up LOST"));
+    }
+  fake_hermit->regions[0].st.nr_servers = 1;
   /* a terminal is cleared first, each time */
   fixture_tty = TRUE;
   p = hermitctl ("top --count 2 --interval 0.5");
@@ -237,7 +251,8 @@ test_usage (void)
   hermitctl_says ("list --version", "hermitctl " HERMIT_VERSION "\n", "");
   help = hermitctl ("--help");
   g_assert_cmpint (help->status, ==, 0);
-  g_assert_nonnull (strstr (help->out, "list | stat [VM] | set VM"));
+  g_assert_nonnull (
+      strstr (help->out, "list | stat [VM] | server list VM | set VM"));
 }
 
 /* Each way that the device cannot be used, and what to do about it. */
