@@ -277,7 +277,7 @@ static void set_divide(struct hermit_set *s, struct hermit_io *whole,
 		       struct list_head *to)
 {
 	struct hermit_set_io *w = whole->set;
-	unsigned int n = 0, most = s->replicas, members = 0;
+	unsigned int n = 0, most, have, members = 0;
 	int member;
 
 	w->set = s;
@@ -292,6 +292,9 @@ static void set_divide(struct hermit_set *s, struct hermit_io *whole,
 	atomic_set(&w->acked, 0);
 	if (whole->op == HERMIT_IO_WRITE) {
 		w->error = -ENOLINK;
+		atomic_set(&w->asked, whole->members);
+		have = hweight8(whole->members & READ_ONCE(s->readable));
+		most = s->replicas - min(have, s->replicas);
 		for (; n < most && (member = write_next(s, whole)) >= 0; n++)
 			members |= 1 << member;
 	} else {

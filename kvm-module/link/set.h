@@ -13,10 +13,11 @@
  *
  *  WRITE	goes to the first `replicas` servers in the order of the page's extent
  *		(core/place.h) that are well and have room, as it is now; to fewer if there
- *		are not so many. Who refuses it, for lack of room or since it went
- *		away, is replaced by the next in order. Done when all of them are done,
- *		with 0 if one has it, and says who has. So it waits for no server
- *		longer than a member has patience.
+ *		are not so many. Who is said to have it already, and is there, is one
+ *		of them, and is not sent it. Who refuses it, for lack of room or since
+ *		it went away, is replaced by the next in order. Done when all of them
+ *		are done, with 0 if one has it by this, and says who has. So it waits
+ *		for no server longer than a member has patience.
  *  READ	asks one of those that have the page, and if that one fails the next.
  *		While none of them is there it waits until one is. -ENOENT: all of
  *		them say that they do not have it. -EIO: some were of no use, and
@@ -27,8 +28,7 @@
  * A part ends with its member's loss of the server (transport.h), and is done only
  * once. The io is done when all its parts are, so no part has a page that is another's.
  *
- * Not here: who was away is not brought up to date, and what has too few copies gets
- * its others when it is next written, or evicted.
+ * Not here: what too few have is read, and written to others, by the set's user.
  */
 #include <linux/atomic.h>
 

@@ -77,8 +77,8 @@ struct hermit_io {
 	u32 crc;			/* WRITE: core/crc.h's of the page, as it is now */
 	/*
 	 * Of a set alone; a bit for each member. READ: in, who has the page, and whose
-	 * answer was of no use, so they are not asked; out, who answered. WRITE: out,
-	 * who has the page.
+	 * answer was of no use, so they are not asked; out, who answered. WRITE: in, who
+	 * has this very page and is not to be sent it; out, who has it by this.
 	 */
 	u8 members;
 	u8 wrong;
