@@ -51,7 +51,8 @@ static inline void hermit_holders_home(struct hermit_region *r, u64 idx)
 bool hermit_holders_drop(struct hermit_region *r, u64 idx, unsigned int server);
 /*
  * Fewer servers that are there have the page, which has C, than could have it: so it is
- * to be sent rather than dropped. By the owner of EVICTING; never with one server.
+ * to be sent rather than dropped, by the owner of EVICTING; or to be moved, if it is
+ * away. Never with one server.
  */
 bool hermit_holders_fewer(struct hermit_region *r, u64 idx);
 static inline bool hermit_holders_are_few(struct hermit_region *r, u64 idx)

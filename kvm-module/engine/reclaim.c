@@ -74,8 +74,59 @@ static noinline void reclaim_write_failed(struct hermit_region *r, u64 idx,
 				    r->name, r->servers[0], idx);
 }
 
-/* Completion of a write; task or softirq. */
-static void reclaim_write_done(struct hermit_io *io)
+/*
+ * The write of a page that was away failed, and unless somebody has asked for it, it is
+ * where it was: as one that is kept, and dropped at once. What it carries is clean, and
+ * who had it has it.
+ */
+static noinline int reclaim_move_failed(struct hermit_region *r, u64 idx, u64 gen,
+					u64 *old, u64 *new)
+{
+	atomic64_t *word = hermit_word(r, idx);
+
+	HERMIT_MARK(move_refused);
+	WRITE_ONCE(r->mover.backoff, jiffies + HZ / 20);
+	*old = atomic64_read(word);
+	do {
+		if (hermit_word_next(*old, HERMIT_EV_WRITE_FAIL, 0, 0, new))
+			return -EINVAL;
+		if (hermit_word_state(*old) == HERMIT_EVICTING &&
+		    (hermit_word_next(*new, HERMIT_EV_EVICT_BEGIN, 0, 0, new) ||
+		     hermit_word_next(*new, HERMIT_EV_EVICT_DROP, gen,
+				      hermit_stamp_now(), new)))
+			return -EINVAL;
+	} while (!atomic64_try_cmpxchg(word, (s64 *)old, *new));
+	return 0;
+}
+
+/* What came of that; a page that somebody asked for meanwhile was fetched for him. */
+static noinline void reclaim_moved(struct hermit_region *r, int status,
+				   enum hermit_state now)
+{
+	if (now != HERMIT_REMOTE) {
+		HERMIT_MARK(move_comes_home);
+		hermit_count(r, HERMIT_C_FETCHES, 1);
+	}
+	if (!status)
+		hermit_count(r, HERMIT_C_MOVED, 1);
+	else if (status != -ENOLINK)
+		hermit_count(r, HERMIT_C_WRITE_ERRORS, 1);
+}
+
+/* The word after the write: 0, or -EINVAL, which is a bug. */
+static int reclaim_write_end(struct hermit_region *r, struct hermit_req *req,
+			     bool failed, u64 *old, u64 *new)
+{
+	u64 gen = hermit_next_generation(r);
+
+	if (unlikely(failed && req->moved))
+		return reclaim_move_failed(r, req->idx, gen, old, new);
+	return hermit_word_apply(hermit_word(r, req->idx),
+				 failed ? HERMIT_EV_WRITE_FAIL : HERMIT_EV_WRITE_OK,
+				 gen, old, new);
+}
+
+void hermit_write_done(struct hermit_io *io)
 {
 	struct hermit_req *req = container_of(io, struct hermit_req, io);
 	struct hermit_region *r = req->region;
@@ -84,7 +135,7 @@ static void reclaim_write_done(struct hermit_io *io)
 	u64 old, new, next;
 
 	io->page = NULL;
-	if (failed) {
+	if (failed && !req->moved) {
 		HERMIT_MARK(write_refused);
 		/*
 		 * The page is still the word's, which goes back to LOCAL below,
@@ -92,14 +143,11 @@ static void reclaim_write_done(struct hermit_io *io)
 		 */
 		SetPageDirty(page);
 	} else if (r->replicas) {
-		hermit_holders_add(r, req->idx, io->members);
+		if (!failed)
+			hermit_holders_add(r, req->idx, io->members);
 		hermit_holders_away(r, req->idx);
 	}
-	if (WARN_ON_ONCE(hermit_word_apply(hermit_word(r, req->idx),
-					   failed ? HERMIT_EV_WRITE_FAIL :
-						    HERMIT_EV_WRITE_OK,
-					   hermit_next_generation(r), &old,
-					   &new)))
+	if (WARN_ON_ONCE(reclaim_write_end(r, req, failed, &old, &new)))
 		goto out;
 	if (hermit_word_state(new) != HERMIT_REMOTE)
 		hermit_holders_home(r, req->idx);
@@ -107,11 +155,14 @@ static void reclaim_write_done(struct hermit_io *io)
 	/* What was rescued may change while it is sent: that is nobody's error. */
 	if (io->status == -EBADMSG && hermit_word_state(old) != HERMIT_EVICTING)
 		HERMIT_MARK(changed_on_its_way);
-	else if (failed)
+	else if (failed && !req->moved)
 		reclaim_write_failed(r, req->idx, io->status);
+	if (unlikely(req->moved))
+		reclaim_moved(r, io->status, hermit_word_state(new));
 	if (hermit_word_state(old) == HERMIT_EVICTING) {
-		if (!failed) {
-			hermit_count(r, HERMIT_C_EVICTED_DIRTY, 1);
+		if (hermit_word_state(new) == HERMIT_REMOTE) {
+			if (!req->moved)
+				hermit_count(r, HERMIT_C_EVICTED_DIRTY, 1);
 			hermit_count(r, HERMIT_C_REMOTE, 1);
 			hermit_count(r, HERMIT_C_LOCAL, -1);
 			hermit_page_put(r, page);
@@ -213,7 +264,7 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 		req->io.page = page;
 		req->io.offset = v->idx << PAGE_SHIFT;
 		req->io.length = PAGE_SIZE;
-		req->io.done = reclaim_write_done;
+		req->io.done = hermit_write_done;
 	}
 
 	if (hermit_word_apply(word, ev, gen, &old, &new)) {

@@ -22,6 +22,7 @@
 #include "engine/event.h"
 #include "engine/limit.h"
 #include "engine/mark.h"
+#include "engine/mover.h"
 #include "engine/wset.h"
 #include "engine/policy.h"
 #include "engine/pool.h"
@@ -71,6 +72,7 @@ static void server_state(void *user, unsigned int server,
 	WRITE_ONCE(r->servers_writable, writable);
 	/* Room waiters and reclaim may go on. */
 	WRITE_ONCE(r->write_backoff, jiffies);
+	hermit_mover_again(r);
 	wake_up_all(&r->room_wq);
 	hermit_threads_kick(r);
 }
@@ -280,6 +282,7 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 	hermit_policy_init(r, threads);
 	init_waitqueue_head(&r->events.wq);
 	INIT_DELAYED_WORK(&r->watchdog, hermit_watchdog);
+	hermit_mover_init(r);
 	hermit_poison_init(r);
 	memcpy(r->uuid, c->uuid, sizeof(r->uuid));
 	strscpy(r->name, c->name);
@@ -459,6 +462,7 @@ void hermit_region_end(struct hermit_region *r)
 	if (r->link)
 		hermit_link_close(r->link, true);
 	r->link = NULL;
+	hermit_mover_stop(r);
 	region_wake_all(r);
 	hermit_discard_all(r);
 	hermit_region_put(r);

@@ -48,6 +48,7 @@
 #include "core/share.h"
 #include "engine/ahead.h"
 #include "engine/event.h"
+#include "engine/mover.h"
 #include "engine/poison.h"
 #include "engine/wset.h"
 #include "engine/threads.h"
@@ -176,6 +177,7 @@ struct hermit_region {
 	long limit_cap;			/* pages */
 	unsigned long limit_hold;	/* jiffies: no more before */
 	struct hermit_wset wset;
+	struct hermit_mover mover;
 	struct hermit_events events;
 	struct hermit_poison poison;
 };

@@ -58,6 +58,7 @@ void hermit_report_fill(struct hermit_region *r, struct hermit_stats *st)
 	st->remote = stat_gauge(r, HERMIT_C_REMOTE);
 	st->lost = stat_gauge(r, HERMIT_C_LOST);
 	st->short_copies = stat_gauge(r, HERMIT_C_SHORT);
+	st->moved = hermit_stat(r, HERMIT_C_MOVED);
 	st->host_mapped = stat_gauge(r, HERMIT_C_HOSTMAPPED);
 	st->metadata_bytes = hermit_word_metadata(r);
 	st->faults_guest = hermit_stat(r, HERMIT_C_FAULTS_GUEST);

@@ -9,6 +9,7 @@
 #include "engine/event.h"
 #include "engine/limit.h"
 #include "engine/mark.h"
+#include "engine/mover.h"
 #include "engine/region.h"
 #include "engine/wait.h"
 #include "engine/watchdog.h"
@@ -80,5 +81,6 @@ void hermit_watchdog(struct work_struct *work)
 			     (u64)used << PAGE_SHIFT, (u64)limit << PAGE_SHIFT);
 	}
 	hermit_limit_tick(r);
+	hermit_mover_look(r);
 	schedule_delayed_work(&r->watchdog, HZ / 10);
 }

@@ -195,7 +195,8 @@ struct hermit_stats {
 	 */
 	__u64 server_state_ns[HERMIT_MAX_SERVERS];
 	__u64 replicas;			/* of each page, on several servers; 0: there is one */
-	__u64 reserved[5];
+	__u64 moved;			/* pages read from a server, and written to others */
+	__u64 reserved[4];
 };
 
 /*
@@ -267,6 +268,8 @@ enum hermit_event_type {
 	HERMIT_EVENT_LIMIT_CHANGED = 6,	/* arg0: the limit, whoever set it */
 	/* A server's answer was not what was written; at most one in a second. */
 	HERMIT_EVENT_PAGE_MISMATCH = 7,	/* arg0: server index, arg1: the page */
+	/* Pages are on fewer servers than replicas, or no more; at most one in a second. */
+	HERMIT_EVENT_SHORT_COPIES = 8,	/* arg0: pages, 0: none any more */
 };
 
 struct hermit_event_record {

@@ -248,9 +248,29 @@ BUGS = {
          '\thermit_word_wake(r, req->idx);\n\t/*\n\t * A stale copy')],
 }
 
-# What showed a fault once, with what mended it taken out: it shows it again.
+# What showed a fault once, with what mended it taken out: it shows it again. And what
+# a walk is made for: the mover's.
 # name: (of scenarios.c, file, old, new), or its edits as above.
 MENDS = {
+    'nothing-is-moved': ('copies-come-back', E + 'watchdog.c',
+        'hermit_mover_look(r);', ''),
+    'moved-though-the-word-changed': ('copies-come-back', E + 'mover.c',
+        'if (atomic64_cmpxchg(hermit_word(r, req->idx), req->word, w) != req->word) {',
+        'atomic64_set(hermit_word(r, req->idx), w);\n\tif (0) {'),
+    'moved-when-posted': ('copies-come-back', E + 'mover.c',
+        'req->io.done = hermit_write_done;',
+        'req->io.done = hermit_write_done;\n'
+        '\thermit_holders_add(r, req->idx, (1 << r->nr_servers) - 1);'),
+    'moved-from-anybody': ('copies-come-back', E + 'peek.c',
+        'req->io.members = hermit_holders(r, idx);',
+        'req->io.members = (1 << r->nr_servers) - 1;'),
+    'moved-from-a-stale-frame': ('copies-come-back', E + 'mover.c',
+        '!req->status && move_begin', 'move_begin'),
+    'mover-goes-on': ('copies-come-back', E + 'region.c',
+        'hermit_mover_stop(r);', ''),
+    'mover-meets-the-sweep': ('copies-come-back',
+        [(E + 'mover.c', 'down_read(&r->sweep_lock);', ''),
+         (E + 'mover.c', 'up_read(&r->sweep_lock);', '')]),
     'failed-read-serves': ('failed-reads-are-a-stall', E + 'wait.c',
         'return !w->req->status;', 'return true;'),
     'wrong-answer-serves': ('wrong-answers-are-a-stall', E + 'wait.c',

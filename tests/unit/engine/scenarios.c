@@ -1235,5 +1235,8 @@ const struct known known[] = {
 	{ "loops-yield", loops_yield, { } },
 	{ "limit-frees-nothing", limit_frees_nothing, { } },
 	{ "tune-looks-at-the-clock-first", tune_looks_first, { } },
+	{ "copies-come-back", walk_main,
+	  { .late = 4, .inside = 5, .sums = true, .outages = true, .loses = true },
+	  .servers = 3 },
 	{ }
 };

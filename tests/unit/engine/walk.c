@@ -137,7 +137,7 @@ long walk_low_limit(void)
 	       (roomy ? 30 : 0);
 }
 
-static void mover(void *arg)
+static void limit_mover(void *arg)
 {
 	u64 pause = some_pause(100000, 8);
 	bool still = fiber_random(2);
@@ -261,6 +261,26 @@ void walk_gone(struct hermit_region *r)
 	hermit_region_put(r);
 }
 
+/*
+ * All servers are there, and nobody does anything: pages that too few have are written
+ * to others. Not if it is not known who has them, since a server forgot or spoilt some.
+ */
+static void wait_for_copies(struct hermit_region *r)
+{
+	long few = 0;
+	int i;
+
+	if (world.faults.forgets || world.faults.spoils)
+		return;
+	for (i = 0; i < 6000; i++) {
+		few = hermit_stat(r, HERMIT_C_SHORT);
+		if (!few)
+			return;
+		fiber_sleep(fiber_now() + 100 * NSEC_PER_MSEC);
+	}
+	fiber_fail("ten minutes later %ld pages are on too few servers still", few);
+}
+
 void walk_main(void *arg)
 {
 	int accesses[3], i, vcpus = 1 + fiber_random(ARRAY_SIZE(accesses));
@@ -293,7 +313,7 @@ void walk_main(void *arg)
 		walk_start("host", host, &hosts[i]);
 	}
 	walk_start("balloon", balloon, NULL);
-	walk_start("mover", mover, NULL);
+	walk_start("limit mover", limit_mover, NULL);
 	if (world.servers == 1)
 		walk_start("loss", loss, NULL);
 	for (i = 1; i < world.servers; i++)
@@ -316,6 +336,7 @@ void walk_main(void *arg)
 	if (!world.stock)
 		guest_check_all();
 	host_check_all();
+	wait_for_copies(r);
 	oracle_counters();
 	server_check();
 	if (fiber_random(2)) {
@@ -377,7 +398,7 @@ static void walk(u64 seed, const struct known *k)
 	if (k)
 		world.faults = k->faults;
 	scene = !k && !world.sync && fiber_once_in(6);
-	world.servers = k || world.sync || scene || fiber_once_in(2) ? 1 :
+	world.servers = k ? max(k->servers, 1u) : world.sync || scene || fiber_once_in(2) ? 1 :
 			2 + fiber_random(WORLD_SERVERS - 1);
 	world.replicas = 1 + fiber_random(world.servers);
 	roomy = fiber_once_in(3);

@@ -160,6 +160,7 @@ extern const struct known {
 	void (*fn)(void *arg);
 	struct faults faults;
 	bool no_nap;
+	unsigned int servers;		/* 0: one */
 } known[];
 
 #endif /* HERMIT_TEST_WORLD_H */
