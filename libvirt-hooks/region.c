@@ -179,6 +179,7 @@ static const struct
   COUNTER ("pinned", pinned),
   COUNTER ("kept", kept),
   COUNTER ("write-errors", write_errors),
+  COUNTER ("moved", moved),
   COUNTER ("discarded", discarded),
   COUNTER ("poisoned", poisoned),
   COUNTER ("direct-reclaims", direct_reclaims),

@@ -61,6 +61,7 @@ test_values (void)
     { "hermit_fetches_total{" ODD "}", "0" },
     { "hermit_waits_in_kvm_total{" VM1 "}", "1024" },
     { "hermit_mismatches_total{" VM1 "}", "77" },
+    { "hermit_moved_total{" VM1 "}", "78" },
     { "hermit_stall_seconds_total{" VM1 "}", "0.000001026" },
     { "hermit_stall_seconds_total{" ODD "}", "4294967296.000000000" },
     { "hermit_server_state{" SERVER ",state=\"up\"}", "1" },
@@ -139,7 +140,7 @@ test_format (void)
       g_assert_cmpstr (words[0], ==, current);
     }
   /* as many as "stat" has, and two of the servers */
-  g_assert_cmpuint (counters, ==, 34 + 2);
+  g_assert_cmpuint (counters, ==, 35 + 2);
 }
 
 /* Nobody runs: the types alone. An error: nothing, and the file as it was. */

@@ -36,6 +36,7 @@ static const struct
   { "pinned", 1013 },
   { "kept", 1014 },
   { "write-errors", 1015 },
+  { "moved", 78 },
   { "discarded", 1016 },
   { "poisoned", 1033 },
   { "direct-reclaims", 1017 },
