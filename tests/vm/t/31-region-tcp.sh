@@ -82,6 +82,7 @@ stop_memserver m2
 # Two servers, each page on both: one that has pages dies under load and begins anew with
 # nothing, and no page is lost.
 A=tcp:127.0.0.1:7475 B=tcp:127.0.0.1:7476
+all_copied() { [ "$(counter short-copies)" = 0 ]; }
 both() { [ "$(hermitctl stat stress --json | grep -c "$1")" = 2 ]; }
 start_memserver a $A --capacity 128M
 start_memserver b $B --capacity 128M
@@ -91,8 +92,13 @@ wait_for 60 both '"reads": [1-9]'
 kill_memserver a
 fetches=$(counter fetches)
 wait_for 60 above fetches $((fetches + 500))
+wait_for 60 above short-copies 0
 start_memserver a $A --capacity 128M
 wait_for 60 both '"state": "up"'
+# What the other one alone has comes to it again.
+wait_for 60 above moved 0
+wait_for 120 all_copied
+note moved "$(counter moved)"
 fetches=$(counter fetches)
 wait_for 60 above fetches $((fetches + 500))
 end_child region-stress $pid TERM 0
