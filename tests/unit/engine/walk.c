@@ -333,10 +333,12 @@ void walk_main(void *arg)
 	}
 	while (world.left)
 		fiber_sleep(fiber_now() + 100000);
+	/* Before all of them are touched. */
+	wait_for_copies(r);
+	server_check();
 	if (!world.stock)
 		guest_check_all();
 	host_check_all();
-	wait_for_copies(r);
 	oracle_counters();
 	server_check();
 	if (fiber_random(2)) {
