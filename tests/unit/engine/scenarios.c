@@ -1236,8 +1236,7 @@ const struct known known[] = {
 	{ "limit-frees-nothing", limit_frees_nothing, { } },
 	{ "tune-looks-at-the-clock-first", tune_looks_first, { } },
 	{ "copies-come-back", walk_main,
-	  { .late = 4, .inside = 5, .lies = 20, .sums = true, .outages = true,
-	    .loses = true },
+	  { .late = 4, .inside = 5, .lies = 5, .outages = true, .loses = true },
 	  .servers = 3 },
 	{ }
 };
