@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -184,11 +185,27 @@ test_file (void)
                    "arguments; see hermitctl --help\n");
 }
 
+/* For who wants to know which figures there are: test-export --print */
+static int
+print (void)
+{
+  g_autofree char *text = NULL;
+
+  fixture_reset ();
+  fixture_full ("vm1", "pc.ram", "tcp:192.0.2.7:7471");
+  text = export ();
+  fputs (text, stdout);
+  fixture_end ();
+  return 0;
+}
+
 int
 main (int argc, char **argv)
 {
   int ret;
 
+  if (argc == 2 && !strcmp (argv[1], "--print"))
+    return print ();
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/export/values", test_values);
   g_test_add_func ("/export/format", test_format);

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Is every figure that the alert rules and the dashboard name one that there is?
+And are the words by which an alert refers to the guide there?
+
+    monitoring.py FOLDER HERMITCTL-EXPORT MEMSERVER    check them
+    monitoring.py --self-test                          find what is wrong on purpose
+
+HERMITCTL-EXPORT prints what "hermitctl export" does of a made-up host; the
+server is run, and asked."""
+import json
+import re
+import subprocess
+import sys
+import urllib.request
+
+# of node_exporter, and of Prometheus itself
+OTHERS = {"node_textfile_mtime_seconds", "up"}
+SUFFIXES = ("_bucket", "_sum", "_count")
+
+
+def figures(text):
+    """What is exported: the labels of each name, and the values of each label."""
+    found = {}
+    for name, kind in re.findall(r"^# TYPE (\w+) (\w+)$", text, re.M):
+        for suffix in SUFFIXES if kind == "histogram" else ("",):
+            found[name + suffix] = {}
+    for name, labels in re.findall(r"^(\w+)(?:\{(.*)\})? ", text, re.M):
+        for label, value in re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', labels):
+            found[name].setdefault(label, set()).add(value)
+    return found
+
+
+def wrong(expression, known):
+    """What the expression names and nobody exports."""
+    bare = re.sub(r"\{[^}]*\}|\[[^]]*\]|\"[^\"]*\"", " ", expression)
+    bare = re.sub(r"\b(?:by|without|on|ignoring) *\([^)]*\)", " ", bare)
+    # a function has a parenthesis behind it
+    for name in re.findall(r"\b([a-z]\w*)\b(?! *\()", bare):
+        if name not in known and name not in OTHERS and "_" in name:
+            yield f"nobody exports {name}"
+    for name, matchers in re.findall(r"\b(\w+)\{([^}]*)\}", expression):
+        labels = known.get(name)
+        if not labels:
+            continue
+        for label, operator, value in re.findall(r'(\w+) *(!?=~?) *"([^"]*)"', matchers):
+            if label not in labels:
+                yield f"{name} has no label {label}"
+            elif label == "state" and not value.startswith("$"):
+                for one in value.split("|"):
+                    if one not in labels[label]:
+                        yield f"{name} has no state {one}"
+
+
+def expressions(rules, dashboard):
+    for alert, expression in re.findall(r"- alert: (\w+)\n +expr: (.*)\n", rules):
+        yield alert, expression
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            yield panel["title"], target["expr"]
+    for variable in dashboard["templating"]["list"]:
+        m = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"])
+        if m:
+            yield variable["name"], '%s{%s=~".*"}' % m.groups()
+
+
+def check(folder, host, server):
+    with open(folder + "/hermit-alerts.yml") as f:
+        rules = f.read()
+    with open(folder + "/hermit-dashboard.json") as f:
+        dashboard = json.load(f)
+    known = figures(host) | figures(server)
+    found = list(expressions(rules, dashboard))
+    assert rules.count("expr:") == rules.count("- alert:"), "a rule whose expression is not in its line"
+    bad = [f"{where}: {what}" for where, e in found for what in wrong(e, known)]
+    with open(folder + "/../operators.md") as f:
+        guide = f.read()
+    runbook = re.findall(r'runbook: "(.*)"', rules)
+    assert len(runbook) == rules.count("- alert:"), "an alert without a runbook"
+    bad += [f"operators.md has no '{words}'" for words in sorted(set(runbook))
+            if "\n**" + words not in guide and "\n## " + words not in guide]
+    print(f"{len(found)} expressions, {len(known)} figures")
+    return bad
+
+
+def ask(memserver):
+    with subprocess.Popen([memserver, "--listen", "tcp:127.0.0.1:0", "--metrics", "127.0.0.1:0",
+                           "--capacity", "16M"], stdout=subprocess.PIPE, text=True) as p:
+        try:
+            for line in p.stdout:
+                m = re.match(r"metrics on (http://\S+)", line)
+                if m:
+                    with urllib.request.urlopen(m.group(1), timeout=60) as answer:
+                        return answer.read().decode()
+            raise SystemExit("the server does not say where its metrics are")
+        finally:
+            p.terminate()
+
+
+def self_test():
+    known = figures('# TYPE hermit_a_bytes gauge\nhermit_a_bytes{domain="d",state="up"} 1\n'
+                    '# TYPE hermit_t_seconds histogram\nhermit_t_seconds_bucket{le="1"} 1\n')
+    for expression, errors in [
+            ('sum by (domain) (rate(hermit_a_bytes{domain=~"$domain"}[5m])) > 0', 0),
+            ('histogram_quantile(0.5, sum by (instance, le) (rate(hermit_t_seconds_bucket[5m])))', 0),
+            ('hermit_a_bytes{state=~"up"} / hermit_a_bytes', 0),
+            ('hermit_t_seconds', 1),
+            ('rate(hermit_b_bytes[5m])', 1),
+            ('hermit_a_bytes{server="x"}', 1),
+            ('hermit_a_bytes{state=~"up|down"}', 1)]:
+        got = list(wrong(expression, known))
+        assert len(got) == errors, (expression, got)
+
+
+if sys.argv[1:] == ["--self-test"]:
+    self_test()
+    sys.exit()
+folder, exporter, memserver = sys.argv[1:]
+host = subprocess.run([exporter, "--print"], check=True, stdout=subprocess.PIPE, text=True).stdout
+bad = check(folder, host, ask(memserver))
+for line in bad:
+    print(line)
+sys.exit(1 if bad else 0)
