@@ -141,7 +141,8 @@ void hermit_write_done(struct hermit_io *io)
 		 * The page is still the word's, which goes back to LOCAL below,
 		 * or ours: the bit does no harm then.
 		 */
-		SetPageDirty(page);
+		if (!req->again)
+			SetPageDirty(page);
 	} else if (r->replicas) {
 		if (!failed)
 			hermit_holders_add(r, req->idx, io->members);
@@ -230,16 +231,16 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 	page_ref_unfreeze(page, 1);
 
 	/*
-	 * Where few have it more may: it is as if it had changed, but who has it has it
-	 * still.
+	 * Where few have it more may: it is sent as if it had changed, but it has not, and
+	 * who has it has it still, also if it stays here in the end.
 	 */
 	if (!dirty && (v->word & HERMIT_W_COPY) && !PageHWPoison(page) &&
 	    hermit_holders_are_few(r, v->idx)) {
 		HERMIT_MARK(short_of_copies);
-		dirty = again = true;
+		again = true;
 	}
 	req = NULL;
-	if (!dirty && (v->word & HERMIT_W_COPY)) {
+	if (!dirty && !again && (v->word & HERMIT_W_COPY)) {
 		ev = HERMIT_EV_EVICT_DROP;
 		gen = hermit_next_generation(r);
 		hermit_holders_away(r, v->idx);
@@ -259,6 +260,7 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 		/* If the page is rescued before it has W it stays dirty. */
 		req->io.crc = again ? hermit_copy_noted(r, v->idx) :
 				      hermit_copy_note(r, v->idx, page);
+		req->again = again;
 		req->idx = v->idx;
 		req->io.op = HERMIT_IO_WRITE;
 		req->io.page = page;
