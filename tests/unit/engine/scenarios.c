@@ -1212,6 +1212,58 @@ static void pool_needs_a_page(void *arg)
 	end(r);
 }
 
+/*
+ * A clean page that too few of three servers have stays here, since it cannot be sent
+ * now, or was refused: it is clean, and who has it has it.
+ */
+static void clean_stays_clean(void *arg)
+{
+	struct hermit_region *r;
+	u64 i, word, seen = 0;
+	unsigned int away;
+
+	world.replicas = 2;
+	r = create_quiet();
+	for (i = 0; i < 60; i++)
+		host_touch(0, i, true);
+	leave(r);
+	/* All are of one extent: the two that have one have all. */
+	for (i = 0; !hermit_holders(r, i); i++)
+		;
+	do
+		away = fiber_random(3);
+	while (!(hermit_holders(r, i) & 1 << away));
+	walk_start("away", one_away, &away);
+	fiber_sleep(fiber_now() + 10 * NSEC_PER_MSEC);
+	walk_set_limit(r->npages);
+	for (i = 0; i < 60; i++)
+		host_touch(0, i, false);
+	host_zap(0, 60);
+	if (fiber_random(2))
+		r->write_backoff = jiffies + 10 * HZ;
+	else
+		world.faults.write_fails = 1;
+	walk_set_limit(24);
+	fiber_sleep(fiber_now() + 200 * NSEC_PER_MSEC);
+	for (i = 0; i < 60; i++) {
+		word = hermit_word(r, i)->counter;
+		if (hermit_word_state(word) != HERMIT_LOCAL || !(word & HERMIT_W_COPY))
+			continue;
+		seen++;
+		if (hermit_word_page(word)->dirty.counter || !(hermit_holders(r, i) & 1 << away))
+			fiber_fail("page %llu is dirty, and nobody has written to it", i);
+	}
+	if (!seen)
+		fiber_fail("no page stayed here: this shows nothing");
+	world.faults.write_fails = 0;
+	r->write_backoff = jiffies;
+	wait_for_all();
+	walk_set_limit(r->npages);
+	host_check_all();
+	oracle_counters();
+	end(r);
+}
+
 const struct known known[] = {
 	{ "failed-reads-are-a-stall", failed_reads, { .read_fails = 1 } },
 	{ "wrong-answers-are-a-stall", failed_reads, { .lies = 1 } },
@@ -1235,6 +1287,7 @@ const struct known known[] = {
 	{ "loops-yield", loops_yield, { } },
 	{ "limit-frees-nothing", limit_frees_nothing, { } },
 	{ "tune-looks-at-the-clock-first", tune_looks_first, { } },
+	{ "clean-stays-clean", clean_stays_clean, { }, .servers = 3 },
 	{ "copies-come-back", walk_main,
 	  { .late = 4, .inside = 5, .lies = 5, .outages = true, .loses = true },
 	  .servers = 3 },
