@@ -20,6 +20,15 @@ int hook_main (int argc, char **argv);
   "<metadata><hermit:memory "                                                 \
   "xmlns:hermit='https://hermit.example/xmlns/libvirt/1' %s/></metadata>"
 
+/* As KubeVirt writes it, in short. */
+#define KUBEVIRT_DOMAIN                                                       \
+  "<domain type=\"kvm\" xmlns:qemu=\"http://libvirt.org/schemas/domain/qemu/1.0\">" \
+  "<name>vm1</name><uuid>" VM1_UUID "</uuid>"                                 \
+  "<memory unit=\"b\">1073741824</memory>"                                  \
+  "<metadata><kubevirt xmlns=\"http://kubevirt.io\"><uid>1</uid></kubevirt>"  \
+  "</metadata><devices><disk type=\"file\" device=\"disk\"/></devices>"       \
+  "<qemu:commandline><qemu:arg value=\"-S\"/></qemu:commandline></domain>"
+
 static char *
 domain (const char *metadata, const char *attributes)
 {
@@ -442,6 +451,97 @@ script_end (void)
   g_rmdir ("hooks");
 }
 
+/* What KubeVirt's own hook makes of a VM, docs/kubevirt, is what this one takes. */
+static void
+test_kubevirt (void)
+{
+  static const struct
+  {
+    const char *vmi, *domain;
+    const char *properties;     /* NULL: the domain stays as it was */
+    const char *err;            /* of libvirt's hook, which refuses it */
+  } cases[] = {
+    { "{\"metadata\": {\"name\": \"vm1\"}}", KUBEVIRT_DOMAIN, NULL, NULL },
+    { "{\"metadata\": {\"annotations\": {\"other/local-ratio\": \"0.5\"}}}",
+      KUBEVIRT_DOMAIN, NULL, NULL },
+    { "{\"metadata\": {\"annotations\": {"
+      "\"memory.hermit.example/local-ratio\": \"0.25\","
+      "\"memory.hermit.example/server\": \"tcp:a:7471 tcp:b:7471\","
+      "\"memory.hermit.example/replicas\": \"2\"}}}",
+      KUBEVIRT_DOMAIN,
+      "{\"local-ratio\":0.25,\"server\":[\"tcp:a:7471\",\"tcp:b:7471\"],"
+      "\"replicas\":2}",
+      NULL },
+    { "{\"metadata\": {\"annotations\": {"
+      "\"memory.hermit.example/local-ration\": \"0.25\"}}}",
+      KUBEVIRT_DOMAIN, "",
+      "hermit: <hermit:memory>: give either local-ratio or limit\n" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      const char *const argv[] = { KUBEVIRT, "--version",        "v1alpha2", "--vmi",
+                                   cases[i].vmi, "--domain", cases[i].domain, NULL };
+      g_autofree char *xml = NULL, *err = NULL;
+      g_autoptr (GError) error = NULL;
+      int status;
+
+      begin ();
+      g_assert_true (g_spawn_sync (NULL, (char **)argv, NULL, 0, NULL, NULL, &xml,
+                                   &err, &status, &error));
+      g_assert_cmpstr (err, ==, "");
+      g_assert_true (g_spawn_check_wait_status (status, &error));
+      if (!cases[i].properties)
+        {
+          g_assert_cmpstr (g_strchomp (xml), ==, cases[i].domain);
+          continue;
+        }
+      if (cases[i].err)
+        {
+          hook_says ("vm1 prepare begin -", xml, 1, cases[i].err);
+          g_assert_false (left ());
+          continue;
+        }
+      hook_says ("vm1 prepare begin -", xml, 0, "");
+      {
+        json_t *j = json_load_file (FILE_OF_VM1, 0, NULL);
+        json_t *want = json_loads (cases[i].properties, 0, NULL);
+
+        g_assert_nonnull (want);
+        if (!json_equal (json_object_get (j, "properties"), want))
+          g_error ("the file is %s", json_dumps (j, 0));
+        json_decref (j);
+        json_decref (want);
+      }
+      hook_says ("vm1 release end -", xml, 0, "");
+    }
+}
+
+/* What is no VM is refused by a sentence. */
+static void
+test_kubevirt_refused (void)
+{
+  static const char *const cases[][3]
+      = { { "no json", KUBEVIRT_DOMAIN, "*--vmi is not JSON*" },
+          { "{\"metadata\": {\"annotations\": {"
+            "\"memory.hermit.example/limit\": \"1G\"}}}",
+            "<domain>", "*--domain is not XML*" } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      const char *const argv[] = { KUBEVIRT, "--vmi", cases[i][0], "--domain",
+                                   cases[i][1], NULL };
+      g_autofree char *out = NULL, *err = NULL;
+      int status;
+
+      g_assert_true (g_spawn_sync (NULL, (char **)argv, NULL, 0, NULL, NULL, &out,
+                                   &err, &status, NULL));
+      g_assert_cmpstr (out, ==, "");
+      g_assert_false (g_spawn_check_wait_status (status, NULL));
+      g_assert_true (g_pattern_match_simple (cases[i][2], err));
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -456,6 +556,8 @@ main (int argc, char **argv)
   g_test_add_func ("/hook/started", test_started);
   g_test_add_func ("/hook/reconnect", test_reconnect);
   g_test_add_func ("/hook/long", test_long);
+  g_test_add_func ("/hook/kubevirt", test_kubevirt);
+  g_test_add_func ("/hook/kubevirt-refused", test_kubevirt_refused);
   script_begin ();
   g_test_add_func ("/hook/script/broken", test_script_broken);
   g_test_add_func ("/hook/script/called", test_script_called);
