@@ -35,10 +35,16 @@ save (const HermitSettings *settings, GError **error)
 {
   HermitDomain domain = { .name = settings->name, .uuid = settings->uuid };
 
-  return hermit_domain_derive (settings->uuid, HERMIT_MACHINE_ID, domain.regions,
-                               error)
-         && hermit_domain_save (HERMIT_RUN_DIR, &domain, settings->properties,
-                                error);
+  if (hermit_domain_derive (settings->uuid, HERMIT_MACHINE_ID, domain.regions,
+                            error)
+      && hermit_domain_save (HERMIT_RUN_DIR, &domain, settings->properties,
+                             error))
+    return TRUE;
+  if (geteuid ()
+      && g_error_matches (*error, G_FILE_ERROR, G_FILE_ERROR_ACCES))
+    g_prefix_error (error, "<hermit:memory> works under qemu:///system only, "
+                           "and this libvirt is a user's: ");
+  return FALSE;
 }
 
 static gboolean

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -126,6 +127,38 @@ test_other (void)
       /* only before the start is it known to be of an earlier one */
       g_assert_cmpint (left (), ==, i > 0);
     }
+}
+
+/* As another user, whom LeakSanitizer may trace all the same. */
+static int
+user_main (int argc, char **argv)
+{
+  if (setresuid (65534, 65534, 65534) || prctl (PR_SET_DUMPABLE, 1))
+    return 99;
+  return hook_main (argc, argv);
+}
+
+/* libvirt of a user, qemu:///session, runs the hook as well. */
+static void
+test_session (void)
+{
+  g_autofree char *xml = domain (HERMIT, "local-ratio='0.5'");
+  g_autoptr (Program) p = NULL;
+
+  if (geteuid ())
+    {
+      g_test_skip ("not root, who can become another user");
+      return;
+    }
+  begin ();
+  g_rename ("run", "elsewhere");
+  g_assert_cmpint (g_chmod (".", 0755), ==, 0);
+  p = program_run (user_main, "qemu-hook vm1 prepare begin -", xml);
+  program_expect (p, 1, "",
+                  "hermit: <hermit:memory> works under qemu:///system only, and this "
+                  "libvirt is a user's: cannot create run: Permission denied\n");
+  g_assert_false (g_file_test ("run", G_FILE_TEST_EXISTS));
+  g_rename ("elsewhere", "run");
 }
 
 /* Other phases do not even read; too few words are no call of libvirt's. */
@@ -550,6 +583,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/hook/prepare", test_prepare);
   g_test_add_func ("/hook/other", test_other);
+  g_test_add_func ("/hook/session", test_session);
   g_test_add_func ("/hook/phases", test_phases);
   g_test_add_func ("/hook/refused", test_refused);
   g_test_add_func ("/hook/host", test_host);
