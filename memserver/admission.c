@@ -50,7 +50,7 @@ sessions_used (HermitSessions *sessions, const HermitIdentity *identity)
 static guint32
 sessions_create (HermitSessions *sessions, const char *peer,
                  HermitIdentity *identity,
-                 const struct hermit_wire_hello *hello,
+                 const struct hermit_wire_hello *hello, guint64 unreserved,
                  HermitSession **session, char **why)
 {
   Used used = sessions_used (sessions, identity);
@@ -77,7 +77,7 @@ sessions_create (HermitSessions *sessions, const char *peer,
                               identity->name, identity->bytes, used.bytes);
       return HERMIT_REFUSE_CAPACITY;
     }
-  s = hermit_session_new (sessions, identity, hello, &error);
+  s = hermit_session_new (sessions, identity, hello, unreserved, &error);
   if (!s)
     {
       *why = g_strdup (error->message);
@@ -216,7 +216,7 @@ session_is_left (const HermitSession *session, const HermitIdentity *identity,
 static guint32
 sessions_attach (HermitSessions *sessions, HermitMember *member,
                  const char *peer, HermitIdentity *identity,
-                 const struct hermit_wire_hello *hello,
+                 const struct hermit_wire_hello *hello, guint64 unreserved,
                  HermitSession **session, char **why)
 {
   gboolean open = le32_to_cpu (hello->flags) & HERMIT_HELLO_OPEN;
@@ -253,7 +253,8 @@ sessions_attach (HermitSessions *sessions, HermitMember *member,
           if (!open)
             code = session_join (s, hello, why);
           else if (!s)
-            code = sessions_create (sessions, peer, identity, hello, &s, why);
+            code = sessions_create (sessions, peer, identity, hello, unreserved,
+                                    &s, why);
           else if (!session_open (s, member, peer, identity, &waits_for,
                                   &code, why))
             goto wait;
@@ -281,14 +282,14 @@ guint32
 hermit_sessions_attach (HermitSessions *sessions, HermitMember *member,
                         const char *peer, HermitIdentity *identity,
                         const struct hermit_wire_hello *hello,
-                        HermitSession **session,
+                        guint64 unreserved, HermitSession **session,
                         struct hermit_wire_welcome *welcome, char **why)
 {
   guint32 code;
 
   g_mutex_lock (&sessions->lock);
-  code = sessions_attach (sessions, member, peer, identity, hello, session,
-                          why);
+  code = sessions_attach (sessions, member, peer, identity, hello, unreserved,
+                          session, why);
   if (!code)
     {
       HermitSession *s = *session;

@@ -15,7 +15,7 @@ store_slot_owner (guint32 slot, guint32 number, guint32 extent, gpointer data)
   HermitLedger *ledger = hermit_slots_ledger (store->slots);
   HermitLedgerSlot *record = hermit_ledger_slot (ledger, slot);
   HermitRegion *region;
-  guint64 stored = 0;
+  guint64 stored = 0, bytes;
 
   if (number > HERMIT_LEDGER_REGIONS)
     return FALSE;
@@ -38,8 +38,10 @@ store_slot_owner (guint32 slot, guint32 number, guint32 extent, gpointer data)
     return FALSE;
   atomic_store (&region->slot[extent], slot);
   atomic_fetch_add (&region->stored, stored * PAGE);
-  atomic_fetch_add (&region->backed,
-                    (guint64)hermit_slot_pages (record) * PAGE);
+  bytes = (guint64)hermit_slot_pages (record) * PAGE;
+  atomic_fetch_add (&region->backed, bytes);
+  region->held += bytes;
+  region->held_slots++;
   return TRUE;
 }
 
@@ -64,7 +66,9 @@ store_adopt_region (HermitStore *store, guint32 number)
       memset (record, 0, sizeof (*record));
       return NULL;
     }
-  region = hermit_region_alloc (store, record->size, "a region that was left behind");
+  region = hermit_region_alloc (
+      store, record->size, record->size - MIN (record->unreserved, record->size),
+      "a region that was left behind");
   if (!region->slot || !region->lent)
     g_error ("no memory to keep track of the regions that are there");
   region->number = number;
@@ -88,12 +92,7 @@ hermit_store_adopt (HermitStore *store)
       HermitRegion *region = store->regions->pdata[i];
 
       hermit_ledger_region (ledger, region->number)->adopting = FALSE;
-      atomic_fetch_add (&store->taken,
-                        store->overcommit
-                            ? atomic_load (&region->backed)
-                            : hermit_region_takes (store, region->size));
-      if (!store->overcommit)
-        store->promised += region->extents;
+      hermit_region_take_adopted (region);
     }
 }
 

@@ -121,11 +121,12 @@ hermit_key_free (HermitKey *key)
   g_free (key);
 }
 
-void
-hermit_key_mac (const HermitKey *key, char letter,
-                const struct hermit_wire_hello *hello,
-                const struct hermit_wire_challenge *challenge,
-                guint8 mac[HERMIT_WIRE_MAC_LEN])
+static void
+key_mac (const HermitKey *key, char letter,
+         const struct hermit_wire_hello *hello,
+         const struct hermit_wire_challenge *challenge,
+         const struct hermit_wire_auth_more *more,
+         guint8 mac[HERMIT_WIRE_MAC_LEN])
 {
   GHmac *hmac = g_hmac_new (G_CHECKSUM_SHA256, key->bytes, key->length);
   struct hermit_wire_challenge bare = *challenge;
@@ -135,8 +136,30 @@ hermit_key_mac (const HermitKey *key, char letter,
   g_hmac_update (hmac, (const guchar *)&letter, 1);
   g_hmac_update (hmac, (const guchar *)hello, sizeof (*hello));
   g_hmac_update (hmac, (const guchar *)&bare, sizeof (bare));
+  if (more)
+    g_hmac_update (hmac, (const guchar *)more + sizeof (more->mac),
+                   sizeof (*more) - sizeof (more->mac));
   g_hmac_get_digest (hmac, mac, &length);
   g_hmac_unref (hmac);
+}
+
+void
+hermit_key_mac (const HermitKey *key, char letter,
+                const struct hermit_wire_hello *hello,
+                const struct hermit_wire_challenge *challenge,
+                guint8 mac[HERMIT_WIRE_MAC_LEN])
+{
+  key_mac (key, letter, hello, challenge, NULL, mac);
+}
+
+void
+hermit_key_mac_more (const HermitKey *key,
+                     const struct hermit_wire_hello *hello,
+                     const struct hermit_wire_challenge *challenge,
+                     const struct hermit_wire_auth_more *more,
+                     guint8 mac[HERMIT_WIRE_MAC_LEN])
+{
+  key_mac (key, 'C', hello, challenge, more, mac);
 }
 
 static void

@@ -29,6 +29,13 @@ void hermit_key_mac (const HermitKey *key, char letter,
                      const struct hermit_wire_challenge *challenge,
                      guint8 mac[HERMIT_WIRE_MAC_LEN]);
 
+/* The same with 'C', and with what @more has behind its mac. */
+void hermit_key_mac_more (const HermitKey *key,
+                          const struct hermit_wire_hello *hello,
+                          const struct hermit_wire_challenge *challenge,
+                          const struct hermit_wire_auth_more *more,
+                          guint8 mac[HERMIT_WIRE_MAC_LEN]);
+
 /*
  * The tag that says which key a client has: put it into @hello, whose other
  * fields are complete; and whether it is there.

@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How much of the store's capacity, and of the host's memory, may be taken. */
+/*
+ * How much of the store's capacity, and of the host's memory, may be taken. A
+ * region has an account of its own:
+ *
+ *   taken of the store = MAX (reserved, held)
+ *
+ * so what backs it comes out of what it reserved, and only beyond that out of
+ * what nobody has. The same holds for slots, of which each has 2 MiB of a region
+ * at most, and perhaps a page.
+ */
 #include "room.h"
 #include "store-inside.h"
 
@@ -38,6 +47,123 @@ void
 hermit_store_give_back (HermitStore *store, guint64 bytes)
 {
   store_note_thin (store, atomic_fetch_sub (&store->taken, bytes) - bytes);
+}
+
+gboolean
+hermit_store_take_slots (HermitStore *store, guint64 slots)
+{
+  guint64 all = hermit_ledger_slots (hermit_slots_ledger (store->slots));
+  guint64 promised = atomic_load (&store->promised);
+
+  do
+    if (slots > all - MIN (promised, all))
+      return FALSE;
+  while (!atomic_compare_exchange_weak (&store->promised, &promised,
+                                        promised + slots));
+  return TRUE;
+}
+
+/* What of @n more than @held is beyond @reserved. */
+static guint64
+beyond (guint64 reserved, guint64 held, guint64 n)
+{
+  return MAX (reserved, held + n) - MAX (reserved, held);
+}
+
+gboolean
+hermit_region_take (HermitRegion *region, guint64 bytes)
+{
+  guint64 more;
+  gboolean ok;
+
+  g_mutex_lock (&region->account);
+  more = beyond (region->reserved, region->held, bytes);
+  ok = !more || hermit_store_take (region->store, more);
+  if (ok)
+    region->held += bytes;
+  g_mutex_unlock (&region->account);
+  return ok;
+}
+
+void
+hermit_region_give_back (HermitRegion *region, guint64 bytes)
+{
+  guint64 less;
+
+  g_mutex_lock (&region->account);
+  region->held -= bytes;
+  less = beyond (region->reserved, region->held, bytes);
+  if (less)
+    hermit_store_give_back (region->store, less);
+  g_mutex_unlock (&region->account);
+}
+
+gboolean
+hermit_region_take_slot (HermitRegion *region)
+{
+  gboolean ok = TRUE;
+
+  if (region->store->overcommit)
+    return TRUE;
+  g_mutex_lock (&region->account);
+  if (beyond (region->reserved_slots, region->held_slots, 1))
+    ok = hermit_store_take_slots (region->store, 1);
+  region->held_slots += ok;
+  g_mutex_unlock (&region->account);
+  return ok;
+}
+
+void
+hermit_region_give_back_slot (HermitRegion *region)
+{
+  if (region->store->overcommit)
+    return;
+  g_mutex_lock (&region->account);
+  region->held_slots--;
+  if (beyond (region->reserved_slots, region->held_slots, 1))
+    atomic_fetch_sub (&region->store->promised, 1);
+  g_mutex_unlock (&region->account);
+}
+
+gboolean
+hermit_region_take_reserve (HermitRegion *region, const char **lacking)
+{
+  HermitStore *store = region->store;
+
+  if (store->overcommit)
+    return TRUE;
+  if (!hermit_store_take (store, region->reserved))
+    {
+      *lacking = "capacity";
+      return FALSE;
+    }
+  if (hermit_store_take_slots (store, region->reserved_slots))
+    return TRUE;
+  hermit_store_give_back (store, region->reserved);
+  *lacking = "slots";
+  return FALSE;
+}
+
+void
+hermit_region_take_adopted (HermitRegion *region)
+{
+  HermitStore *store = region->store;
+
+  atomic_fetch_add (&store->taken, MAX (region->reserved, region->held));
+  if (!store->overcommit)
+    atomic_fetch_add (&store->promised,
+                      MAX (region->reserved_slots, region->held_slots));
+}
+
+void
+hermit_region_give_back_all (HermitRegion *region)
+{
+  HermitStore *store = region->store;
+
+  if (!store->overcommit)
+    atomic_fetch_sub (&store->promised,
+                      MAX (region->reserved_slots, region->held_slots));
+  hermit_store_give_back (store, MAX (region->reserved, region->held));
 }
 
 /*

@@ -330,8 +330,8 @@ conn_attach (HermitConn *conn, const HermitHandshake *proved)
     return conn_refuse_draining (conn);
   code = hermit_sessions_attach (conn->server->sessions, &conn->member,
                                  conn->peer.name, proved->identity,
-                                 &proved->hello, &conn->session, &welcome,
-                                 &text);
+                                 &proved->hello, proved->unreserved,
+                                 &conn->session, &welcome, &text);
   if (code)
     {
       g_autofree char *uuid = hermit_uuid_text (proved->hello.uuid);

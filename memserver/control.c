@@ -39,13 +39,14 @@ list_session (const HermitSessionInfo *info, gpointer data)
 {
   g_string_append_printf (data,
                           "%s size %" G_GUINT64_FORMAT
+                          " reserved %" G_GUINT64_FORMAT
                           " stored %" G_GUINT64_FORMAT
                           " backed %" G_GUINT64_FORMAT
                           " connections %u epoch %" G_GUINT64_FORMAT
                           " owner %s peer %s age %" G_GUINT64_FORMAT
                           " idle %" G_GUINT64_FORMAT " name %s\n",
-                          info->uuid, info->size, info->stored, info->backed,
-                          info->connections, info->epoch, info->owner,
+                          info->uuid, info->size, info->reserved, info->stored,
+                          info->backed, info->connections, info->epoch, info->owner,
                           info->peer, info->age, info->idle, info->name);
 }
 

@@ -20,12 +20,14 @@ hermit_extent_take_slot (HermitRegion *region, guint32 extent, const char **why)
       *why = "the server is being drained";
       return 0;
     }
-  if (whole
-      && (!store->overcommit || hermit_store_take (store, HERMIT_SLOT_SIZE)))
+  *why = "the server has no slot left";
+  if (!hermit_region_take_slot (region))
+    return 0;
+  if (whole && hermit_region_take (region, HERMIT_SLOT_SIZE))
     {
       slot = hermit_slots_take_ready (store->slots, region->number, extent);
-      if (!slot && store->overcommit)
-        hermit_store_give_back (store, HERMIT_SLOT_SIZE);
+      if (!slot)
+        hermit_region_give_back (region, HERMIT_SLOT_SIZE);
     }
   if (slot)
     {
@@ -37,7 +39,7 @@ hermit_extent_take_slot (HermitRegion *region, guint32 extent, const char **why)
   if (slot)
     atomic_store_explicit (&region->slot[extent], slot, memory_order_release);
   else
-    *why = "the server has no slot left";
+    hermit_region_give_back_slot (region);
   return slot;
 }
 
@@ -64,7 +66,7 @@ hermit_extent_grow (HermitRegion *region, guint32 slot, guint first,
 
   if (!wanted)
     return NULL;
-  if (store->overcommit && !hermit_store_take (store, wanted))
+  if (!hermit_region_take (region, wanted))
     return "the server's capacity is used up";
   if (!hermit_store_has_room (store, wanted))
     {
@@ -77,8 +79,8 @@ hermit_extent_grow (HermitRegion *region, guint32 slot, guint first,
       missing = record_missing (record, first, pages);
     }
   atomic_fetch_add (&region->backed, wanted - missing);
-  if (store->overcommit && missing)
-    hermit_store_give_back (store, missing);
+  if (missing)
+    hermit_region_give_back (region, missing);
   /* What is nobody's has to go sooner. */
   if (hermit_slots_held (store->slots) > store->capacity)
     hermit_keeper_wake (store->keeper);
@@ -110,8 +112,8 @@ hermit_extent_let_go (HermitRegion *region, guint32 extent)
   atomic_store (&region->slot[extent], 0);
   hermit_slots_give_back (store->slots, slot);
   atomic_fetch_sub (&region->backed, bytes);
-  if (store->overcommit)
-    hermit_store_give_back (store, bytes);
+  hermit_region_give_back (region, bytes);
+  hermit_region_give_back_slot (region);
   hermit_keeper_wake (store->keeper);
 }
 

@@ -7,7 +7,7 @@ static guint64
 our_caps (void)
 {
   guint64 caps = HERMIT_CAP_DISCARD | HERMIT_CAP_MULTICONN | HERMIT_CAP_ENOENT
-                 | HERMIT_CAP_NOTICE;
+                 | HERMIT_CAP_NOTICE | HERMIT_CAP_UNRESERVED;
 
   /* core/crc.h: each x86 processor since 2008. */
   return caps | (__builtin_cpu_supports ("sse4.2") ? HERMIT_CAP_CHECKSUM : 0);
@@ -63,10 +63,13 @@ hermit_handshake_due (const HermitHandshake *handshake)
 static gsize
 frame_length (const HermitHandshake *handshake)
 {
-  return sizeof (struct hermit_wire_hdr)
-         + (handshake->due == HERMIT_MSG_HELLO
-                ? sizeof (struct hermit_wire_hello)
-                : sizeof (struct hermit_wire_auth));
+  gsize payload = sizeof (struct hermit_wire_auth);
+
+  if (handshake->due == HERMIT_MSG_HELLO)
+    payload = sizeof (struct hermit_wire_hello);
+  else if (handshake->due == HERMIT_MSG_AUTH_MORE)
+    payload = sizeof (struct hermit_wire_auth_more);
+  return sizeof (struct hermit_wire_hdr) + payload;
 }
 
 gsize
@@ -90,12 +93,12 @@ refuse (HermitHandshake *handshake, guint32 code, const char *why)
   return HERMIT_HANDSHAKE_REFUSED;
 }
 
-/* Prove that we have the key, and know what the client's proof must be. */
+/* Prove that we have the key. */
 static HermitHandshakeState
 take_hello (HermitHandshake *handshake, const void *payload)
 {
   struct hermit_wire_hello *hello = &handshake->hello;
-  struct hermit_wire_challenge challenge = { 0 };
+  struct hermit_wire_challenge *challenge = &handshake->challenge;
   const HermitKey *key;
   const char *why;
   guint16 version;
@@ -110,32 +113,49 @@ take_hello (HermitHandshake *handshake, const void *payload)
   if (!handshake->identity)
     return refuse (handshake, HERMIT_REFUSE_KEY, why);
   handshake->caps = le64_to_cpu (hello->caps) & our_caps ();
-  challenge.keyed = cpu_to_le16 (key != NULL);
-  challenge.version = cpu_to_le16 (version);
-  challenge.caps = cpu_to_le64 (handshake->caps);
-  hermit_random (challenge.nonce, sizeof (challenge.nonce));
+  handshake->key = key;
+  challenge->keyed = cpu_to_le16 (key != NULL);
+  challenge->version = cpu_to_le16 (version);
+  challenge->caps = cpu_to_le64 (handshake->caps);
+  hermit_random (challenge->nonce, sizeof (challenge->nonce));
   if (key)
-    {
-      hermit_key_mac (key, 'S', hello, &challenge, challenge.mac);
-      hermit_key_mac (key, 'C', hello, &challenge, handshake->expected);
-    }
-  hermit_frame_fill (&handshake->out, HERMIT_MSG_CHALLENGE, &challenge,
-                     sizeof (challenge));
-  handshake->due = HERMIT_MSG_AUTH;
+    hermit_key_mac (key, 'S', hello, challenge, challenge->mac);
+  hermit_frame_fill (&handshake->out, HERMIT_MSG_CHALLENGE, challenge,
+                     sizeof (*challenge));
+  handshake->due = handshake->caps & HERMIT_CAP_UNRESERVED
+                       ? HERMIT_MSG_AUTH_MORE
+                       : HERMIT_MSG_AUTH;
   return HERMIT_HANDSHAKE_GOING;
 }
 
+/* AUTH, or AUTH_MORE, whose beginning it is. */
 static HermitHandshakeState
 take_auth (HermitHandshake *handshake, const void *payload)
 {
-  struct hermit_wire_auth auth;
+  guint8 expected[HERMIT_WIRE_MAC_LEN] = { 0 };
+  struct hermit_wire_auth_more auth = { 0 };
+  const char *why;
+  guint32 code;
 
-  memcpy (&auth, payload, sizeof (auth));
-  if (!hermit_mac_equal (auth.mac, handshake->expected))
+  if (handshake->due == HERMIT_MSG_AUTH_MORE)
+    memcpy (&auth, payload, sizeof (auth));
+  else
+    memcpy (auth.mac, payload, sizeof (auth.mac));
+  if (handshake->key && handshake->due == HERMIT_MSG_AUTH_MORE)
+    hermit_key_mac_more (handshake->key, &handshake->hello,
+                         &handshake->challenge, &auth, expected);
+  else if (handshake->key)
+    hermit_key_mac (handshake->key, 'C', &handshake->hello,
+                    &handshake->challenge, expected);
+  if (!hermit_mac_equal (auth.mac, expected))
     return refuse (handshake, HERMIT_REFUSE_KEY,
                    handshake->identity->keys[0]
                        ? "the client does not have the server's key"
                        : "the client has a key and the server has none");
+  code = hermit_wire_check_auth_more (&auth, &handshake->hello, &why);
+  if (code)
+    return refuse (handshake, code, why);
+  handshake->unreserved = le64_to_cpu (auth.unreserved);
   return HERMIT_HANDSHAKE_PROVED;
 }
 

@@ -41,6 +41,7 @@ typedef struct
   HermitFrame out;
   struct hermit_wire_hello hello; /* proved */
   guint64 caps;                   /* proved: those of both */
+  guint64 unreserved;             /* proved: bytes of the region; see wire.h */
   HermitIdentity *identity;       /* proved: whose it is; to steal, or NULL */
   guint32 refusal;                /* refused: the code */
   char why[256];                  /* refused: the sentence, whole */
@@ -51,7 +52,8 @@ typedef struct
   HermitPeer peer;
   guint8 due; /* the type of the frame that is */
   HermitFrame in;
-  guint8 expected[HERMIT_WIRE_MAC_LEN];
+  const HermitKey *key; /* the identity's, that the client has; or NULL */
+  struct hermit_wire_challenge challenge;
 } HermitHandshake;
 
 /* @identities outlive it. */

@@ -36,7 +36,9 @@ typedef struct
   guint64 size;     /* bytes; 0: there is no such region */
   guint64 ending;   /* its slots are being given back */
   guint64 adopting; /* a server began with it, and did not get to its end */
-  guint64 reserved[5];
+  /* Bytes that nothing was reserved for; versions that do not know it have 0. */
+  guint64 unreserved;
+  guint64 reserved[4];
   /*
    * What the region's owner wants to know of it again; see session.c. A region
    * that has none yet, only zeros in the first 8 bytes, is nobody's.

@@ -36,30 +36,22 @@ region_enter (HermitRegion *region, GError **error)
 {
   HermitStore *store = region->store;
   HermitLedger *ledger = hermit_slots_ledger (store->slots);
-  const char *lacking = NULL;
+  HermitLedgerRegion *record;
 
   g_mutex_lock (&store->regions_lock);
   region->number = store_free_number (store);
   if (!region->number)
-    lacking = "as many regions as a server can have";
-  else if (!store->overcommit
-           && store->promised + region->extents > hermit_ledger_slots (ledger))
-    lacking = "too many small regions";
-  if (lacking)
-    {
-      region->number = 0;
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE, "the server has %s",
-                   lacking);
-    }
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+                 "the server has as many regions as a server can have");
   else
     {
-      hermit_ledger_region (ledger, region->number)->size = region->size;
+      record = hermit_ledger_region (ledger, region->number);
+      record->unreserved = region->unreserved;
+      record->size = region->size;
       g_ptr_array_add (store->regions, region);
-      if (!store->overcommit)
-        store->promised += region->extents;
     }
   g_mutex_unlock (&store->regions_lock);
-  return !lacking;
+  return region->number != 0;
 }
 
 static void
@@ -71,8 +63,6 @@ region_leave (HermitRegion *region)
   g_mutex_lock (&store->regions_lock);
   hermit_ledger_region (ledger, region->number)->ending = TRUE;
   g_ptr_array_remove_fast (store->regions, region);
-  if (!store->overcommit)
-    store->promised -= region->extents;
   g_mutex_unlock (&store->regions_lock);
   /* The keeper does not come here any more, nor does anybody else. */
   for (guint32 i = 0; i < region->extents; i++)
@@ -89,16 +79,33 @@ region_leave (HermitRegion *region)
   g_mutex_unlock (&store->regions_lock);
 }
 
+static guint32
+slots_of (guint64 bytes)
+{
+  return (guint32)((bytes + HERMIT_SLOT_SIZE - 1) / HERMIT_SLOT_SIZE);
+}
+
 HermitRegion *
-hermit_region_alloc (HermitStore *store, guint64 size, const char *label)
+hermit_region_alloc (HermitStore *store, guint64 size, guint64 reserved,
+                     const char *label)
 {
   HermitRegion *region = g_new0 (HermitRegion, 1);
 
   region->store = store;
   region->label = g_strdup (label);
   region->size = size;
-  region->extents
-      = (guint32)((size + HERMIT_EXTENT_SIZE - 1) / HERMIT_EXTENT_SIZE);
+  region->unreserved = size - reserved;
+  region->extents = slots_of (size);
+  if (!store->overcommit)
+    {
+      region->reserved_slots = slots_of (reserved);
+      /* Of memory that is there in slots it takes whole ones. */
+      region->reserved
+          = store->preallocate
+                ? (guint64)region->reserved_slots * HERMIT_SLOT_SIZE
+                : reserved;
+    }
+  g_mutex_init (&region->account);
   for (guint i = 0; i < LOCKS; i++)
     g_mutex_init (&region->locks[i]);
   region->slot = g_try_malloc0_n (region->extents, sizeof (*region->slot));
@@ -106,51 +113,68 @@ hermit_region_alloc (HermitStore *store, guint64 size, const char *label)
   return region;
 }
 
-guint64
-hermit_region_takes (HermitStore *store, guint64 size)
+/* What it reserves is not to be had. */
+static void
+region_set_error (const HermitRegion *region, const char *lacking,
+                  GError **error)
 {
-  if (store->overcommit)
-    return 0;
-  /* Of memory that is there in slots it takes whole ones. */
-  if (store->preallocate)
-    return (size + HERMIT_SLOT_SIZE - 1) / HERMIT_SLOT_SIZE * HERMIT_SLOT_SIZE;
-  return size;
+  HermitStore *store = region->store;
+  guint64 taken = MIN (atomic_load (&store->taken), store->capacity);
+  g_autofree char *want
+      = g_format_size_full (region->reserved, G_FORMAT_SIZE_IEC_UNITS);
+  g_autofree char *left = g_format_size_full (store->capacity - taken,
+                                              G_FORMAT_SIZE_IEC_UNITS);
+
+  if (!strcmp (lacking, "slots"))
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+                 "the server has too many small regions");
+  else
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+                 "%s wanted, %s of the server's capacity left", want, left);
+}
+
+static void
+region_free (HermitRegion *region)
+{
+  for (guint i = 0; i < LOCKS; i++)
+    g_mutex_clear (&region->locks[i]);
+  g_mutex_clear (&region->account);
+  g_free (region->slot);
+  g_free (region->lent);
+  g_free (region->label);
+  g_free (region->uuid);
+  g_free (region);
 }
 
 HermitRegion *
-hermit_region_new (HermitStore *store, guint64 size, const char *label,
-                   GError **error)
+hermit_region_new (HermitStore *store, guint64 size, guint64 reserved,
+                   const char *label, GError **error)
 {
   HermitRegion *region = NULL;
   g_autofree char *want = g_format_size_full (size, G_FORMAT_SIZE_IEC_UNITS);
+  const char *lacking;
 
+  g_assert (reserved <= size);
   if (size > REGION_SIZE_MAX)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
                    "%s is more than a region may have", want);
       return NULL;
     }
-  if (!hermit_store_take (store, hermit_region_takes (store, size)))
-    {
-      guint64 taken = MIN (atomic_load (&store->taken), store->capacity);
-      g_autofree char *left = g_format_size_full (store->capacity - taken,
-                                                  G_FORMAT_SIZE_IEC_UNITS);
-
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
-                   "%s wanted, %s of the server's capacity left", want, left);
-      return NULL;
-    }
-
-  region = hermit_region_alloc (store, size, label);
+  region = hermit_region_alloc (store, size, reserved, label);
   if (!region->slot || !region->lent)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
                  "the server has no memory to keep track of %s", want);
+  else if (!hermit_region_take_reserve (region, &lacking))
+    region_set_error (region, lacking, error);
   else if (region_enter (region, error))
     {
       hermit_keeper_wake (store->keeper);
       return region;
     }
-  hermit_region_free (region);
+  else
+    hermit_region_give_back_all (region);
+  region_free (region);
   return NULL;
 }
 
@@ -163,22 +187,12 @@ hermit_region_free (HermitRegion *region)
     g_ptr_array_remove_fast (store->regions, region);
   else
     {
-      if (region->number)
-        region_leave (region);
+      region_leave (region);
       /* After it left: until then the keeper may have taken some of it. */
-      hermit_store_give_back (store, store->overcommit
-                                  ? atomic_load (&region->backed)
-                                  : hermit_region_takes (store, region->size));
+      hermit_region_give_back_all (region);
       hermit_keeper_wake (store->keeper);
     }
-
-  for (guint i = 0; i < LOCKS; i++)
-    g_mutex_clear (&region->locks[i]);
-  g_free (region->slot);
-  g_free (region->lent);
-  g_free (region->label);
-  g_free (region->uuid);
-  g_free (region);
+  region_free (region);
 }
 
 /* A page: its extent, its place there, and the word and the bit of a bitmap. */
@@ -460,6 +474,12 @@ hermit_region_size (HermitRegion *region)
 }
 
 guint64
+hermit_region_reserved (HermitRegion *region)
+{
+  return region->reserved;
+}
+
+guint64
 hermit_region_stored (HermitRegion *region)
 {
   return atomic_load (&region->stored);
@@ -511,7 +531,7 @@ hermit_region_trim (HermitRegion *region, guint32 extent)
       bytes = (guint64)(before - hermit_slot_pages (record)) * PAGE;
       freed = bytes > 0;
       atomic_fetch_sub (&region->backed, bytes);
-      hermit_store_give_back (store, bytes);
+      hermit_region_give_back (region, bytes);
     }
   g_mutex_unlock (hermit_extent_lock (region, extent));
   return freed;

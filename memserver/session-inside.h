@@ -44,7 +44,7 @@ struct HermitSession
 HermitSession *hermit_session_new (HermitSessions *sessions,
                                    HermitIdentity *identity,
                                    const struct hermit_wire_hello *hello,
-                                   GError **error);
+                                   guint64 unreserved, GError **error);
 /* Without members, and when it has ended. */
 void hermit_session_free (HermitSession *session);
 

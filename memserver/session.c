@@ -182,7 +182,8 @@ hermit_sessions_free (HermitSessions *sessions)
 
 HermitSession *
 hermit_session_new (HermitSessions *sessions, HermitIdentity *identity,
-                    const struct hermit_wire_hello *hello, GError **error)
+                    const struct hermit_wire_hello *hello, guint64 unreserved,
+                    GError **error)
 {
   HermitSession *session
       = session_alloc (sessions, hello->uuid, hello->client_id, hello->name,
@@ -193,6 +194,7 @@ hermit_session_new (HermitSessions *sessions, HermitIdentity *identity,
   while (!session->incarnation)
     hermit_random (&session->incarnation, sizeof (session->incarnation));
   session->region = hermit_region_new (sessions->store, session->size,
+                                       session->size - unreserved,
                                        session->label, error);
   if (!session->region)
     {
@@ -470,6 +472,7 @@ hermit_sessions_visit (HermitSessions *sessions, HermitSessionVisit visit,
 
       if (!s->region)
         continue;
+      info.reserved = hermit_region_reserved (s->region);
       info.stored = hermit_region_stored (s->region);
       info.backed = hermit_region_backed (s->region);
       visit (&info, data);

@@ -59,13 +59,14 @@ void hermit_sessions_free (HermitSessions *sessions);
  * Attach @member, of a client that has proved itself, as @hello asks: to a new
  * epoch (fencing the older ones; waits, 4 s at most) or to the one it names.
  * Returns 0 with *@session and @welcome, or the code to refuse with and *@why.
+ * @unreserved: of a region that this makes; else of no account. See wire.h.
  * A region belongs to the identity that opened it first, which may have as much
  * as its limits say.
  */
 guint32 hermit_sessions_attach (HermitSessions *sessions, HermitMember *member,
                                 const char *peer, HermitIdentity *identity,
                                 const struct hermit_wire_hello *hello,
-                                HermitSession **session,
+                                guint64 unreserved, HermitSession **session,
                                 struct hermit_wire_welcome *welcome,
                                 char **why);
 
@@ -123,6 +124,7 @@ typedef struct
   const char *uuid;
   const char *name; /* escaped */
   guint64 size;
+  guint64 reserved;
   guint64 stored;
   guint64 backed;
   guint64 epoch;

@@ -34,7 +34,7 @@ typedef struct HermitRegion HermitRegion;
 typedef struct
 {
   guint64 capacity;
-  guint64 taken; /* of it: whole regions, or what is backed if overcommitted */
+  guint64 taken; /* of it: what regions reserved, or what backs them if more */
   guint64 backed; /* bytes of memory the extents now hold */
   guint64 idle; /* bytes of memory that are nobody's: ready, or being freed */
 } HermitStoreUsage;
@@ -43,8 +43,8 @@ typedef struct
 {
   guint64 capacity;
   /*
-   * A region takes of the capacity only what backs it: regions may be larger
-   * than the capacity together.
+   * A region takes of the capacity only what backs it, whatever it reserves:
+   * regions may be larger than the capacity together.
    */
   gboolean overcommit;
   /*
@@ -98,11 +98,13 @@ int hermit_store_ledger (HermitStore *store);
 guint64 *hermit_store_epoch (HermitStore *store);
 
 /*
- * A region of @size bytes, a multiple of the page. Without overcommit all of
- * it is taken from the capacity now. @label names it in messages.
+ * A region of @size bytes, a multiple of the page. Without overcommit @reserved
+ * bytes of it, all or less, are taken from the capacity now, and of what backs
+ * it beyond them as much as there is. @label names it in messages.
  */
 HermitRegion *hermit_region_new (HermitStore *store, guint64 size,
-                                 const char *label, GError **error);
+                                 guint64 reserved, const char *label,
+                                 GError **error);
 /*
  * The next region that an earlier process left, after *@at, which is 0 at
  * first; NULL if there is none. It is the caller's as if made by
@@ -155,6 +157,8 @@ void hermit_region_expect (HermitRegion *region, guint64 offset);
 
 HermitStore *hermit_region_store (HermitRegion *region);
 guint64 hermit_region_size (HermitRegion *region);
+/* Of the capacity; 0 if that is overcommitted. */
+guint64 hermit_region_reserved (HermitRegion *region);
 /* Bytes of the pages that are stored, and of the extents that hold them. */
 guint64 hermit_region_stored (HermitRegion *region);
 guint64 hermit_region_backed (HermitRegion *region);

@@ -19,9 +19,20 @@ u64 hermit_place_key(const char *server)
 	return mix(h);
 }
 
+/* What server of key @key weighs for the extent whose hash is @extent. */
+static u64 weigh(u64 key, u64 extent)
+{
+	return mix(key ^ extent);
+}
+
+static u64 extent_of(u64 offset)
+{
+	return mix((offset >> HERMIT_EXTENT_SHIFT) + 0x9e3779b97f4a7c15ULL);
+}
+
 int hermit_place(const u64 *keys, unsigned int nr, u64 offset, unsigned int among)
 {
-	u64 extent = mix((offset >> HERMIT_EXTENT_SHIFT) + 0x9e3779b97f4a7c15ULL);
+	u64 extent = extent_of(offset);
 	u64 weight, most = 0;
 	unsigned int i;
 	int first = -1;
@@ -29,11 +40,25 @@ int hermit_place(const u64 *keys, unsigned int nr, u64 offset, unsigned int amon
 	for (i = 0; i < nr; i++) {
 		if (!(among >> i & 1))
 			continue;
-		weight = mix(keys[i] ^ extent);
+		weight = weigh(keys[i], extent);
 		if (first < 0 || weight > most) {
 			first = (int)i;
 			most = weight;
 		}
 	}
 	return first;
+}
+
+/* As many before it as would push it out; of equal ones the one that is named first. */
+bool hermit_place_has(const u64 *keys, unsigned int nr, unsigned int first,
+		      unsigned int server, u64 offset)
+{
+	u64 extent = extent_of(offset), weight, its = weigh(keys[server], extent);
+	unsigned int i, before = 0;
+
+	for (i = 0; i < nr; i++) {
+		weight = weigh(keys[i], extent);
+		before += weight > its || (weight == its && i < server);
+	}
+	return before < first;
 }

@@ -26,5 +26,11 @@ u64 hermit_place_key(const char *server);
  * whose bit is set in @among; -1 if there is none. @nr is at most HERMIT_PLACES.
  */
 int hermit_place(const u64 *keys, unsigned int nr, u64 offset, unsigned int among);
+/*
+ * Whether server @server is one of the first @first in the order of the extent of byte
+ * @offset.
+ */
+bool hermit_place_has(const u64 *keys, unsigned int nr, unsigned int first,
+		      unsigned int server, u64 offset);
 
 #endif /* HERMIT_CORE_PLACE_H */

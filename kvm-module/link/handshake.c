@@ -26,7 +26,7 @@ struct handshake {
 	struct hermit_wire_hdr hdr;
 	struct hermit_wire_hello hello;
 	struct hermit_wire_challenge challenge;
-	struct hermit_wire_auth auth;
+	struct hermit_wire_auth_more auth;	/* AUTH is its beginning */
 	struct hermit_wire_welcome welcome;
 	struct hermit_wire_refuse refuse;
 };
@@ -60,10 +60,14 @@ void hermit_identity_destroy(struct hermit_identity *id)
 	id->hmac = NULL;
 }
 
-/* @letter is 'S' for what the server proves, 'C' for the client. */
+/*
+ * @letter is 'S' for what the server proves, 'C' for the client, who may have @more
+ * to say.
+ */
 static int compute_mac(struct crypto_shash *tfm, char letter,
 		       const struct hermit_wire_hello *hello,
-		       const struct hermit_wire_challenge *challenge, u8 *mac)
+		       const struct hermit_wire_challenge *challenge,
+		       const struct hermit_wire_auth_more *more, u8 *mac)
 {
 	SHASH_DESC_ON_STACK(desc, tfm);
 	struct hermit_wire_challenge blank = *challenge;
@@ -80,6 +84,9 @@ static int compute_mac(struct crypto_shash *tfm, char letter,
 	if (!ret)
 		ret = crypto_shash_update(desc, (const u8 *)&blank,
 					  sizeof(blank));
+	if (!ret && more)
+		ret = crypto_shash_update(desc, (const u8 *)more + sizeof(more->mac),
+					  sizeof(*more) - sizeof(more->mac));
 	if (!ret)
 		ret = crypto_shash_final(desc, mac);
 	shash_desc_zero(desc);
@@ -220,7 +227,7 @@ static int tag_hello(struct handshake *h, struct crypto_shash *hmac)
 		return 0;
 	memset(tag, 0, HERMIT_WIRE_TAG_LEN);
 	/* No challenge came yet: it is zeros. */
-	ret = compute_mac(hmac, 'K', &h->hello, &h->challenge, mac);
+	ret = compute_mac(hmac, 'K', &h->hello, &h->challenge, NULL, mac);
 	if (ret)
 		snprintf(h->why, HERMIT_ERROR_LEN,
 			 "cannot compute the HMAC (error %d)", -ret);
@@ -229,8 +236,11 @@ static int tag_hello(struct handshake *h, struct crypto_shash *hmac)
 	return ret;
 }
 
-/* Check that the server knows our key, and make the proof that we know it. */
-static int prove(struct handshake *h, struct crypto_shash *hmac)
+/*
+ * Check that the server knows our key, and make the proof that we know it, with
+ * @more in it or not.
+ */
+static int prove(struct handshake *h, struct crypto_shash *hmac, bool more)
 {
 	bool keyed = h->challenge.keyed;
 	u8 mac[HERMIT_WIRE_MAC_LEN];
@@ -245,12 +255,12 @@ static int prove(struct handshake *h, struct crypto_shash *hmac)
 	if (!hmac)
 		return 0;
 
-	ret = compute_mac(hmac, 'S', &h->hello, &h->challenge, mac);
+	ret = compute_mac(hmac, 'S', &h->hello, &h->challenge, NULL, mac);
 	if (!ret && crypto_memneq(mac, h->challenge.mac, sizeof(mac)))
 		return say(h, -EKEYREJECTED, "its key differs from ours");
 	if (!ret)
 		ret = compute_mac(hmac, 'C', &h->hello, &h->challenge,
-				  h->auth.mac);
+				  more ? &h->auth : NULL, h->auth.mac);
 	if (ret)
 		snprintf(h->why, HERMIT_ERROR_LEN,
 			 "cannot compute the HMAC (error %d)", -ret);
@@ -260,8 +270,10 @@ static int prove(struct handshake *h, struct crypto_shash *hmac)
 static int shake(struct handshake *h, const struct hermit_identity *id,
 		 u64 epoch, struct hermit_session *session)
 {
-	u64 caps = OUR_CAPS | (h->ch->stream ? STREAM_CAPS : 0);
+	u64 caps = OUR_CAPS | (h->ch->stream ? STREAM_CAPS : 0) |
+		   (id->unreserved ? HERMIT_CAP_UNRESERVED : 0);
 	struct hermit_wire_hello *hello = &h->hello;
+	bool more;
 	int ret;
 
 	hello->version_min = cpu_to_le16(HERMIT_WIRE_VERSION);
@@ -293,10 +305,15 @@ static int shake(struct handshake *h, const struct hermit_identity *id,
 		return -EPROTONOSUPPORT;
 	}
 
-	ret = prove(h, id->hmac);
+	/* A server that knows nothing of it reserves the whole region. */
+	more = le64_to_cpu(h->challenge.caps) & caps & HERMIT_CAP_UNRESERVED;
+	if (more)
+		h->auth.unreserved = cpu_to_le64(id->unreserved);
+	ret = prove(h, id->hmac, more);
 	if (ret)
 		return ret;
-	ret = send(h, HERMIT_MSG_AUTH, &h->auth, sizeof(h->auth));
+	ret = send(h, more ? HERMIT_MSG_AUTH_MORE : HERMIT_MSG_AUTH, &h->auth,
+		   more ? sizeof(h->auth) : sizeof(struct hermit_wire_auth));
 	if (ret)
 		return ret;
 	ret = expect(h, HERMIT_MSG_WELCOME, &h->welcome, sizeof(h->welcome));

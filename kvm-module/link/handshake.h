@@ -15,6 +15,7 @@ struct hermit_identity {
 	u8 uuid[16];
 	u8 client_id[16];
 	u64 region_size;
+	u64 unreserved;			/* of it: see wire.h */
 	char name[64];
 	struct crypto_shash *hmac;	/* holds the key; NULL: none */
 };

@@ -259,6 +259,7 @@ static void init(struct hermit_remote *r, const struct hermit_remote_ops *ops,
 	memcpy(r->id.uuid, params->uuid, sizeof(r->id.uuid));
 	memcpy(r->id.client_id, params->client_id, sizeof(r->id.client_id));
 	r->id.region_size = params->region_size;
+	r->id.unreserved = params->unreserved;
 }
 
 struct hermit_link *hermit_remote_connect(struct hermit_remote *r,

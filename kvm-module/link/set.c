@@ -15,8 +15,10 @@
 #include <linux/err.h>
 #include <linux/list.h>
 #include <linux/module.h>
+#include <linux/minmax.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
@@ -470,15 +472,37 @@ static const struct hermit_transport_ops set_ops = {
 	.close = set_close,
 };
 
+/*
+ * What @i need not keep room for: what it holds of the region is the extents of which it
+ * is one of the first, and an eighth of that again for those of others, whose pages it
+ * has while one is away, and until they are moved back. A write that finds no room here
+ * goes to the next in order.
+ */
+static u64 unreserved(const struct hermit_set *s, unsigned int nr, unsigned int i,
+		      u64 region_size)
+{
+	const u64 extent = 1ULL << HERMIT_EXTENT_SHIFT;
+	u64 at, share = 0;
+
+	for (at = 0; at < region_size; at += extent) {
+		if (hermit_place_has(s->keys, nr, s->replicas, i, at))
+			share += min(extent, region_size - at);
+		cond_resched();
+	}
+	share += share / 8 + extent - 1;
+	share -= share & (extent - 1);
+	return region_size - min(share, region_size);
+}
+
 static struct hermit_link *member_open(struct hermit_set *s, unsigned int i,
-				       const char *server,
+				       unsigned int nr, const char *server,
 				       const struct hermit_link_params *params)
 {
 	struct hermit_link_params p = *params;
 	struct hermit_link *link;
 
-	s->keys[i] = hermit_place_key(server);
 	s->members[i].set = s;
+	p.unreserved = unreserved(s, nr, i, params->region_size);
 	p.user_ops = &member_user_ops;
 	p.user = &s->members[i];
 	p.member = true;
@@ -502,6 +526,7 @@ struct hermit_link *hermit_set_open(char (*servers)[HERMIT_SERVER_LEN],
 {
 	struct hermit_link *link;
 	struct hermit_set *s;
+	unsigned int i;
 
 	s = kzalloc(sizeof(*s), GFP_KERNEL);
 	if (!s) {
@@ -511,6 +536,8 @@ struct hermit_link *hermit_set_open(char (*servers)[HERMIT_SERVER_LEN],
 	}
 	s->base.ops = &set_ops;
 	s->replicas = replicas;
+	for (i = 0; i < nr; i++)
+		s->keys[i] = hermit_place_key(servers[i]);
 	s->user_ops = user_ops;
 	s->user = params->user;
 	mutex_init(&s->states);
@@ -525,7 +552,7 @@ struct hermit_link *hermit_set_open(char (*servers)[HERMIT_SERVER_LEN],
 	/* Members tell of changes as soon as they are there. */
 	s->readable = s->writable = (1 << nr) - 1;
 	while (s->nr < nr) {
-		link = member_open(s, s->nr, servers[s->nr], params);
+		link = member_open(s, s->nr, nr, servers[s->nr], params);
 		if (IS_ERR(link)) {
 			hermit_link_close(&s->base, true);
 			return link;

@@ -117,6 +117,7 @@ struct hermit_link_params {
 	u8 uuid[16];
 	u8 client_id[16];		/* all zeros: any */
 	u64 region_size;
+	u64 unreserved;			/* of it: the server keeps no room for it; pages */
 	const u8 *key;
 	u32 key_len;
 	const struct hermit_link_user_ops *user_ops;

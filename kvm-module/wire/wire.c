@@ -187,6 +187,9 @@ int hermit_wire_check_handshake(const struct hermit_wire_hdr *hdr, u8 type,
 	case HERMIT_MSG_AUTH:
 		expected = sizeof(struct hermit_wire_auth);
 		break;
+	case HERMIT_MSG_AUTH_MORE:
+		expected = sizeof(struct hermit_wire_auth_more);
+		break;
 	case HERMIT_MSG_WELCOME:
 		expected = sizeof(struct hermit_wire_welcome);
 		break;
@@ -265,6 +268,22 @@ int hermit_wire_check_hello(const struct hermit_wire_hello *hello, u16 *version,
 	if (!open && !hello->epoch)
 		return refuse(why, HERMIT_REFUSE_EPOCH,
 			      "HELLO joins and names no epoch");
+	return 0;
+}
+
+int hermit_wire_check_auth_more(const struct hermit_wire_auth_more *more,
+				const struct hermit_wire_hello *hello,
+				const char **why)
+{
+	u64 unreserved = le64_to_cpu(more->unreserved);
+
+	if (more->reserved[0] || more->reserved[1] || more->reserved[2])
+		return refuse(why, HERMIT_REFUSE_PROTOCOL,
+			      "AUTH_MORE sets a reserved field");
+	if (!page_aligned(unreserved) ||
+	    unreserved > le64_to_cpu(hello->region_size))
+		return refuse(why, HERMIT_REFUSE_SIZE,
+			      "what is unreserved is not pages of the region");
 	return 0;
 }
 

@@ -12,7 +12,8 @@
  *						which region, client nonce
  *			<-	CHALLENGE	chosen version, capabilities, server
  *						nonce, HMAC(key, "S" ..) if keyed
- *	AUTH		->			HMAC(key, "C" ..), zeros without key
+ *	AUTH		->			HMAC(key, "C" ..), zeros without key;
+ *						or AUTH_MORE, with what more it wants
  *			<-	WELCOME		incarnation, epoch, limits
  *			<-	REFUSE		instead of any of the server's, with
  *						a code and one sentence; then closed
@@ -26,6 +27,16 @@
  * with those 8 bytes zero, and a CHALLENGE of zeros. A client without a key, or
  * from before the tag, has random bytes there; a server from before it, or with
  * one key, takes it for random.
+ *
+ * AUTH_MORE is AUTH of a client that wants more than HELLO can say. It is due in
+ * place of AUTH if both sides have HERMIT_CAP_UNRESERVED, which a client has only
+ * if it sends one. Its HMAC is over what follows the mac, too, behind CHALLENGE.
+ *
+ * What is reserved. A server keeps as much of its capacity for a region as the
+ * region has bytes, so that a write finds room; but for `unreserved` bytes of it,
+ * for which there is room or not (HERMIT_WIRE_ENOSPC) when they are written. Of a
+ * set of servers each holds a share of the region, and its client has only that
+ * reserved. What the first OPEN of a region says holds until its end.
  *
  * Sessions. A session is one client (client_id, random per region instance;
  * who is interrupted and begins again has the same) using one region (uuid). HELLO with HERMIT_HELLO_OPEN begins a new *epoch*:
@@ -91,6 +102,7 @@ enum hermit_wire_type {
 	HERMIT_MSG_AUTH = 3,
 	HERMIT_MSG_WELCOME = 4,
 	HERMIT_MSG_REFUSE = 5,
+	HERMIT_MSG_AUTH_MORE = 6,
 	HERMIT_MSG_READ = 16,
 	HERMIT_MSG_WRITE = 17,
 	HERMIT_MSG_DISCARD = 18,
@@ -125,6 +137,7 @@ enum hermit_wire_refusal {
 #define HERMIT_CAP_ENOENT	(1ULL << 2)
 #define HERMIT_CAP_CHECKSUM	(1ULL << 3)
 #define HERMIT_CAP_NOTICE	(1ULL << 4)
+#define HERMIT_CAP_UNRESERVED	(1ULL << 5)
 
 #define HERMIT_NOTICE_DRAINING	(1u << 0)	/* it is to become empty */
 
@@ -169,6 +182,12 @@ struct hermit_wire_auth {
 	u8 mac[HERMIT_WIRE_MAC_LEN];
 };
 
+struct hermit_wire_auth_more {
+	u8 mac[HERMIT_WIRE_MAC_LEN];
+	__le64 unreserved;	/* bytes of the region; JOIN: of no account */
+	__le64 reserved[3];
+};
+
 struct hermit_wire_welcome {
 	__le64 incarnation;	/* never 0 */
 	__le64 epoch;		/* never 0 */
@@ -188,6 +207,7 @@ _Static_assert(sizeof(struct hermit_wire_hdr) == 32, "wire header");
 _Static_assert(sizeof(struct hermit_wire_hello) == 168, "wire hello");
 _Static_assert(sizeof(struct hermit_wire_challenge) == 80, "wire challenge");
 _Static_assert(sizeof(struct hermit_wire_auth) == 32, "wire auth");
+_Static_assert(sizeof(struct hermit_wire_auth_more) == 64, "wire auth more");
 _Static_assert(sizeof(struct hermit_wire_welcome) == 40, "wire welcome");
 _Static_assert(sizeof(struct hermit_wire_refuse) == 128, "wire refuse");
 
@@ -234,6 +254,11 @@ void hermit_wire_fill(struct hermit_wire_hdr *hdr, u8 type, u32 tag,
  */
 int hermit_wire_check_hello(const struct hermit_wire_hello *hello,
 			    u16 *version, const char **why);
+
+/* The same for AUTH_MORE after a HELLO that passed; 0 or the code. */
+int hermit_wire_check_auth_more(const struct hermit_wire_auth_more *more,
+				const struct hermit_wire_hello *hello,
+				const char **why);
 
 const char *hermit_wire_refusal_name(u32 code);
 

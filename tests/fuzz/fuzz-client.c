@@ -86,7 +86,7 @@ static struct {
 	/* the handshake */
 	struct hermit_wire_hello hello;
 	struct hermit_wire_challenge challenge;
-	struct hermit_wire_auth auth;
+	struct hermit_wire_auth_more auth;	/* AUTH is its beginning */
 	struct hermit_wire_hdr sent, received;
 	unsigned int nr_sends;
 } run;
@@ -392,6 +392,26 @@ static void end_sent(const struct hermit_wire_hdr *hdr, size_t len)
 	shim_require(hdr->type == HERMIT_MSG_END);
 }
 
+/* Who has a key has half of the region reserved. */
+static bool wants_share(void)
+{
+	return run.flags & KEYED;
+}
+
+/* Of what was sent as AUTH or AUTH_MORE. */
+static bool auth_proves(void)
+{
+	u8 mac[HERMIT_WIRE_MAC_LEN];
+	const char *why;
+
+	if (run.sent.type == HERMIT_MSG_AUTH)
+		return !memcmp(run.auth.mac, run.challenge.mac, sizeof(mac));
+	hermit_key_mac_more(fuzz_key(), &run.hello, &run.challenge, &run.auth, mac);
+	return !memcmp(run.auth.mac, mac, sizeof(mac)) &&
+	       le64_to_cpu(run.auth.unreserved) == REGION_SIZE / 2 &&
+	       !hermit_wire_check_auth_more(&run.auth, &run.hello, &why);
+}
+
 static int channel_send(struct hermit_channel *ch, const void *buf, size_t len)
 {
 	/* A header, a payload, a header, ... */
@@ -406,7 +426,12 @@ static int channel_send(struct hermit_channel *ch, const void *buf, size_t len)
 		memcpy(&run.hello, buf, len);
 		break;
 	case 3:
-		shim_require(len == sizeof(run.auth) && run.sent.type == HERMIT_MSG_AUTH);
+		if (wants_share() && le64_to_cpu(run.challenge.caps) & HERMIT_CAP_UNRESERVED)
+			shim_require(len == sizeof(run.auth) &&
+				     run.sent.type == HERMIT_MSG_AUTH_MORE);
+		else
+			shim_require(len == sizeof(run.auth.mac) &&
+				     run.sent.type == HERMIT_MSG_AUTH);
 		memcpy(&run.auth, buf, len);
 		break;
 	default:
@@ -467,7 +492,11 @@ static void end(struct hermit_channel *channel, char *why)
 static bool shake(void)
 {
 	struct hermit_channel channel = { run.flags & STREAM, channel_send, channel_recv };
-	struct hermit_identity id = { .region_size = REGION_SIZE, .name = "fuzz" };
+	struct hermit_identity id = {
+		.region_size = REGION_SIZE,
+		.unreserved = wants_share() ? REGION_SIZE / 2 : 0,
+		.name = "fuzz",
+	};
 	char why[HERMIT_ERROR_LEN];
 	u8 page[HERMIT_WIRE_PAGE];
 	u64 epoch = run.flags & JOIN ? 7 : 0;
@@ -496,8 +525,7 @@ static bool shake(void)
 		shim_require(!run.challenge.keyed == !(run.flags & KEYED));
 		/* It believes only who has proved it, and has proved it too. */
 		if (run.flags & KEYED)
-			shim_require(run.flags & PROVE &&
-				     !memcmp(run.auth.mac, run.challenge.mac, sizeof(run.auth.mac)));
+			shim_require(run.flags & PROVE && auth_proves());
 		return true;
 	}
 	shim_require(ret < 0 && ret >= -ERESTARTSYS);
@@ -643,6 +671,7 @@ static size_t seed_handshake(u8 *data, u8 flags, bool refused)
 		.version = cpu_to_le16(HERMIT_WIRE_VERSION),
 		.keyed = cpu_to_le16(flags & KEYED),
 		.caps = cpu_to_le64(HERMIT_CAP_DISCARD |
+				    (flags & CLOSES ? HERMIT_CAP_UNRESERVED : 0) |
 				    (flags & STREAM ? HERMIT_CAP_CHECKSUM : 0)),
 	};
 	struct hermit_wire_welcome welcome = {
@@ -770,6 +799,11 @@ size_t fuzz_seed(unsigned int i, uint8_t *data)
 		memcpy(data, (u8[]){ 0, i - nr == 14 ? HERMIT_CAP_NOTICE : 0, 15 }, size);
 		memcpy(data + size, pings, sizeof(pings));
 		return size + sizeof(pings);
+	case 16:
+		/* a server that knows of shares, to who wants one and who does not */
+		return seed_handshake(data, KEYED | PROVE | CLOSES, false);
+	case 17:
+		return seed_handshake(data, CLOSES, false);
 	default:
 		return 0;
 	}

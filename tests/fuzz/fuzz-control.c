@@ -81,7 +81,8 @@ open_region (Member *m, guint8 uuid)
   m->member.fence = on_fence;
   m->fenced = 0;
   require (!hermit_sessions_attach (server.sessions, &m->member, "fuzz",
-                                    anybody, &hello, &m->session, &welcome, &why));
+                                    anybody, &hello, 0, &m->session,
+                                    &welcome, &why));
 }
 
 static gboolean
@@ -140,7 +141,7 @@ check_answer (const GString *answer, guint regions)
     {
       require (count_lines (at) == regions);
       for (; *at; at = strchr (at, '\n') + 1)
-        require (g_str_has_prefix (at + 36, " size 2097152 stored 0 "));
+        require (g_str_has_prefix (at + 36, " size 2097152 reserved 2097152 stored 0 "));
     }
 }
 

@@ -331,7 +331,10 @@ shake (int fd, const struct hermit_wire_hello *hello, gboolean wrong,
        struct hermit_wire_challenge *challenge,
        struct hermit_wire_welcome *welcome)
 {
-  struct hermit_wire_auth auth = { { 0 } };
+  /* A capability may be bent into HELLO: then more is due. */
+  gboolean more = le64_to_cpu (hello->caps) & HERMIT_CAP_UNRESERVED;
+  struct hermit_wire_auth_more auth
+      = { .unreserved = hello->nonce[1] ? hello->region_size : 0 };
   struct hermit_wire_refuse refuse;
   struct hermit_wire_hdr hdr;
   const char *why;
@@ -351,11 +354,17 @@ shake (int fd, const struct hermit_wire_hello *hello, gboolean wrong,
         {
           hermit_key_mac (key, 'S', hello, challenge, mac);
           require (hermit_mac_equal (mac, challenge->mac));
-          hermit_key_mac (key, 'C', hello, challenge, auth.mac);
+          if (more)
+            hermit_key_mac_more (key, hello, challenge, &auth, auth.mac);
+          else
+            hermit_key_mac (key, 'C', hello, challenge, auth.mac);
         }
       if (wrong)
         auth.mac[hello->nonce[0] % sizeof (auth.mac)] ^= 1;
-      send_frame (fd, HERMIT_MSG_AUTH, &auth, sizeof (auth));
+      if (more)
+        send_frame (fd, HERMIT_MSG_AUTH_MORE, &auth, sizeof (auth));
+      else
+        send_frame (fd, HERMIT_MSG_AUTH, &auth, sizeof (auth.mac));
       require (receive_all (fd, &hdr, sizeof (hdr)));
     }
   if (hdr.type == HERMIT_MSG_WELCOME)

@@ -268,7 +268,9 @@ client_hello (const Client *client, gboolean open)
     .version_min = cpu_to_le16 (HERMIT_WIRE_VERSION),
     .version_max = cpu_to_le16 (HERMIT_WIRE_VERSION),
     .flags = cpu_to_le32 (open ? HERMIT_HELLO_OPEN : 0),
-    .caps = cpu_to_le64 (HERMIT_CAP_DISCARD | HERMIT_CAP_MULTICONN),
+    .caps = cpu_to_le64 (
+        HERMIT_CAP_DISCARD | HERMIT_CAP_MULTICONN
+        | (client->unreserved ? HERMIT_CAP_UNRESERVED : 0)),
     .region_size = cpu_to_le64 (client->size),
     .epoch = cpu_to_le64 (open ? 0 : client->epoch),
     .name = "test",
@@ -326,7 +328,9 @@ client_try (const Client *client, int fd,
             const struct hermit_wire_hello *hello)
 {
   struct hermit_wire_challenge challenge;
-  struct hermit_wire_auth auth = { { 0 } };
+  struct hermit_wire_auth_more auth
+      = { .unreserved = cpu_to_le64 (client->unreserved) };
+  gboolean more;
   guint8 mac[HERMIT_WIRE_MAC_LEN];
   Attempt attempt = { .fd = -1 };
 
@@ -336,6 +340,7 @@ client_try (const Client *client, int fd,
     goto out;
   g_assert_cmpint (le16_to_cpu (challenge.version), ==, HERMIT_WIRE_VERSION);
   g_assert_cmpint (challenge.reserved, ==, 0);
+  more = le64_to_cpu (challenge.caps & hello->caps) & HERMIT_CAP_UNRESERVED;
   if (client->key)
     {
       if (challenge.keyed)
@@ -345,9 +350,15 @@ client_try (const Client *client, int fd,
           if (!hermit_mac_equal (mac, challenge.mac))
             attempt.welcome.epoch = ~0ULL;
         }
-      hermit_key_mac (client->key, 'C', hello, &challenge, auth.mac);
+      if (more)
+        hermit_key_mac_more (client->key, hello, &challenge, &auth, auth.mac);
+      else
+        hermit_key_mac (client->key, 'C', hello, &challenge, auth.mac);
     }
-  send_frame (fd, HERMIT_MSG_AUTH, &auth, sizeof (auth));
+  if (more)
+    send_frame (fd, HERMIT_MSG_AUTH_MORE, &auth, sizeof (auth));
+  else
+    send_frame (fd, HERMIT_MSG_AUTH, &auth, sizeof (auth.mac));
   if (receive_frame (fd, HERMIT_MSG_WELCOME, &attempt.welcome,
                      sizeof (attempt.welcome), &attempt))
     attempt.fd = fd;

@@ -58,6 +58,7 @@ typedef struct
   guint8 uuid[16];
   guint8 id[16];
   guint64 size;
+  guint64 unreserved; /* of it; said if it is not 0 */
   guint64 epoch;
   guint64 incarnation;
 } Client;

@@ -68,8 +68,15 @@ store_new (guint64 capacity, gboolean overcommit)
 HermitRegion *
 region_new (HermitStore *store, guint64 size)
 {
+  return region_new_share (store, size, size);
+}
+
+HermitRegion *
+region_new_share (HermitStore *store, guint64 size, guint64 reserved)
+{
   g_autoptr (GError) error = NULL;
-  HermitRegion *region = hermit_region_new (store, size, "test", &error);
+  HermitRegion *region
+      = hermit_region_new (store, size, reserved, "test", &error);
 
   g_assert_no_error (error);
   /* Otherwise it is not complete, and nobody's after a restart. */
@@ -142,6 +149,6 @@ expect_no_region (HermitStore *store, guint64 size)
 {
   g_autoptr (GError) error = NULL;
 
-  g_assert_null (hermit_region_new (store, size, "test", &error));
+  g_assert_null (hermit_region_new (store, size, size, "test", &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
 }

@@ -14,6 +14,9 @@
 /* New memory, and a region of it that the next process would adopt. */
 HermitStore *store_new (guint64 capacity, gboolean overcommit);
 HermitRegion *region_new (HermitStore *store, guint64 size);
+/* The same with less reserved than all. */
+HermitRegion *region_new_share (HermitStore *store, guint64 size,
+                                guint64 reserved);
 /* There is no room for one of @size. */
 void expect_no_region (HermitStore *store, guint64 size);
 

@@ -336,12 +336,45 @@ test_smaller (void)
   hermit_store_free (store);
 }
 
+/* What a region reserved is what it has with the next process. */
+static void
+test_share (void)
+{
+  HermitStore *store = store_open ((Left){ 0 }, 16 * EXTENT, FALSE);
+  HermitRegion *region = region_new_share (store, 32 * EXTENT, 4 * EXTENT);
+  Left left;
+
+  write_page (region, 30 * EXTENT, 1);
+  left = leave (store);
+  forsake (store, region);
+  store = store_open (left, 16 * EXTENT, FALSE);
+  region = adopt (store);
+  g_assert_cmpint (hermit_region_reserved (region), ==, 4 * EXTENT);
+  g_assert_cmpint (hermit_store_usage (store).taken, ==, 4 * EXTENT);
+  for (guint64 at = 0; at < 5 * EXTENT; at += PAGE)
+    write_page (region, at, 1);
+  g_assert_cmpint (hermit_store_usage (store).taken, >, 5 * EXTENT);
+  left = leave (store);
+  forsake (store, region);
+
+  /* And what it has beyond that. */
+  store = store_open (left, 16 * EXTENT, FALSE);
+  region = adopt (store);
+  g_assert_cmpint (hermit_store_usage (store).taken, ==,
+                   hermit_region_backed (region));
+  g_assert_cmpint (hermit_region_backed (region), >, 5 * EXTENT);
+  expect_page (region, 30 * EXTENT, 1);
+  hermit_region_free (region);
+  expect_usage (store, 0, 0);
+  hermit_store_free (store);
+}
+
 static void
 expect_refusal (HermitStore *store, const char *why)
 {
   g_autoptr (GError) error = NULL;
 
-  g_assert_null (hermit_region_new (store, PAGE, "test", &error));
+  g_assert_null (hermit_region_new (store, PAGE, PAGE, "test", &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
   g_assert_nonnull (strstr (error->message, why));
 }
@@ -399,5 +432,6 @@ main (int argc, char **argv)
   g_test_add_func ("/adopt/format", test_format);
   g_test_add_func ("/adopt/smaller", test_smaller);
   g_test_add_func ("/adopt/promises", test_promises);
+  g_test_add_func ("/adopt/share", test_share);
   return g_test_run ();
 }

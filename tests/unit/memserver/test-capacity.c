@@ -71,6 +71,108 @@ test_overcommit (void)
   hermit_store_free (store);
 }
 
+static void
+expect_no_memory (HermitRegion *region, guint64 offset, const char *why)
+{
+  guint8 page[PAGE] = { 1 };
+
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, why);
+  g_assert_cmpint (hermit_region_write (region, offset, page), ==,
+                   HERMIT_WIRE_ENOSPC);
+  g_test_assert_expected_messages ();
+}
+
+/*
+ * A region that reserves less than it has: that much is its own, whatever others
+ * do, and beyond that it has what nobody else does, also of theirs once they gave
+ * it back.
+ */
+static void
+test_share (void)
+{
+  HermitStore *store = store_new (8 * EXTENT, FALSE);
+  HermitRegion *a = region_new_share (store, 100 * EXTENT, 3 * EXTENT);
+  HermitRegion *b = region_new_share (store, 100 * EXTENT, 2 * EXTENT);
+  HermitRegion *c;
+
+  g_assert_cmpint (hermit_region_reserved (a), ==, 3 * EXTENT);
+  expect_usage (store, 5 * EXTENT, 0);
+  expect_no_region (store, 4 * EXTENT);
+  /* Its own first: nothing more is taken. */
+  for (guint64 at = 0; at < 3 * EXTENT; at += PAGE)
+    write_page (a, 7 * EXTENT + at, 1);
+  expect_usage (store, 5 * EXTENT, 3 * EXTENT);
+  for (guint64 at = 3 * EXTENT; at < 6 * EXTENT; at += PAGE)
+    write_page (a, 7 * EXTENT + at, 1);
+  expect_usage (store, 8 * EXTENT, 6 * EXTENT);
+  expect_no_memory (a, 90 * EXTENT, "*capacity is used up*");
+  expect_usage (store, 8 * EXTENT, 6 * EXTENT);
+
+  /* What the other has reserved is there for it, and not more. */
+  for (guint64 at = 0; at < 2 * EXTENT; at += PAGE)
+    write_page (b, at, 1);
+  expect_no_memory (b, 2 * EXTENT, "*capacity is used up*");
+  expect_usage (store, 8 * EXTENT, 8 * EXTENT);
+
+  /* First goes what it has beyond its reserve. */
+  hermit_region_discard (a, 7 * EXTENT, 2 * EXTENT);
+  expect_usage (store, 6 * EXTENT, 6 * EXTENT);
+  c = region_new (store, 2 * EXTENT);
+  hermit_region_discard (a, 9 * EXTENT, 2 * EXTENT);
+  expect_usage (store, 7 * EXTENT, 4 * EXTENT);
+  hermit_region_free (c);
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, "*again*");
+  write_page_when_possible (b, 2 * EXTENT, 1);
+  g_test_assert_expected_messages ();
+  for (guint64 at = 11 * EXTENT; at < 13 * EXTENT; at += PAGE)
+    expect_page (a, at, 1);
+  hermit_region_free (a);
+  hermit_region_free (b);
+  expect_usage (store, 0, 0);
+  expect_true_accounts (store);
+  hermit_store_free (store);
+}
+
+/* Few slots, as with locked memory: nobody has those that another reserved. */
+static void
+test_share_slots (void)
+{
+  HermitStore *store = hermit_store_new (
+      &(HermitStoreConfig){ .capacity = 8 * EXTENT, .lock = TRUE }, NULL);
+  HermitRegion *whole, *share;
+  guint handler, written = 0;
+  guint8 page[PAGE] = { 1 };
+  GLogLevelFlags fatal;
+
+  if (!store)
+    {
+      g_test_skip ("memory cannot be locked here");
+      return;
+    }
+  whole = region_new (store, 4 * EXTENT);
+  share = region_new_share (store, 100 * EXTENT, 3 * EXTENT);
+  fatal = g_log_set_always_fatal (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL);
+  handler = g_log_set_handler (G_LOG_DOMAIN,
+                               G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE,
+                               say_nothing, NULL);
+  /* A page in each of many extents, of which there are nine slots in all. */
+  for (guint64 i = 0; i < 100; i++)
+    written += hermit_region_write (share, i * EXTENT, page) == HERMIT_WIRE_OK;
+  g_assert_cmpint (written, >=, 3);
+  g_assert_cmpint (written, <=, 5);
+  for (guint64 at = 0; at < 4 * EXTENT; at += PAGE)
+    write_page (whole, at, 1);
+  hermit_region_discard (share, 0, 100 * EXTENT);
+  for (guint64 i = 0; i < 3; i++)
+    write_page_when_possible (share, i * 7 * EXTENT, 1);
+  g_log_remove_handler (G_LOG_DOMAIN, handler);
+  g_log_set_always_fatal (fatal);
+  hermit_region_free (share);
+  hermit_region_free (whole);
+  expect_usage (store, 0, 0);
+  hermit_store_free (store);
+}
+
 /*
  * Extents of which little is left, when the capacity is nearly used up: the
  * memory of what is not stored any more is taken from them.
@@ -222,6 +324,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/capacity/reserve", test_reserve);
   g_test_add_func ("/capacity/overcommit", test_overcommit);
+  g_test_add_func ("/capacity/share", test_share);
+  g_test_add_func ("/capacity/share-slots", test_share_slots);
   g_test_add_func ("/capacity/thin", test_thin);
   g_test_add_func ("/capacity/host-full", test_host_full);
   g_test_add_func ("/capacity/min-free", test_min_free);

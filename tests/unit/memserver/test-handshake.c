@@ -334,6 +334,80 @@ test_capacity (void)
   server_stop (server);
 }
 
+/*
+ * A client that wants less than its whole region reserved, with a key and
+ * without; and what it says cannot be changed on the way.
+ */
+static void
+test_share (void)
+{
+  g_autofree char *path = make_key (NULL, "a key that is long enough");
+  g_autoptr (HermitKey) key = hermit_key_load (path, NULL);
+  struct hermit_wire_hdr hdr, answer;
+  struct hermit_wire_challenge challenge;
+  struct hermit_wire_auth_more more = { .unreserved = cpu_to_le64 (56 * MIB) };
+  struct hermit_wire_hello hello;
+  int fd;
+
+  for (gboolean keyed = FALSE; keyed <= TRUE; keyed++)
+    {
+      Server *server = keyed ? server_start ("--capacity=16M", "--key-file",
+                                             path, NULL)
+                             : server_start ("--capacity=16M", NULL);
+      Client client = client_new (server, 1, 1, 64 * MIB);
+      guint8 page[PAGE] = { 1 };
+
+      client.key = keyed ? key : NULL;
+      client_refused (&client, TRUE, HERMIT_REFUSE_CAPACITY);
+      client.unreserved = 60 * MIB + 1;
+      client_refused (&client, TRUE, HERMIT_REFUSE_SIZE);
+      client.unreserved = 56 * MIB;
+      fd = client_open (&client);
+      g_assert_cmpint (server_region (server, client.uuid, "reserved"), ==,
+                       8 * MIB);
+      g_assert_cmpint (do_write (fd, 63 * MIB, page), ==, HERMIT_WIRE_OK);
+      for (guint64 at = 0; at < 14 * MIB; at += PAGE)
+        g_assert_cmpint (do_write (fd, at, page), ==, HERMIT_WIRE_OK);
+      for (guint64 at = 14 * MIB; at < 16 * MIB; at += PAGE)
+        do_write (fd, at, page);
+      g_assert_cmpint (do_write (fd, 16 * MIB, page), ==, HERMIT_WIRE_ENOSPC);
+      g_assert_cmpint (do_read (fd, 63 * MIB, page), ==, HERMIT_WIRE_OK);
+      close (client_join (&client));
+      close (fd);
+      /* What is said later changes nothing. */
+      client.unreserved = 0;
+      fd = client_open (&client);
+      g_assert_cmpint (server_region (server, client.uuid, "reserved"), ==,
+                       8 * MIB);
+      g_assert_cmpint (do_end (fd), ==, HERMIT_WIRE_OK);
+      close (fd);
+      if (!keyed)
+        {
+          server_stop (server);
+          continue;
+        }
+
+      client.unreserved = 60 * MIB;
+      hello = client_hello (&client, TRUE);
+      fd = client_connect (&client);
+      hermit_wire_fill (&hdr, HERMIT_MSG_HELLO, 0, 0, 0, sizeof (hello));
+      g_assert_true (send_all (fd, &hdr, sizeof (hdr)));
+      g_assert_true (send_all (fd, &hello, sizeof (hello)));
+      g_assert_true (receive_all (fd, &answer, sizeof (answer)));
+      g_assert_true (receive_all (fd, &challenge, sizeof (challenge)));
+      hermit_key_mac_more (key, &hello, &challenge, &more, more.mac);
+      more.unreserved = cpu_to_le64 (60 * MIB);
+      hermit_wire_fill (&hdr, HERMIT_MSG_AUTH_MORE, 0, 0, 0, sizeof (more));
+      g_assert_true (send_all (fd, &hdr, sizeof (hdr)));
+      g_assert_true (send_all (fd, &more, sizeof (more)));
+      g_assert_true (receive_all (fd, &answer, sizeof (answer)));
+      g_assert_cmpint (answer.type, ==, HERMIT_MSG_REFUSE);
+      close (fd);
+      server_stop (server);
+    }
+  g_unlink (path);
+}
+
 static void
 test_size (void)
 {
@@ -486,6 +560,7 @@ main (int argc, char **argv)
   g_test_add_func ("/handshake/key-file", test_key_file);
   g_test_add_func ("/handshake/busy", test_busy);
   g_test_add_func ("/handshake/capacity", test_capacity);
+  g_test_add_func ("/handshake/share", test_share);
   g_test_add_func ("/handshake/size", test_size);
   g_test_add_func ("/handshake/epoch", test_epoch);
   g_test_add_func ("/handshake/connections", test_connections);

@@ -164,7 +164,7 @@ static void
 test_full (void)
 {
   HermitStore *store = store_new (4 * MIB, TRUE);
-  HermitRegion *region = hermit_region_new (store, 64 * MIB, "new", NULL);
+  HermitRegion *region = hermit_region_new (store, 64 * MIB, 64 * MIB, "new", NULL);
   guint8 page[PAGE] = { 1 };
   guint64 at = 0;
 

@@ -375,7 +375,7 @@ test_control (void)
                 "usage*");
   text = run (TRUE, FALSE, list);
   g_assert_true (g_pattern_match_simple (
-      "01000000-0000-0000-0000-0000000000ee size 8388608 stored 4096 "
+      "01000000-0000-0000-0000-0000000000ee size 8388608 reserved 8388608 stored 4096 "
       "backed 65536 connections 1 epoch * owner anybody peer 127.0.0.1:* "
       "age * idle 0 name test\n",
       text));

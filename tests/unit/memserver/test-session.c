@@ -48,7 +48,7 @@ attach (Member *m, gboolean open, guint64 epoch)
 
   m->member.fence = on_fence;
   code = hermit_sessions_attach (sessions, &m->member, "peer", m->who ? m->who : anybody,
-                                 &hello,
+                                 &hello, 0,
                                  &m->session, &welcome, &why);
   g_assert_cmpint (code != 0, ==, why != NULL);
   if (!code)

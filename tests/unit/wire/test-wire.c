@@ -238,7 +238,7 @@ static void test_handshake(void)
 	} steps[] = {
 		{ HERMIT_MSG_HELLO, 168 }, { HERMIT_MSG_CHALLENGE, 80 },
 		{ HERMIT_MSG_AUTH, 32 },   { HERMIT_MSG_WELCOME, 40 },
-		{ HERMIT_MSG_REFUSE, 128 },
+		{ HERMIT_MSG_REFUSE, 128 }, { HERMIT_MSG_AUTH_MORE, 64 },
 	};
 	struct hermit_wire_hdr hdr;
 	const char *why = NULL;
@@ -435,12 +435,46 @@ static void test_names(void)
 	CHECK(!strcmp(hermit_wire_refusal_name(~0U), "unknown"), "code ~0");
 }
 
+static void test_auth_more(void)
+{
+	static const struct {
+		u64 unreserved, reserved;
+		u32 code;
+	} cases[] = {
+		{ 0, 0, 0 },
+		{ 4096, 0, 0 },
+		{ SIZE, 0, 0 },
+		{ SIZE + 4096, 0, HERMIT_REFUSE_SIZE },
+		{ 4095, 0, HERMIT_REFUSE_SIZE },
+		{ ~0ULL & ~4095ULL, 0, HERMIT_REFUSE_SIZE },
+		{ 4096, 1, HERMIT_REFUSE_PROTOCOL },
+	};
+	const struct hermit_wire_hello hello = { .region_size = cpu_to_le64(SIZE) };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (int word = 0; word < 3; word++) {
+			struct hermit_wire_auth_more more = {
+				.unreserved = cpu_to_le64(cases[i].unreserved),
+			};
+			const char *why = NULL;
+			u32 code;
+
+			more.reserved[word] = cpu_to_le64(cases[i].reserved);
+			code = (u32)hermit_wire_check_auth_more(&more, &hello, &why);
+			CHECK(code == cases[i].code, "unreserved %#llx, word %d %#llx: code %u",
+			      (unsigned long long)cases[i].unreserved, word,
+			      (unsigned long long)cases[i].reserved, code);
+			CHECK(!code == !why, "code %u without a sentence, or the reverse", code);
+		}
+}
+
 int main(void)
 {
 	test_requests();
 	test_replies();
 	test_common();
 	test_handshake();
+	test_auth_more();
 	test_hello();
 	test_sums();
 	test_fill();

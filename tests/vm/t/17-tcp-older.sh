@@ -69,5 +69,11 @@ load_hermit
 older_server
 region-stress --server tcp:$ADDR --size 64 --limit 16 --threads 4 --ops 2500 > /out/stress || fail "hermit.ko: $(cat /out/stress)"
 grep -q 'failures=0 ' /out/stress && grep -q 'read_errors=0 ' /out/stress || fail "hermit.ko: $(cat /out/stress)"
+
+# A set of it and today's: it reserves all of the region, today's a share.
+start_memserver m3 tcp:127.0.0.1:7499 --capacity 60M --control $W/m3.control
+region-stress --server tcp:$ADDR --server tcp:127.0.0.1:7499 --replicas 1 --size 64 --limit 16 --threads 4 --ops 2500 > /out/set || fail "a set with an older server: $(cat /out/set)"
+grep -q 'failures=0 ' /out/set && grep -q 'read_errors=0 ' /out/set || fail "a set with an older server: $(cat /out/set)"
+stop_memserver m3
 stop_daemon older 0
 note "with $(cut -c 1-7 $OLDER/commit): $(sed 's/ clean.*//' /out/stress)"
