@@ -11,7 +11,7 @@
 #include "door.h"
 #include "io.h"
 #include "log.h"
-#include "spin.h"
+#include "stream.h"
 #include "uuid.h"
 
 /* The whole handshake, where the door does not do it. */
@@ -27,15 +27,6 @@
 #define KEEPALIVE_INTERVAL_S 5
 #define KEEPALIVE_COUNT 3
 #define USER_TIMEOUT_MS 30000
-/* What one recv() and one send() can carry: some 60 pages, to save calls. */
-#define BUFFER_SIZE (256u << 10)
-/*
- * An answer does not wait longer for those of the requests behind it: then it
- * goes without them. Looked at every few requests, since looking costs, too.
- */
-#define ANSWER_US 1000
-#define ANSWERS_UNSEEN 16
-
 typedef struct
 {
   HermitMember member; /* first */
@@ -47,14 +38,6 @@ typedef struct
   gboolean waited_for;    /* by the drain; the conns' lock */
   gint stop;              /* HermitStop, atomic */
   HermitSession *session; /* while attached */
-  guint8 *in;             /* received, from a frame's start */
-  gsize in_length;
-  guint8 *out; /* answers to send */
-  gsize out_length;
-  HermitSpin spin;
-  guint requests; /* that came together, the last time */
-  gint64 received;            /* when what is being answered was */
-  guint answered[HERMIT_OPS]; /* requests whose answers are in out */
 } HermitConn;
 
 struct HermitConns
@@ -217,8 +200,6 @@ conn_free (HermitConn *conn)
   conns->waited_for -= conn->waited_for;
   g_cond_broadcast (&conns->gone);
   g_mutex_unlock (&conns->lock);
-  g_free (conn->in);
-  g_free (conn->out);
   g_free (conn);
 }
 
@@ -360,211 +341,6 @@ conn_attach (HermitConn *conn, const HermitHandshake *proved)
   return conn_io_send (conn, frame.bytes, frame.length);
 }
 
-/* ---- the requests ---- */
-
-static gboolean
-conn_flush (HermitConn *conn)
-{
-  HermitServer *server = conn->server;
-  gsize length = conn->out_length;
-  gint64 took;
-
-  conn->out_length = 0;
-  if (!length)
-    return TRUE;
-  if (!hermit_io_send (conn->fd, conn->out, length))
-    return FALSE;
-  atomic_fetch_add_explicit (&server->sent, length, memory_order_relaxed);
-  took = g_get_monotonic_time () - conn->received;
-  for (guint op = 0; op < HERMIT_OPS; op++)
-    if (conn->answered[op])
-      {
-        hermit_histogram_add (&server->requests[op], took,
-                              conn->answered[op]);
-        conn->answered[op] = 0;
-      }
-  return TRUE;
-}
-
-/* In a session. */
-static HermitLogAbout
-conn_about (HermitConn *conn)
-{
-  return (HermitLogAbout){
-    .peer = conn->peer.name,
-    .region = hermit_session_uuid (conn->session),
-  };
-}
-
-static void
-conn_violation (HermitConn *conn, const struct hermit_wire_hdr *hdr,
-                const char *why)
-{
-  hermit_log (G_LOG_LEVEL_WARNING, conn_about (conn),
-              "%s, %s: %s (type %u, offset 0x%" G_GINT64_MODIFIER
-              "x, extent %u, payload %u): connection closed",
-              hermit_session_label (conn->session), conn->peer.name, why,
-              hdr->type, le64_to_cpu (hdr->offset), le32_to_cpu (hdr->extent),
-              le32_to_cpu (hdr->length));
-}
-
-/* Always FALSE: whatever comes of it, the connection is over. */
-static gboolean
-conn_end (HermitConn *conn, const struct hermit_wire_hdr *hdr, guint64 caps)
-{
-  struct hermit_wire_hdr reply;
-
-  if (!conn_flush (conn) || !hermit_session_end (conn->session, &conn->member))
-    return FALSE;
-  hermit_request_fill_reply (&reply, hdr, HERMIT_WIRE_OK, 0);
-  if (caps & HERMIT_CAP_CHECKSUM)
-    hermit_wire_sum (&reply, 0);
-  hermit_io_send (conn->fd, &reply, sizeof (reply));
-  return FALSE;
-}
-
-/*
- * The page of the request at @at of the buffer will be needed next: it is
- * fetched from memory while the one before is answered, since no processor can
- * guess where it is. Nothing has checked that request yet, and nothing acts on
- * it.
- */
-static void
-conn_expect (HermitConn *conn, HermitRegion *region, guint64 size, gsize at)
-{
-  struct hermit_wire_hdr hdr;
-  guint64 offset;
-
-  if (conn->in_length < at + sizeof (hdr))
-    return;
-  memcpy (&hdr, conn->in + at, sizeof (hdr));
-  offset = le64_to_cpu (hdr.offset);
-  if (offset < size)
-    hermit_region_expect (region, offset & -(guint64)HERMIT_WIRE_PAGE);
-}
-
-static gboolean
-conn_is_late (gint64 since, guint *unseen)
-{
-  *unseen = 0;
-  return g_get_monotonic_time () - since > ANSWER_US;
-}
-
-/*
- * Answer the whole frames in the buffer. FALSE if the connection is over. A
- * fence is obeyed between two requests, whatever is left in the buffer.
- */
-static gboolean
-conn_answer (HermitConn *conn, HermitRegion *region, guint64 size,
-             guint64 caps)
-{
-  HermitCounters *counters = hermit_session_counters (conn->session);
-  gint64 since = g_get_monotonic_time ();
-  guint unseen = 0;
-  gsize at = 0;
-
-  conn->received = since;
-  while (conn->in_length - at >= sizeof (struct hermit_wire_hdr))
-    {
-      struct hermit_wire_hdr hdr;
-      guint32 page_crc = 0;
-      const char *why;
-      gsize length;
-
-      if (g_atomic_int_get (&conn->stop) == HERMIT_STOP_FENCE)
-        return FALSE;
-      memcpy (&hdr, conn->in + at, sizeof (hdr));
-      if ((caps & HERMIT_CAP_CHECKSUM
-           && hermit_wire_check_sum (&hdr, &page_crc, &why))
-          || hermit_wire_check_request (&hdr, size, &why))
-        {
-          conn_violation (conn, &hdr, why);
-          conn_flush (conn);
-          return FALSE;
-        }
-      if (hdr.type == HERMIT_MSG_DISCARD && !(caps & HERMIT_CAP_DISCARD))
-        {
-          conn_violation (conn, &hdr, "DISCARD was not agreed upon");
-          conn_flush (conn);
-          return FALSE;
-        }
-      length = sizeof (hdr) + le32_to_cpu (hdr.length);
-      if (conn->in_length - at < length)
-        break;
-      if (hdr.type == HERMIT_MSG_END)
-        return conn_end (conn, &hdr, caps);
-
-      conn_expect (conn, region, size, at + length);
-      conn->out_length += hermit_request_answer (
-          region, counters, &hdr, caps, page_crc,
-          conn->in + at + sizeof (hdr), conn->out + conn->out_length);
-      conn->answered[hdr.type - HERMIT_MSG_READ]++;
-      at += length;
-      conn->requests++;
-      if (conn->out_length + HERMIT_REPLY_MAX > BUFFER_SIZE
-          || (++unseen >= ANSWERS_UNSEEN && conn_is_late (since, &unseen)))
-        {
-          if (!conn_flush (conn))
-            return FALSE;
-          since = g_get_monotonic_time ();
-        }
-    }
-
-  conn->in_length -= at;
-  memmove (conn->in, conn->in + at, conn->in_length);
-  return conn_flush (conn);
-}
-
-/* What comes next, as recv() does; asleep until then, or looking for it. */
-static ssize_t
-conn_next (HermitConn *conn)
-{
-  gint64 since = g_get_monotonic_time (), now = since;
-  gint64 until = since;
-  ssize_t n;
-
-  if (hermit_spin_pays (&conn->spin, conn->requests))
-    until += HERMIT_SPIN_US;
-  conn->requests = 0;
-  /* A frame is much smaller than the buffer: there is always room. */
-  do
-    {
-      n = recv (conn->fd, conn->in + conn->in_length,
-                BUFFER_SIZE - conn->in_length, now < until ? MSG_DONTWAIT : 0);
-      now = g_get_monotonic_time ();
-    }
-  while (n < 0 && (errno == EAGAIN || errno == EINTR));
-  hermit_spin_learn (&conn->spin, now - since);
-  return n;
-}
-
-static void
-conn_serve (HermitConn *conn, guint64 caps)
-{
-  HermitRegion *region = hermit_session_region (conn->session);
-  guint64 size = hermit_region_size (region);
-
-  conn->in = g_malloc (BUFFER_SIZE);
-  conn->out = g_malloc (BUFFER_SIZE);
-  while (g_atomic_int_get (&conn->stop) == HERMIT_STOP_NONE)
-    {
-      ssize_t n = conn_next (conn);
-
-      if (n < 0)
-        hermit_log (G_LOG_LEVEL_MESSAGE, conn_about (conn),
-                    "%s, %s: connection lost: %s",
-                    hermit_session_label (conn->session), conn->peer.name,
-                    g_strerror (errno));
-      if (n <= 0)
-        break;
-      conn->in_length += n;
-      atomic_fetch_add_explicit (&conn->server->received, n,
-                                 memory_order_relaxed);
-      if (!conn_answer (conn, region, size, caps))
-        break;
-    }
-}
-
 /* From the proof on, to the end; frees it, and clears @proved. */
 static void
 conn_live (HermitConn *conn, HermitHandshake *proved)
@@ -575,7 +351,9 @@ conn_live (HermitConn *conn, HermitHandshake *proved)
         conn->ops->serve (conn->io, conn->session, &conn->member,
                           proved->caps);
       else
-        conn_serve (conn, proved->caps);
+        hermit_stream_serve (conn->server, conn->fd, &conn->peer,
+                             conn->session, &conn->member, &conn->stop,
+                             proved->caps);
     }
   if (conn->ops)
     conn->ops->leave (conn->io);

@@ -11,14 +11,13 @@
 
 #include "handshake.h"
 #include "id16.h"
+#include "known.h"
 #include "log.h"
 
 /* The whole handshake, from accept on. */
 #define HANDSHAKE_US (5 * G_USEC_PER_SEC)
 /* How long to wait for the peer to have read the last words. */
 #define LINGER_US (1 * G_USEC_PER_SEC)
-/* Hosts that are remembered to have had a client; the oldest is forgotten. */
-#define KNOWN_MAX 4096
 /* Events that are taken at one time. */
 #define EVENTS 64
 
@@ -50,7 +49,7 @@ struct HermitDoor
   HermitProved proved;
   GMutex lock;
   GHashTable *places; /* id -> Place */
-  GHashTable *known;  /* host -> when its last client came */
+  HermitKnown *known; /* hosts that had a client */
   guint64 last_id;
   gboolean closed; /* nobody is admitted */
   gboolean ending; /* the thread ends with the last place */
@@ -214,7 +213,7 @@ door_make_room (HermitDoor *door, const HermitPeer *peer, PlaceKind kind,
 static Place *
 door_place (HermitDoor *door, const HermitPeer *peer, PlaceKind kind)
 {
-  gboolean known = g_hash_table_contains (door->known, peer->host);
+  gboolean known = hermit_known_has (door->known, peer->host);
   Place *place;
 
   if (!door_make_room (door, peer, kind, known))
@@ -431,7 +430,7 @@ door_free (HermitDoor *door)
   if (door->epoll >= 0)
     close (door->epoll);
   g_hash_table_unref (door->places);
-  g_hash_table_unref (door->known);
+  hermit_known_free (door->known);
   g_mutex_clear (&door->lock);
   g_free (door);
 }
@@ -451,8 +450,7 @@ hermit_door_new (HermitServer *server, guint places, HermitProved proved,
   door->places
       = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL,
                                         place_free);
-  door->known = g_hash_table_new_full (hermit_id16_hash, hermit_id16_equal,
-                                       g_free, g_free);
+  door->known = hermit_known_new ();
   door->epoll = epoll_create1 (EPOLL_CLOEXEC);
   door->wake = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (door->epoll < 0 || door->wake < 0
@@ -496,35 +494,11 @@ hermit_door_linger (HermitDoor *door, int fd, const HermitPeer *peer)
   g_mutex_unlock (&door->lock);
 }
 
-/* Forget the host whose last client is the longest ago. */
-static void
-door_forget_host (HermitDoor *door)
-{
-  gpointer host, when, oldest = NULL;
-  gint64 since = G_MAXINT64;
-  GHashTableIter iter;
-
-  g_hash_table_iter_init (&iter, door->known);
-  while (g_hash_table_iter_next (&iter, &host, &when))
-    if (*(gint64 *)when < since)
-      {
-        since = *(gint64 *)when;
-        oldest = host;
-      }
-  g_hash_table_remove (door->known, oldest);
-}
-
 void
 hermit_door_know (HermitDoor *door, const HermitPeer *peer)
 {
-  gint64 *now = g_new (gint64, 1);
-
-  *now = g_get_monotonic_time ();
   g_mutex_lock (&door->lock);
-  g_hash_table_replace (door->known,
-                        g_memdup2 (peer->host, sizeof (peer->host)), now);
-  if (g_hash_table_size (door->known) > KNOWN_MAX)
-    door_forget_host (door);
+  hermit_known_add (door->known, peer->host);
   g_mutex_unlock (&door->lock);
 }
 
@@ -601,7 +575,7 @@ hermit_door_usage (HermitDoor *door)
   g_mutex_lock (&door->lock);
   usage.places = door->max_places;
   usage.taken = g_hash_table_size (door->places);
-  usage.known = g_hash_table_size (door->known);
+  usage.known = hermit_known_count (door->known);
   memcpy (usage.drops, door->drops, sizeof (usage.drops));
   g_mutex_unlock (&door->lock);
   return usage;

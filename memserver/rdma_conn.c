@@ -11,6 +11,7 @@
 
 #include "auth.h"
 #include "log.h"
+#include "rdma_grants.h"
 #include "request.h"
 
 /* A client pings every second; one that is silent for so long is gone. */
@@ -21,12 +22,6 @@
 /* wr_id: the receive buffer's index, or this. */
 #define SEND_ID HERMIT_RDMA_RECEIVES
 #define BUFFERS (HERMIT_RDMA_RECEIVES + 1)
-
-struct HermitRdmaJoins
-{
-  GMutex lock;       /* the table, and the data connections of all in it */
-  GHashTable *table; /* token -> HermitRdmaConn, authenticated */
-};
 
 struct HermitRdmaConn
 {
@@ -52,61 +47,9 @@ struct HermitRdmaConn
   guint first, count;
   guint32 taken; /* bytes of the first one that were read */
 
-  GPtrArray *data;      /* of rdma_cm_id; joins' lock */
-  GHashTable *mrs;      /* extent's offset -> ibv_mr */
-  HermitRegion *region; /* of the session, once it has lent some */
-  gboolean complained; /* that memory cannot be registered */
+  GPtrArray *data; /* of rdma_cm_id; under the joins' lock */
+  HermitRdmaGrants *grants; /* memory of the session's, lent to its client */
 };
-
-/* ---- the set of connections that can be joined ---- */
-
-static guint
-token_hash (gconstpointer token)
-{
-  guint hash;
-
-  memcpy (&hash, token, sizeof (hash));
-  return hash;
-}
-
-static gboolean
-token_equal (gconstpointer a, gconstpointer b)
-{
-  return hermit_mac_equal (a, b);
-}
-
-HermitRdmaJoins *
-hermit_rdma_joins_new (void)
-{
-  HermitRdmaJoins *joins = g_atomic_rc_box_new0 (HermitRdmaJoins);
-
-  G_STATIC_ASSERT (HERMIT_RDMA_TOKEN_LEN == HERMIT_WIRE_MAC_LEN);
-  g_mutex_init (&joins->lock);
-  joins->table = g_hash_table_new (token_hash, token_equal);
-  return joins;
-}
-
-HermitRdmaJoins *
-hermit_rdma_joins_ref (HermitRdmaJoins *joins)
-{
-  return g_atomic_rc_box_acquire (joins);
-}
-
-static void
-joins_clear (gpointer data)
-{
-  HermitRdmaJoins *joins = data;
-
-  g_assert (g_hash_table_size (joins->table) == 0);
-  g_hash_table_unref (joins->table);
-  g_mutex_clear (&joins->lock);
-}
-
-void
-hermit_rdma_joins_unref (HermitRdmaJoins *joins)
-{
-  g_atomic_rc_box_release_full (joins, joins_clear);
-}
 
 static int
 conn_create_qp (HermitRdmaConn *conn, struct rdma_cm_id *id, gboolean control)
@@ -156,8 +99,7 @@ hermit_rdma_joins_accept (HermitRdmaJoins *joins, struct rdma_cm_id *id,
   guint32 code = HERMIT_REFUSE_EPOCH;
   HermitRdmaConn *conn;
 
-  g_mutex_lock (&joins->lock);
-  conn = g_hash_table_lookup (joins->table, token);
+  conn = hermit_rdma_joins_lock (joins, token);
   if (!conn)
     *why = g_strdup ("the epoch to join is over");
   else if (conn->id->verbs != id->verbs)
@@ -186,7 +128,7 @@ hermit_rdma_joins_accept (HermitRdmaJoins *joins, struct rdma_cm_id *id,
       code = 0;
       g_ptr_array_add (conn->data, id);
     }
-  g_mutex_unlock (&joins->lock);
+  hermit_rdma_joins_unlock (joins);
   return code;
 }
 
@@ -230,7 +172,7 @@ conn_free (gpointer io)
   if (conn->wake >= 0)
     close (conn->wake);
   g_ptr_array_unref (conn->data);
-  g_hash_table_unref (conn->mrs);
+  hermit_rdma_grants_free (conn->grants);
   hermit_rdma_joins_unref (conn->joins);
   g_free (conn);
 }
@@ -297,8 +239,7 @@ hermit_rdma_conn_new (struct rdma_cm_id *id, HermitRdmaJoins *joins,
   conn->id = id;
   conn->joins = hermit_rdma_joins_ref (joins);
   conn->data = g_ptr_array_new ();
-  conn->mrs = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free,
-                                     NULL);
+  conn->grants = hermit_rdma_grants_new ();
   hermit_random (conn->token, sizeof (conn->token));
   conn->wake = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   conn->events = rdma_create_event_channel ();
@@ -485,20 +426,6 @@ conn_stop (gpointer io, HermitStop how)
 
 /* ---- the session's memory ---- */
 
-G_GNUC_PRINTF (3, 4)
-static void
-rdma_log (GLogLevelFlags level, HermitSession *session, const char *format, ...)
-{
-  HermitLogAbout about = { .region = hermit_session_uuid (session) };
-  g_autofree char *text = NULL;
-  va_list args;
-
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  hermit_log (level, about, "%s: %s", hermit_session_label (session), text);
-}
-
 /*
  * The fence: destroy the data connections, whose requests come to nothing from
  * then on, and the registrations. FALSE if a registration stays; then so does
@@ -509,126 +436,19 @@ static gboolean
 conn_revoke (HermitRdmaConn *conn, gboolean last)
 {
   g_autoptr (GPtrArray) data = NULL;
-  gpointer offset, mr;
-  GHashTableIter iter;
 
-  g_mutex_lock (&conn->joins->lock);
-  if (g_hash_table_lookup (conn->joins->table, conn->token) == conn)
-    g_hash_table_remove (conn->joins->table, conn->token);
+  if (hermit_rdma_joins_lock (conn->joins, conn->token) == conn)
+    hermit_rdma_joins_remove (conn->joins, conn->token);
   data = conn->data;
   conn->data = g_ptr_array_new ();
-  g_mutex_unlock (&conn->joins->lock);
+  hermit_rdma_joins_unlock (conn->joins);
 
   for (guint i = 0; i < data->len; i++)
     {
       rdma_destroy_qp (data->pdata[i]);
       rdma_destroy_id (data->pdata[i]);
     }
-  g_hash_table_iter_init (&iter, conn->mrs);
-  while (g_hash_table_iter_next (&iter, &offset, &mr))
-    {
-      if (ibv_dereg_mr (mr))
-        {
-          g_warning ("an RDMA registration stays: %s", g_strerror (errno));
-          if (!last)
-            continue;
-        }
-      hermit_region_take_back (conn->region, *(guint64 *)offset);
-      g_hash_table_iter_remove (&iter);
-    }
-  return g_hash_table_size (conn->mrs) == 0;
-}
-
-static struct ibv_mr *
-conn_grant (HermitRdmaConn *conn, HermitSession *session, guint64 offset,
-            guint8 *status)
-{
-  struct ibv_mr *mr = g_hash_table_lookup (conn->mrs, &offset);
-  guint64 length;
-  void *memory;
-
-  if (mr)
-    return mr;
-  conn->region = hermit_session_region (session);
-  *status = hermit_region_lend (conn->region, offset, &memory, &length);
-  if (*status != HERMIT_WIRE_OK)
-    return NULL;
-  /* Without relaxed ordering: what was acknowledged can be read. */
-  mr = ibv_reg_mr (conn->pd, memory, length,
-                   IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ
-                       | IBV_ACCESS_REMOTE_WRITE);
-  if (mr)
-    {
-      gint64 *key = g_new (gint64, 1);
-
-      *key = (gint64)offset;
-      g_hash_table_insert (conn->mrs, key, mr);
-      return mr;
-    }
-  *status = errno == ENOMEM ? HERMIT_WIRE_ENOSPC : HERMIT_WIRE_EIO;
-  if (!conn->complained)
-    rdma_log (G_LOG_LEVEL_WARNING, session,
-              "the RDMA device cannot register memory: %s; raise the limit of "
-              "locked memory (ulimit -l, LimitMEMLOCK=)",
-              g_strerror (errno));
-  conn->complained = TRUE;
-  /* What it stores stays: pages of an earlier epoch, perhaps. */
-  hermit_region_take_back (conn->region, offset);
-  return NULL;
-}
-
-static guint8
-conn_answer_grant (HermitRdmaConn *conn, HermitSession *session,
-                   const struct hermit_wire_hdr *hdr,
-                   struct hermit_wire_grant *grants, guint *n)
-{
-  guint64 offset = le64_to_cpu (hdr->offset);
-  guint wanted = le32_to_cpu (hdr->extent) / HERMIT_RDMA_EXTENT;
-  guint8 status = HERMIT_WIRE_OK;
-
-  for (*n = 0; *n < wanted; (*n)++)
-    {
-      struct ibv_mr *mr
-          = conn_grant (conn, session, offset + *n * HERMIT_RDMA_EXTENT,
-                        &status);
-
-      if (!mr)
-        break;
-      grants[*n] = (struct hermit_wire_grant){
-        .address = cpu_to_le64 ((uintptr_t)mr->addr),
-        .rkey = cpu_to_le32 (mr->rkey),
-      };
-    }
-  return *n ? HERMIT_WIRE_OK : status;
-}
-
-static guint8
-conn_answer_release (HermitRdmaConn *conn, HermitSession *session,
-                     const struct hermit_wire_hdr *hdr)
-{
-  HermitRegion *region = hermit_session_region (session);
-  guint64 offset = le64_to_cpu (hdr->offset);
-  guint64 end = offset + le32_to_cpu (hdr->extent);
-
-  for (; offset < end; offset += HERMIT_RDMA_EXTENT)
-    {
-      struct ibv_mr *mr = g_hash_table_lookup (conn->mrs, &offset);
-      guint64 length
-          = MIN (HERMIT_RDMA_EXTENT, hermit_region_size (region) - offset);
-
-      /* Memory that a device may still write to is not given back. */
-      if (mr && ibv_dereg_mr (mr))
-        {
-          rdma_log (G_LOG_LEVEL_WARNING, session,
-                    "the RDMA device keeps a registration: %s",
-                    g_strerror (errno));
-          return HERMIT_WIRE_EIO;
-        }
-      if (g_hash_table_remove (conn->mrs, &offset))
-        hermit_region_take_back (region, offset);
-      hermit_region_discard (region, offset, length);
-    }
-  return HERMIT_WIRE_OK;
+  return hermit_rdma_grants_revoke (conn->grants, last);
 }
 
 /* FALSE if the connection is over. */
@@ -650,10 +470,11 @@ conn_answer (HermitRdmaConn *conn, HermitSession *session,
   switch (hdr->type)
     {
     case HERMIT_MSG_GRANT:
-      status = conn_answer_grant (conn, session, hdr, reply.grants, &n);
+      status = hermit_rdma_grants_answer (conn->grants, conn->pd, session, hdr,
+                                          reply.grants, &n);
       break;
     case HERMIT_MSG_RELEASE:
-      status = conn_answer_release (conn, session, hdr);
+      status = hermit_rdma_grants_release (conn->grants, session, hdr);
       atomic_fetch_add (&counters->discards, 1);
       break;
     case HERMIT_MSG_END:
@@ -691,7 +512,7 @@ conn_receive_request (HermitRdmaConn *conn, HermitSession *session,
       ssize_t n = conn_receive (conn, at, left, deadline);
 
       if (n < 0)
-        rdma_log (G_LOG_LEVEL_MESSAGE, session,
+        hermit_rdma_log (G_LOG_LEVEL_MESSAGE, session,
                   "the client is silent: connection closed");
       if (n <= 0)
         return FALSE;
@@ -701,7 +522,7 @@ conn_receive_request (HermitRdmaConn *conn, HermitSession *session,
   if (hermit_wire_check_rdma_control (
           hdr, hermit_region_size (hermit_session_region (session)), &why))
     {
-      rdma_log (G_LOG_LEVEL_WARNING, session,
+      hermit_rdma_log (G_LOG_LEVEL_WARNING, session,
                 "%s (type %u, offset 0x%" G_GINT64_MODIFIER
                 "x, extent %u, payload %u): connection closed",
                 why, hdr->type, le64_to_cpu (hdr->offset),
@@ -717,9 +538,9 @@ conn_attached (gpointer io)
 {
   HermitRdmaConn *conn = io;
 
-  g_mutex_lock (&conn->joins->lock);
-  g_hash_table_insert (conn->joins->table, conn->token, conn);
-  g_mutex_unlock (&conn->joins->lock);
+  hermit_rdma_joins_lock (conn->joins, conn->token);
+  hermit_rdma_joins_add (conn->joins, conn->token, conn);
+  hermit_rdma_joins_unlock (conn->joins);
 }
 
 static void

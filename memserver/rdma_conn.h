@@ -13,16 +13,8 @@
 #include <rdma/rdma_cma.h>
 
 #include "conn.h"
+#include "rdma_joins.h"
 #include "wire/rdma.h"
-
-typedef struct HermitRdmaConn HermitRdmaConn;
-
-/* Control connections that data connections may join. Reference-counted. */
-typedef struct HermitRdmaJoins HermitRdmaJoins;
-
-HermitRdmaJoins *hermit_rdma_joins_new (void);
-HermitRdmaJoins *hermit_rdma_joins_ref (HermitRdmaJoins *joins);
-void hermit_rdma_joins_unref (HermitRdmaJoins *joins);
 
 /*
  * The control connection that @id asks for, which is accepted when its thread
