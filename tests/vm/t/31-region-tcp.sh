@@ -3,8 +3,8 @@
 # hermit.ko and hermit-memserver over TCP, without KVM: a plain run, the link
 # cut for 20 s and given back, a process that is killed, and a server that is full
 # until there is room at home, one that is drained for a while, one whose memory is
-# damaged for a while, one that forgets a page, one of two that dies, with each page
-# on both, and three that hold a share each. Every other byte comes back each time, the server ends empty, and nothing stays in the kernel.
+# damaged for a while, one that forgets a page, and one of two that dies, with each page
+# on both. Every other byte comes back each time, the server ends empty, and nothing stays in the kernel.
 S=tcp:127.0.0.1:7471
 # stress NAME ARGS...: in the background, to be told to end
 stress() { region-stress --threads 4 --ops 100000000 --size 64 "${@:2}" > "/out/$1" 2>&1 & pid=$!; }
@@ -108,30 +108,6 @@ grep -q 'failures=0 ' /out/two && grep -q 'read_errors=0 ' /out/two && grep -q '
 dmesg | grep -q "$A came back without its contents: 0 pages lost" || fail "nobody saw that $A had lost its contents"
 stop_memserver a
 stop_memserver b
-
-# Three servers, two with each page, and none has room for the whole region: of each a
-# share is reserved, which is what it holds, and an eighth more.
-servers=()
-for port in 7478 7479 7480; do
-	start_memserver m$port tcp:127.0.0.1:$port --capacity 60M --control $W/m$port.control
-	servers+=(--server tcp:127.0.0.1:$port)
-done
-! region-stress --server tcp:127.0.0.1:7478 --size 64 --ops 1 2> /out/err || fail "a server has room for more than it has"
-grep -q "64.0.*wanted, 60.0.*left" /out/err || fail "a server without room for the region: $(cat /out/err)"
-stress share "${servers[@]}" --replicas 2 --limit 8
-wait_for 60 above fetches 2000
-for port in 7478 7479 7480; do
-	list=$(hermit-memserver --control $W/m$port.control list)
-	reserved=$(sed -n 's/.* reserved \([0-9]*\) .*/\1/p' <<< "$list")
-	[ "${reserved:-0}" -ge $((40 << 20)) ] && [ "$reserved" -le $((56 << 20)) ] || fail "a share of three, two with each page: $list"
-	note "$port reserved" "$((reserved >> 20)) MiB of 64"
-done
-end_child region-stress $pid TERM 0
-grep -q 'failures=0 ' /out/share && grep -q 'read_errors=0 write_errors=0 ' /out/share || fail "shares of three servers: $(cat /out/share)"
-for port in 7478 7479 7480; do
-	[ -z "$(hermit-memserver --control $W/m$port.control list)" ] || fail "a share is left at $port"
-	stop_memserver m$port
-done
 
 ! region-stress --server tcp:127.0.0.1:7473 2> /out/err || fail "nobody listens there"
 cat /out/err
