@@ -116,7 +116,7 @@ static int say_io(struct handshake *h, int err)
 	}
 	snprintf(h->why, HERMIT_ERROR_LEN,
 		 "the connection failed during the handshake (error %d)", -err);
-	return err;
+	return hermit_failed_here(err);
 }
 
 static int say_protocol(struct handshake *h, const char *sentence)
@@ -456,4 +456,9 @@ bool hermit_refused_for_good(int err)
 	default:
 		return false;
 	}
+}
+
+int hermit_failed_here(int err)
+{
+	return hermit_refused_for_good(err) ? -EIO : err;
 }

@@ -94,4 +94,10 @@ int hermit_refused(struct hermit_wire_refuse *refuse, char *why);
 /* True if @err, of the handshake, is not worth trying again soon. */
 bool hermit_refused_for_good(int err);
 
+/*
+ * @err, of this host's own stack or device: -EIO if it has one of the numbers that a
+ * server's refusal has. What fails here is worth trying again, whatever its number.
+ */
+int hermit_failed_here(int err);
+
 #endif /* HERMIT_HANDSHAKE_H */

@@ -89,6 +89,7 @@ static struct {
 	struct hermit_wire_auth_more auth;	/* AUTH is its beginning */
 	struct hermit_wire_hdr sent, received;
 	unsigned int nr_sends;
+	bool failed_here;	/* the channel did, with a refusal's number */
 } run;
 
 static u8 next(void)
@@ -443,12 +444,19 @@ static int channel_send(struct hermit_channel *ch, const void *buf, size_t len)
 	return 0;
 }
 
+/* A channel may fail with any number, also one that a refusal has. */
+static int breaks_with(void)
+{
+	run.failed_here = run.flags & JOIN;
+	return run.failed_here ? -EINVAL : -ECONNRESET;
+}
+
 static int channel_recv(struct hermit_channel *ch, void *buf, size_t len,
 			long timeout)
 {
 	shim_require(timeout > 0);
 	if (run.in.end - run.in.at < (ptrdiff_t)len)
-		return run.flags & CLOSES ? -ECONNRESET : -EAGAIN;
+		return run.flags & CLOSES ? breaks_with() : -EAGAIN;
 	memcpy(buf, run.in.at, len);
 	run.in.at += len;
 	if (len == sizeof(run.received))
@@ -529,6 +537,7 @@ static bool shake(void)
 		return true;
 	}
 	shim_require(ret < 0 && ret >= -ERESTARTSYS);
+	shim_require(!run.failed_here || !hermit_refused_for_good(ret));
 	check_sentence(why);
 	return false;
 }
@@ -804,6 +813,9 @@ size_t fuzz_seed(unsigned int i, uint8_t *data)
 		return seed_handshake(data, KEYED | PROVE | CLOSES, false);
 	case 17:
 		return seed_handshake(data, CLOSES, false);
+	case 18:
+		/* broken within WELCOME */
+		return seed_handshake(data, CLOSES | JOIN, false) - 8;
 	default:
 		return 0;
 	}

@@ -141,7 +141,7 @@ static int say_error(struct hermit_rdma_cm *cm, int err)
 	snprintf(cm->env->why, HERMIT_ERROR_LEN,
 		 "cannot connect by RDMA (%s, error %d)",
 		 rdma_event_msg(cm->event), -err);
-	return err;
+	return hermit_failed_here(err);
 }
 
 static void step_begin(struct hermit_rdma_cm *cm)

@@ -319,6 +319,7 @@ int hermit_rdma_ctl_open(struct hermit_rdma_ctl *ctl,
 		snprintf(env->why, HERMIT_ERROR_LEN,
 			 "the RDMA device %s has no room for a connection (error %d)",
 			 dev_name(&dev->dev), -ret);
+		ret = hermit_failed_here(ret);
 		goto err_close;
 	}
 	ret = hermit_rdma_cm_connect(&ctl->cm, NULL);

@@ -404,6 +404,7 @@ int hermit_rdma_data_open(struct hermit_rdma_data *data,
 		snprintf(env->why, HERMIT_ERROR_LEN,
 			 "the RDMA device %s has no room for a queue pair (error %d)",
 			 dev_name(&data->cm.id->device->dev), -ret);
+		ret = hermit_failed_here(ret);
 		goto err_close;
 	}
 	ret = hermit_rdma_cm_connect(&data->cm, ctl->cm.accept.token);
