@@ -191,7 +191,8 @@ advice (int code)
     case ENOENT:
       return ": no RDMA device has this address; see 'rdma link' (for a try: "
              "rdma link add rxe0 type rxe netdev DEVICE), and load rdma_ucm "
-             "and ib_uverbs";
+             "and ib_uverbs; a service needs its drop-in as well "
+             "(examples/rdma.conf of its documentation)";
     case EADDRNOTAVAIL:
       return ": no interface of this host has this address";
     default:

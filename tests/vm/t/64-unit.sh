@@ -10,48 +10,7 @@
 #   L1 ── unshare ── systemd ── hermit-memserver.service ── tcp:127.0.0.1:7471
 #    └─ hermit-tcp-test.ko ──────────────────────────────────────┘
 . /src/tests/vm/tcp.sh
-UNIT=hermit-memserver.service
-DEFAULTS=/etc/default/hermit-memserver
-
-cp -a --remove-destination $USERLAND/root/. /
-rm -f /etc/machine-id
-tr -d - < /proc/sys/kernel/random/uuid > /etc/machine-id
-requires /usr/local/lib/systemd/system/$UNIT "build the userland"
-grep -qx "EnvironmentFile=$DEFAULTS" /usr/local/lib/systemd/system/$UNIT || fail "the unit has its options from elsewhere"
-
-# Enabled, with a key as the guide says it, but for its options; and nothing
-# besides what the unit pulls in by itself and the journal.
-mkdir -p /etc/systemd/system/$UNIT.d /etc/systemd/system/test.target.wants /etc/hermit /etc/default
-head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' > /etc/hermit/key
-chmod 600 /etc/hermit/key
-printf '[Service]\nLoadCredential=key:/etc/hermit/key\n' > /etc/systemd/system/$UNIT.d/key.conf
-printf '[Unit]\nDefaultDependencies=no\nAfter=\nWants=\n' > /etc/systemd/system/$UNIT.d/test.conf
-ln -s /usr/local/lib/systemd/system/$UNIT /etc/systemd/system/test.target.wants/
-printf '[Unit]\nDescription=nothing\nDefaultDependencies=no\nWants=systemd-journald.socket systemd-journald.service\n' \
-	> /etc/systemd/system/test.target
-
-unshare --pid --fork --mount --uts --ipc --cgroup --propagation private sh -c '
-	mount -t proc proc /proc
-	mount -t tmpfs -o mode=755 tmpfs /run
-	mount -t tmpfs tmpfs /sys/fs/cgroup
-	mount -t cgroup2 cgroup2 /sys/fs/cgroup
-	# credentials are mounted by a child, for all
-	mount --make-rshared /
-	exec env container=hermit /usr/lib/systemd/systemd --system --unit=test.target --log-target=journal --show-status=no' \
-	> /out/systemd.log 2>&1 < /dev/null &
-PARENT=$!
-systemd_pid() { pgrep -P $PARENT -x systemd; }
-wait_for 30 systemd_pid
-INIT=$(systemd_pid)
-in_unit() { nsenter -t "$INIT" -m -p -u -i -C -r -w "$@"; }
-sc() { in_unit systemctl "$@"; }
-show() { sc show -p "$1" --value $UNIT; }
-is() { [ "$(show "$1")" = "$2" ]; }
-journal() { in_unit journalctl -q --no-pager -o cat "$@"; }
-# said 'TEXT' [FIELD=VALUE]: in the journal
-said() { journal -u $UNIT ${2:+"$2"} > $W/journal && grep -q -e "$1" $W/journal; }
-unit_failed() { sc status $UNIT > /out/status 2>&1 || true; journal > /out/journal || true; fail "$*: $(tail -n 3 /out/status)"; }
-wait_for 60 sc is-active test.target systemd-journald.service
+. /src/tests/vm/unit.sh
 
 # without options it says which file is missing
 ! sc start $UNIT > /out/start 2>&1 || fail "it starts without options"
@@ -78,14 +37,6 @@ sc reload $UNIT || unit_failed "it does not reload"
 wait_for 30 said "the keys were read again"
 
 # a client, to which nothing of what follows happens
-comes_back()
-{
-	wait_for 60 stat_above reconnects "$1"
-	wait_for 60 stat_is state $UP
-	ctl get 0 32 || fail "what it had stored is not there: $(stat error)"
-	right
-	is NFileDescriptorStore 2 || unit_failed "the manager does not keep the memory"
-}
 load_tcp_test
 ctl connect $ADDR 1 16 "$(cat /etc/hermit/key)" || fail "$(stat error)"
 incarnation=$(stat incarnation)
@@ -132,8 +83,4 @@ note "systemd: $user, $(stat reconnects) reconnects"
 ctl close
 unload_tcp_test
 
-sc stop $UNIT
-journal -u $UNIT > /out/unit.log
-
-kill -KILL "$INIT"
-wait $PARENT || true
+end_systemd
