@@ -22,6 +22,7 @@ EXPORT_SYMBOL_GPL(hermit_remote_complete);
 EXPORT_SYMBOL_GPL(hermit_remote_complete_list);
 EXPORT_SYMBOL_GPL(hermit_handshake);
 EXPORT_SYMBOL_GPL(hermit_refused);
+EXPORT_SYMBOL_GPL(hermit_failed_here);
 EXPORT_SYMBOL_GPL(hermit_wire_fill);
 /* for tests that drive a link without a region */
 EXPORT_SYMBOL_GPL(hermit_link_open);

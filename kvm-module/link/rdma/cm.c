@@ -54,7 +54,11 @@ static void take_refusal(struct hermit_rdma_cm *cm, struct rdma_cm_event *ev)
 	if (!data || len < sizeof(cm->refuse))
 		return;
 	memcpy(&cm->refuse, data, sizeof(cm->refuse));
-	cm->refused = true;
+	/*
+	 * A process that ends, or hands over, with our request before it has it refused
+	 * by its kernel, with zeros: nobody has said anything, and the next one may.
+	 */
+	cm->refused = cm->refuse.code;
 }
 
 static int on_event(struct rdma_cm_id *id, struct rdma_cm_event *ev)

@@ -129,6 +129,8 @@ typedef struct
   guint64 sent[PAGES];   /* the last one that may or may not have come */
   guint64 version;
   gint acknowledged; /* atomic */
+  gint64 lost;       /* when the writer's connection ended */
+  gint64 longest;    /* from there until it had its memory again */
 } Checker;
 
 /* Write and discard at random until the connection ends. */
@@ -169,6 +171,7 @@ checker_write (gpointer data)
           g_atomic_int_inc (&c->acknowledged);
         }
     }
+  c->lost = g_get_monotonic_time ();
   return NULL;
 }
 
@@ -192,6 +195,7 @@ checker_reconnect (Checker *c)
 
   close (c->fd);
   c->fd = client_open (&c->client);
+  c->longest = MAX (c->longest, g_get_monotonic_time () - c->lost);
   g_assert_cmpint (c->client.incarnation, ==, incarnation);
   g_assert_cmpint (c->client.epoch, >, epoch);
 }
@@ -257,6 +261,8 @@ checker_new (Server *server)
 static void
 checker_free (Checker *c)
 {
+  g_test_message ("without the server for %" G_GINT64_FORMAT " ms at most",
+                  c->longest / 1000);
   g_assert_cmpint (do_end (c->fd), ==, HERMIT_WIRE_OK);
   close (c->fd);
   g_free (c);
@@ -344,9 +350,16 @@ test_told (void)
   server_stop (server);
 }
 
+/*
+ * HERMIT_TEST_OLDER: the program of an earlier version, which has the memory in
+ * every other round.
+ */
 static void
 test_take_over (void)
 {
+  g_autofree char *today = g_strdup (g_getenv ("HERMIT_MEMSERVER"));
+  const char *older = g_getenv ("HERMIT_TEST_OLDER");
+
   static const char *const taker[] = { CAPACITY, "--take-over", NULL };
   Server *server = server_new ();
   Checker *c;
@@ -361,6 +374,8 @@ test_take_over (void)
       Server before = { .process = old, .log = server->log };
 
       g_usleep (g_random_int_range (0, 50000));
+      if (older)
+        g_setenv ("HERMIT_MEMSERVER", round % 2 ? today : older, TRUE);
       server_run (server, NULL, NULL, taker);
       server_wait (&before);
       g_object_unref (old);
@@ -368,6 +383,8 @@ test_take_over (void)
       checker_reconnect (c);
       checker_check (c);
     }
+  if (older)
+    g_setenv ("HERMIT_MEMSERVER", today, TRUE);
   checker_free (c);
   server_stop (server);
 }
