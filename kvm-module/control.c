@@ -17,6 +17,7 @@
 #include "engine/recall.h"
 #include "engine/region.h"
 #include "engine/report.h"
+#include "engine/server.h"
 #include "engine/vcpu.h"
 #include "engine/word.h"
 
@@ -342,6 +343,35 @@ static int control_set_policy(struct hermit_region *r, void __user *arg)
 	return ret;
 }
 
+/* As for a create: the key in the request stays as it is. */
+static int control_change_server(struct hermit_region *r, void __user *arg)
+{
+	const size_t from = offsetof(struct hermit_server_change, error);
+	struct hermit_server_change *c;
+	size_t end;
+	int ret;
+
+	c = kzalloc(sizeof(*c), GFP_KERNEL);
+	if (!c)
+		return -ENOMEM;
+	ret = copy_sized(c, sizeof(*c), arg);
+	if (ret)
+		goto out;
+	c->error[0] = 0;
+	c->address[HERMIT_SERVER_LEN - 1] = 0;
+	ret = hermit_server_change(r, c);
+	if (ret == -EINTR) {
+		ret = -ERESTARTSYS;
+		goto out;
+	}
+	end = min_t(size_t, c->size, sizeof(*c));
+	if (end > from && copy_to_user(arg + from, (const void *)c + from, end - from))
+		ret = -EFAULT;
+out:
+	kfree_sensitive(c);
+	return ret;
+}
+
 static int control_get_stats(struct hermit_region *r, void __user *arg)
 {
 	struct hermit_stats *st;
@@ -435,6 +465,8 @@ static long control_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		return control_get_pagemap(r, p);
 	case HERMIT_RECALL:
 		return control_recall(r, p);
+	case HERMIT_CHANGE_SERVER:
+		return control_change_server(r, p);
 	case HERMIT_GET_VCPUS:
 		return control_get_vcpus(r, p);
 	default:

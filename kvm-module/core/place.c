@@ -50,13 +50,15 @@ int hermit_place(const u64 *keys, unsigned int nr, u64 offset, unsigned int amon
 }
 
 /* As many before it as would push it out; of equal ones the one that is named first. */
-bool hermit_place_has(const u64 *keys, unsigned int nr, unsigned int first,
+bool hermit_place_has(const u64 *keys, unsigned int among, unsigned int first,
 		      unsigned int server, u64 offset)
 {
 	u64 extent = extent_of(offset), weight, its = weigh(keys[server], extent);
 	unsigned int i, before = 0;
 
-	for (i = 0; i < nr; i++) {
+	for (i = 0; i < HERMIT_PLACES; i++) {
+		if (!(among >> i & 1))
+			continue;
 		weight = weigh(keys[i], extent);
 		before += weight > its || (weight == its && i < server);
 	}

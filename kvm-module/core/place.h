@@ -27,10 +27,10 @@ u64 hermit_place_key(const char *server);
  */
 int hermit_place(const u64 *keys, unsigned int nr, u64 offset, unsigned int among);
 /*
- * Whether server @server is one of the first @first in the order of the extent of byte
- * @offset.
+ * Whether server @server, one of those whose bit is set in @among, is one of the first
+ * @first of them in the order of the extent of byte @offset.
  */
-bool hermit_place_has(const u64 *keys, unsigned int nr, unsigned int first,
+bool hermit_place_has(const u64 *keys, unsigned int among, unsigned int first,
 		      unsigned int server, u64 offset);
 
 #endif /* HERMIT_CORE_PLACE_H */

@@ -41,10 +41,16 @@ bool hermit_holders_drop(struct hermit_region *r, u64 idx, unsigned int server)
 	return !((was & ~bit & ~SHORT) >> HERMIT_HOLDERS_SHIFT);
 }
 
+/* Who has it, and is to have it. */
+static u8 holders_that_stay(struct hermit_region *r, u64 idx)
+{
+	return hermit_holders(r, idx) & ~READ_ONCE(r->servers_leaving);
+}
+
 /* Whoever changes the bit counts it. */
 void hermit_holders_count(struct hermit_region *r, u64 idx, bool away)
 {
-	bool is_short = away && hweight8(hermit_holders(r, idx)) < r->replicas;
+	bool is_short = away && hweight8(holders_that_stay(r, idx)) < r->replicas;
 	atomic64_t *copy = hermit_word_copy(r, idx);
 	s64 was = atomic64_read(copy);
 
@@ -59,7 +65,20 @@ bool hermit_holders_fewer(struct hermit_region *r, u64 idx)
 {
 	u8 have, could;
 
-	have = hermit_holders(r, idx) & READ_ONCE(r->servers_up);
-	could = have | READ_ONCE(r->servers_writable);
+	have = holders_that_stay(r, idx) & READ_ONCE(r->servers_up);
+	could = have | (READ_ONCE(r->servers_writable) & ~READ_ONCE(r->servers_leaving));
 	return hweight8(have) < min_t(unsigned int, r->replicas, hweight8(could));
+}
+
+u8 hermit_holders_needed(struct hermit_region *r, u64 idx)
+{
+	u8 leaving = hermit_holders(r, idx) & READ_ONCE(r->servers_leaving);
+
+	if (!leaving)
+		return 0;
+	/* If nobody has room for it the page is not to be moved, and needed all the same. */
+	if (!(holders_that_stay(r, idx) & READ_ONCE(r->servers_up)) ||
+	    hermit_holders_fewer(r, idx))
+		return leaving;
+	return 0;
 }

@@ -13,6 +13,7 @@
  *  - The sweep (sweep.h) takes a server off that lost its contents, with no batch of
  *    reclaim under way and no write out. So it meets no completion that adds what it
  *    takes, and no drop of a page for a copy that goes.
+ *  - What a server has that leaves (server.h) is a copy to read from, and none that counts.
  *  - With C and no server a page is dirty, or its word has W: no word is REMOTE that
  *    nobody has, and what is dropped has as many copies as there can be.
  */
@@ -59,5 +60,11 @@ static inline bool hermit_holders_are_few(struct hermit_region *r, u64 idx)
 {
 	return unlikely(r->replicas) && hermit_holders_fewer(r, idx);
 }
+
+/*
+ * Those servers that leave and have the page, which is away, if it is not on as many
+ * others that are there as it could be; or on none. Any context.
+ */
+u8 hermit_holders_needed(struct hermit_region *r, u64 idx);
 
 #endif /* HERMIT_HOLDER_H */

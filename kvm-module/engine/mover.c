@@ -8,6 +8,7 @@
  * each page: as long as some are counted as too few, there are passes.
  */
 #include <linux/err.h>
+#include <linux/ktime.h>
 #include <linux/sched.h>
 
 #include "engine/copy.h"
@@ -114,6 +115,22 @@ static long mover_window(struct hermit_region *r)
 	return min(n, hermit_room(r) / 2);
 }
 
+/*
+ * Servers that leave and that the page needs; also if it is on its way from or to them,
+ * since nobody knows yet how that ends.
+ */
+static u8 needed_by(struct hermit_region *r, u64 idx, u64 w)
+{
+	switch (hermit_word_state(w)) {
+	case HERMIT_REMOTE:
+	case HERMIT_FETCHING:
+	case HERMIT_EVICTING:
+		return hermit_holders_needed(r, idx);
+	default:
+		return 0;
+	}
+}
+
 static bool is_to_move(struct hermit_region *r, u64 idx, u64 w)
 {
 	return hermit_word_state(w) == HERMIT_REMOTE &&
@@ -140,6 +157,7 @@ static long mover_read(struct hermit_region *r, long n)
 			continue;
 		}
 		w = atomic64_read(word);
+		m->needed |= needed_by(r, m->next, w);
 		if (!is_to_move(r, m->next, w))
 			continue;
 		m->found = true;
@@ -166,15 +184,47 @@ static void pass_begin(struct hermit_region *r)
 	WRITE_ONCE(m->passing, true);
 	/* Who changes state from now on is seen by this pass, or has another one. */
 	WRITE_ONCE(m->again, false);
+	m->leaving = READ_ONCE(r->servers_leaving);
+	m->needed = 0;
 	m->next = 0;
 	m->found = false;
 	m->moved = hermit_stat(r, HERMIT_C_MOVED);
+}
+
+/*
+ * No page needs those any more that none did in this pass, if they leave all the time:
+ * nothing that began before this can bring them any.
+ */
+static void pass_tells(struct hermit_region *r)
+{
+	struct hermit_mover *m = &r->mover;
+	u8 drained, changed = 0;
+	unsigned int i;
+
+	spin_lock(&r->servers_lock);
+	drained = m->leaving & ~m->needed & r->servers_leaving;
+	if (!READ_ONCE(m->again)) {
+		changed = drained ^ r->servers_drained;
+		WRITE_ONCE(r->servers_drained, drained);
+	}
+	spin_unlock(&r->servers_lock);
+	changed &= READ_ONCE(r->servers_up);
+	for (i = 0; i < HERMIT_MAX_SERVERS; i++) {
+		if (!(changed >> i & 1))
+			continue;
+		HERMIT_MARK(drain_is_told);
+		WRITE_ONCE(r->server_since[i], ktime_get_ns());
+		hermit_event(r, HERMIT_EVENT_SERVER_STATE, i, drained >> i & 1 ?
+			     HERMIT_SERVER_DRAINED : HERMIT_SERVER_DRAINING);
+	}
 }
 
 static void pass_end(struct hermit_region *r)
 {
 	struct hermit_mover *m = &r->mover;
 
+	if (m->leaving)
+		pass_tells(r);
 	if (hermit_stat(r, HERMIT_C_MOVED) != m->moved)
 		m->rest = 0;
 	else
@@ -228,7 +278,8 @@ void hermit_mover_look(struct hermit_region *r)
 	if (smp_load_acquire(&m->passing))
 		return;
 	if (READ_ONCE(m->again) ||
-	    ((few || m->found) && time_after_eq(jiffies, m->resting)))
+	    ((few || m->found || r->servers_leaving != r->servers_drained) &&
+	     time_after_eq(jiffies, m->resting)))
 		schedule_delayed_work(&m->work, 0);
 }
 

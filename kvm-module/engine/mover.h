@@ -5,7 +5,9 @@
  * The mover sees to it that each page that is away is on as many servers as it can be:
  * it reads those that too few have (holder.h), and has them written to the next ones in
  * the order of their extent. What a server lost, or missed while it was away, comes to
- * it so; or to another one, if it stays away. Nothing with one server.
+ * it so; or to another one, if it stays away; or away from it, if it is to leave
+ * (server.h): a pass that finds no page that needs it says that it is drained. Nothing
+ * with one server.
  *
  * To move a page is to fetch it and to evict it again, in one step:
  *
@@ -43,6 +45,7 @@ struct hermit_mover {
 	bool passing;
 	bool again;			/* a server's state changed since the pass began */
 	bool found;			/* something to move, in this pass */
+	u8 leaving, needed;		/* servers: when it began, and by pages in it */
 	u64 next;			/* page to look at */
 	long moved;			/* in all, when it began */
 	unsigned long rest;		/* jiffies, after a pass in vain */

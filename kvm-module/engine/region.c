@@ -29,13 +29,12 @@
 #include "engine/reclaim.h"
 #include "engine/region.h"
 #include "engine/request.h"
+#include "engine/server.h"
 #include "engine/stats.h"
-#include "engine/sweep.h"
 #include "engine/threads.h"
 #include "engine/unmap.h"
 #include "engine/watchdog.h"
 #include "engine/word.h"
-#include "link/set.h"
 #include "memory.h"
 
 static LIST_HEAD(regions);
@@ -52,60 +51,6 @@ static long region_floor(unsigned int threads)
 	return num_possible_cpus() * (64L + HERMIT_PCP_PAGES) +
 	       threads * 2L * HERMIT_BATCH + 256;
 }
-
-/* One at a time; beside server_contents_lost(), but not of the same one. */
-static void server_state(void *user, unsigned int server,
-			 enum hermit_server_state state)
-{
-	struct hermit_region *r = user;
-	u8 bit = 1U << server, up = r->servers_up & ~bit,
-	   writable = r->servers_writable & ~bit;
-
-	HERMIT_MARK(server_state_told);
-	hermit_event(r, HERMIT_EVENT_SERVER_STATE, server, state);
-	WRITE_ONCE(r->server_since[server], ktime_get_ns());
-	if (hermit_link_serves(state))
-		up |= bit;
-	if (state == HERMIT_SERVER_UP)
-		writable |= bit;
-	WRITE_ONCE(r->servers_up, up);
-	WRITE_ONCE(r->servers_writable, writable);
-	/* Room waiters and reclaim may go on. */
-	WRITE_ONCE(r->write_backoff, jiffies);
-	hermit_mover_again(r);
-	wake_up_all(&r->room_wq);
-	hermit_threads_kick(r);
-}
-
-static void server_contents_lost(void *user, unsigned int server, u64 incarnation)
-{
-	struct hermit_region *r = user;
-	u64 lost = hermit_sweep(r, server);
-
-	pr_warn("%s: %s came back without its contents: %llu pages lost\n",
-		r->name, r->servers[server], lost);
-}
-
-static const struct hermit_set_user_ops set_user_ops = {
-	.state = server_state,
-	.contents_lost = server_contents_lost,
-};
-
-/* The only one. */
-static void link_state(void *user, enum hermit_server_state state)
-{
-	server_state(user, 0, state);
-}
-
-static void link_contents_lost(void *user, u64 incarnation)
-{
-	server_contents_lost(user, 0, incarnation);
-}
-
-static const struct hermit_link_user_ops link_user_ops = {
-	.state = link_state,
-	.contents_lost = link_contents_lost,
-};
 
 static int region_check(struct hermit_create *c, struct hermit_region *r,
 			unsigned int threads)
@@ -166,52 +111,6 @@ static int region_check(struct hermit_create *c, struct hermit_region *r,
 	r->npages = c->region_size >> PAGE_SHIFT;
 	hermit_limit_init(r, limit);
 	r->floor = c->floor >> PAGE_SHIFT;
-	return 0;
-}
-
-static void region_servers(struct hermit_region *r, const struct hermit_create *c)
-{
-	unsigned int i;
-
-	r->nr_servers = max(c->nr_servers, 1U);
-	for (i = 0; i < c->nr_servers; i++)
-		strscpy(r->servers[i], c->servers[i]);
-	if (!c->nr_servers)
-		strscpy(r->servers[0], "local:");
-	if (r->nr_servers > 1)
-		r->replicas = c->replicas ?: HERMIT_DEFAULT_REPLICAS;
-	/* Links begin so. */
-	r->servers_up = r->servers_writable = (1U << r->nr_servers) - 1;
-	for (i = 0; i < r->nr_servers; i++)
-		r->server_since[i] = ktime_get_ns();
-}
-
-static int region_connect(struct hermit_region *r, struct hermit_create *c,
-			  const u8 *client_id)
-{
-	struct hermit_link_params params = {
-		.name = r->name,
-		.region_size = c->region_size,
-		.key = c->key,
-		.key_len = c->key_len,
-		.user_ops = &link_user_ops,
-		.user = r,
-		.error = c->error,
-	};
-	struct hermit_link *link;
-
-	memcpy(params.uuid, r->uuid, sizeof(params.uuid));
-	memcpy(params.client_id, client_id, sizeof(params.client_id));
-	link = r->replicas ?
-	       hermit_set_open(r->servers, r->nr_servers, r->replicas,
-			       &set_user_ops, &params) :
-	       hermit_link_open(r->servers[0], &params);
-	if (IS_ERR(link))
-		return PTR_ERR(link);
-	r->link = link;
-	r->sync = link->ops->synchronous;
-	if (r->sync)
-		hermit_pool_reserve(r);
 	return 0;
 }
 
@@ -283,6 +182,8 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 	init_waitqueue_head(&r->events.wq);
 	INIT_DELAYED_WORK(&r->watchdog, hermit_watchdog);
 	hermit_mover_init(r);
+	mutex_init(&r->change_lock);
+	spin_lock_init(&r->servers_lock);
 	hermit_poison_init(r);
 	memcpy(r->uuid, c->uuid, sizeof(r->uuid));
 	strscpy(r->name, c->name);
@@ -296,7 +197,7 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 	ret = region_check(c, r, threads);
 	if (ret)
 		goto free;
-	region_servers(r, c);
+	hermit_server_init(r, c, client_id);
 	ret = hermit_req_reserve(r, r->replicas);
 	if (ret)
 		goto free;
@@ -332,7 +233,7 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 		goto free;
 	}
 
-	ret = region_connect(r, c, client_id);
+	ret = hermit_server_connect(r, c);
 	if (ret)
 		goto end;
 	ret = hermit_reclaim_start(r, threads);
@@ -459,9 +360,7 @@ void hermit_region_end(struct hermit_region *r)
 	 * The guest may still run on pages it has mapped; it gets no others.
 	 * Every request is completed when this returns.
 	 */
-	if (r->link)
-		hermit_link_close(r->link, true);
-	r->link = NULL;
+	hermit_server_close(r);
 	hermit_mover_stop(r);
 	region_wake_all(r);
 	hermit_discard_all(r);

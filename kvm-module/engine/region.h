@@ -15,6 +15,8 @@
  * Lock order, outermost first; a lock may be taken with any subset of those
  * above it held:
  *
+ *	region->change_lock (mutex: a server comes or goes, or the region ends)
+ *	  the set's states (mutex: what servers tell)
  *	KVM slots_lock, mmap_lock
  *	  region->bind_lock (rwsem: read across zap and age, write by bind)
  *	    folio lock (trylock in reclaim)
@@ -22,8 +24,8 @@
  *	  region->sweep_lock (rwsem: read by a reclaim batch, write by the
  *		sweep after a server lost its contents)
  *	region->tune_lock (trylock only)
- *	region->pool.lock, region->limit_lock, region->events.lock, wait queue
- *		locks: leaves
+ *	region->pool.lock, region->limit_lock, region->servers_lock,
+ *		region->events.lock, wait queue locks: leaves
  *
  * A batch of reclaim holds a turn (turn.c), inside of sweep_lock and outside of
  * the others. Turns are few and shared by all regions: nothing in a batch may wait
@@ -38,6 +40,7 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mempool.h>
+#include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -90,6 +93,7 @@ struct hermit_region {
 
 	u8 replicas;			/* of each page, on several servers; 0: there is one */
 	u8 servers_writable;		/* those that have room, too */
+	u8 servers_leaving;		/* those that are to become empty; see server.h */
 
 	struct hermit_policy policy;	/* its switches come first */
 	struct mem_cgroup *memcg;
@@ -162,8 +166,13 @@ struct hermit_region {
 	struct list_head node;		/* in the registry */
 	u8 uuid[16];
 	char name[HERMIT_NAME_LEN];
-	char servers[HERMIT_MAX_SERVERS][HERMIT_SERVER_LEN];
-	unsigned int nr_servers;
+	struct mutex change_lock;
+	spinlock_t servers_lock;	/* for the next three */
+	char servers[HERMIT_MAX_SERVERS][HERMIT_SERVER_LEN];	/* ""; nobody has the number */
+	unsigned int nr_servers;	/* the highest number, and one */
+	u8 servers_drained;		/* of those that leave: that no page needs; the mover's */
+	u8 client_id[16];
+	u8 server_states[HERMIT_MAX_SERVERS];	/* as the link told last */
 	u64 server_since[HERMIT_MAX_SERVERS];	/* ns: that it has had its state */
 	struct delayed_work watchdog;
 	bool stalled;			/* the watchdog's, with stall_begun (ns) */

@@ -7,6 +7,7 @@
 #include "engine/pool.h"
 #include "engine/region.h"
 #include "engine/report.h"
+#include "engine/server.h"
 #include "engine/stats.h"
 #include "engine/word.h"
 
@@ -21,16 +22,19 @@ static void stats_fill_servers(struct hermit_region *r, struct hermit_stats *st)
 	unsigned int i;
 	u64 since;
 
-	st->nr_servers = r->nr_servers;
 	st->replicas = r->replicas;
+	spin_lock(&r->servers_lock);
+	st->nr_servers = r->nr_servers;
 	for (i = 0; i < r->nr_servers; i++)
 		strscpy(st->servers[i].address, r->servers[i]);
+	spin_unlock(&r->servers_lock);
 	/* The region may be ending under a query handle: then it is dead. */
 	rcu_read_lock();
 	if (!READ_ONCE(r->dead) && r->link)
 		r->link->ops->stats(r->link, st->servers);
 	rcu_read_unlock();
-	for (i = 0; i < r->nr_servers; i++) {
+	for (i = 0; i < st->nr_servers; i++) {
+		st->servers[i].state = hermit_server_shown(r, i, st->servers[i].state);
 		since = READ_ONCE(r->server_since[i]);
 		st->server_state_ns[i] = ktime_get_ns() - since;
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A server lost its contents: what was only there is LOST, and what is here, and was
- * only there, has no copy any more. Or it lost one page.
+ * A server lost its contents, or leaves: what was only there is LOST, and what is here,
+ * and was only there, has no copy any more. Or it lost one page.
  */
 #include <linux/sched.h>
 
@@ -20,7 +20,7 @@ static bool is_away(const atomic64_t *word)
 	return s == HERMIT_REMOTE || s == HERMIT_FETCHING;
 }
 
-/* Fewer have the page than before. Nothing leaves meanwhile, but it may come back. */
+/* Fewer have the page than before, or more. Nothing leaves meanwhile, but it may come back. */
 static void sweep_thins(struct hermit_region *r, u64 idx, const atomic64_t *word)
 {
 	if (!is_away(word))
@@ -30,26 +30,38 @@ static void sweep_thins(struct hermit_region *r, u64 idx, const atomic64_t *word
 		hermit_holders_home(r, idx);
 }
 
-u64 hermit_sweep(struct hermit_region *r, unsigned int server)
+/* The word of the first page from @idx on that was ever touched; NULL: there is none. */
+static atomic64_t *sweep_from(struct hermit_region *r, u64 *idx)
 {
-	u64 idx, old, new, lost = 0, lowest = 0;
 	atomic64_t *word;
 
+	for (; *idx < r->npages; *idx = (*idx | (HERMIT_CHUNK_PAGES - 1)) + 1) {
+		if (!(*idx % HERMIT_CHUNK_PAGES))
+			cond_resched();
+		word = hermit_word(r, *idx);
+		if (word)
+			return word;
+	}
+	return NULL;
+}
+
+static void sweep_begin(struct hermit_region *r)
+{
 	down_write(&r->sweep_lock);
 	/*
-	 * This server's acknowledgment of a write is noted once the others' are there:
+	 * A server's acknowledgment of a write is noted once the others' are there:
 	 * until then it is in no mask, and would be when this has passed by.
 	 */
 	if (r->replicas)
 		wait_event(r->write_wq, !atomic_read(&r->writes));
-	for (idx = 0; idx < r->npages; idx++) {
-		if (!(idx % HERMIT_CHUNK_PAGES))
-			cond_resched();
-		word = hermit_word(r, idx);
-		if (!word) {
-			idx |= HERMIT_CHUNK_PAGES - 1;
-			continue;
-		}
+}
+
+static u64 sweep_take(struct hermit_region *r, unsigned int server, u64 *lowest)
+{
+	u64 idx, old, new, lost = 0;
+	atomic64_t *word;
+
+	for (idx = 0; (word = sweep_from(r, &idx)); idx++) {
 		if (r->replicas && !hermit_holders_drop(r, idx, server)) {
 			sweep_thins(r, idx, word);
 			continue;
@@ -59,17 +71,71 @@ u64 hermit_sweep(struct hermit_region *r, unsigned int server)
 		    hermit_word_state(old) == HERMIT_LOST)
 			continue;
 		if (!lost++)
-			lowest = idx;
+			*lowest = idx;
 		HERMIT_MARK(page_lost);
 		hermit_holders_home(r, idx);
 		hermit_word_wake(r, idx);
 	}
-	up_write(&r->sweep_lock);
+	return lost;
+}
+
+static void sweep_tell(struct hermit_region *r, u64 lost, u64 lowest)
+{
 	hermit_count(r, HERMIT_C_REMOTE, -(long)lost);
 	hermit_count(r, HERMIT_C_LOST, lost);
 	if (lost)
 		hermit_event(r, HERMIT_EVENT_PAGES_LOST, lost, lowest);
+}
+
+u64 hermit_sweep(struct hermit_region *r, unsigned int server)
+{
+	u64 lost, lowest = 0;
+
+	sweep_begin(r);
+	lost = sweep_take(r, server, &lowest);
+	up_write(&r->sweep_lock);
+	sweep_tell(r, lost, lowest);
 	return lost;
+}
+
+void hermit_sweep_leaving(struct hermit_region *r, u8 leaving)
+{
+	atomic64_t *word;
+	u64 idx;
+
+	sweep_begin(r);
+	WRITE_ONCE(r->servers_leaving, leaving);
+	for (idx = 0; (word = sweep_from(r, &idx)); idx++)
+		sweep_thins(r, idx, word);
+	up_write(&r->sweep_lock);
+}
+
+/* Pages that may be away, and are not on enough others. Nothing leaves meanwhile. */
+static u64 sweep_needed(struct hermit_region *r, unsigned int server)
+{
+	u64 idx, n = 0;
+
+	for (idx = 0; sweep_from(r, &idx); idx++)
+		if (is_away(hermit_word(r, idx)) &&
+		    hermit_holders_needed(r, idx) >> server & 1)
+			n++;
+	return n;
+}
+
+u64 hermit_sweep_drop(struct hermit_region *r, unsigned int server, bool force,
+		      u64 *lost)
+{
+	u64 needed = 0, lowest = 0;
+
+	*lost = 0;
+	sweep_begin(r);
+	if (!force)
+		needed = sweep_needed(r, server);
+	if (!needed)
+		*lost = sweep_take(r, server, &lowest);
+	up_write(&r->sweep_lock);
+	sweep_tell(r, *lost, lowest);
+	return needed;
 }
 
 /*

@@ -14,6 +14,19 @@ struct hermit_region;
  */
 u64 hermit_sweep(struct hermit_region *r, unsigned int server);
 /*
+ * From now on those of @leaving, a bit for each, leave, and no others: pages that too few
+ * have are counted anew. With several servers; no write that is submitted from
+ * now on goes to one of them. As above; under change_lock.
+ */
+void hermit_sweep_leaving(struct hermit_region *r, u8 leaving);
+/*
+ * Take @server, which leaves, off all masks, as above, unless pages need it
+ * (holder.h): returns how many do, and then nothing happened. @force: none does. How many
+ * are lost is in @lost: none without @force. Under change_lock.
+ */
+u64 hermit_sweep_drop(struct hermit_region *r, unsigned int server, bool force,
+		      u64 *lost);
+/*
  * The copy of the one page is gone: it is lost, unless the word is not @expected,
  * REMOTE or FETCHING, any more. False then, and it is another's affair. Any context.
  */

@@ -25,6 +25,9 @@
  *  DISCARD	goes to all that are there. Who is away keeps what he has, which
  *		nobody will ask him for.
  *
+ * A member that leaves is well, serves reads, and gets no page. One can be added and
+ * dropped at any time.
+ *
  * A part ends with its member's loss of the server (transport.h), and is done only
  * once. The io is done when all its parts are, so no part has a page that is another's.
  *
@@ -68,7 +71,7 @@ struct hermit_set_user_ops {
 };
 
 /*
- * Connect to the @nr servers, 2 to HERMIT_SET_MAX of them, none of which may be
+ * Connect to the @nr servers, 1 to HERMIT_SET_MAX of them, none of which may be
  * synchronous, by @params, whose user_ops are not looked at. All must be there. May
  * sleep, long. ERR_PTR with params->error filled. Closed as any link.
  */
@@ -76,5 +79,34 @@ struct hermit_link *hermit_set_open(char (*servers)[HERMIT_SERVER_LEN],
 				    unsigned int nr, unsigned int replicas,
 				    const struct hermit_set_user_ops *user_ops,
 				    const struct hermit_link_params *params);
+
+/*
+ * Members come and go while ios are under way; part.h says why that is safe. The caller
+ * sees to it that one of these three, or close(), is called at a time, and holds no lock
+ * that the callbacks take. All sleep. A number is below HERMIT_SET_MAX.
+ *
+ * leave: the member gets no page from now on, though it is well, and is read as before.
+ * What it was sent before is told by those writes when they are done. @leaves false: it
+ * gets some again. It is told to nobody.
+ */
+void hermit_set_leave(struct hermit_link *link, unsigned int member, bool leaves);
+/*
+ * Connect to @server, as at open, as member @member, a number that nobody has; seconds.
+ * 0, and state() has been called for it, first with what it is when it is there; before
+ * that only contents_lost() may be. Or a negative errno with params->error filled, and
+ * nothing happened.
+ */
+int hermit_set_add(struct hermit_link *link, unsigned int member, const char *server,
+		   const struct hermit_link_params *params);
+/*
+ * Close member @member: its server is told to free the region's memory, and its number is
+ * nobody's. What is read from it is read from others. state() is called with NONE, and
+ * after that nothing for it but contents_lost(); nothing when this returns. Not the
+ * last one. The caller has taken it off all masks that it keeps, and nothing is
+ * written to it any more: it leaves. Masks of reads that are under way may name it for
+ * ever: then it is nobody, or, if the number was used again, one that does not have the
+ * page and says so.
+ */
+void hermit_set_drop(struct hermit_link *link, unsigned int member);
 
 #endif /* HERMIT_SET_H */

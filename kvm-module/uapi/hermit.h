@@ -14,8 +14,8 @@
  * sizes and offsets are in bytes unless the name says pages; all times in ns.
  *
  * A control fd polls readable while events wait; read() returns whole
- * struct hermit_event_record records. Messages of a failed HERMIT_CREATE or
- * HERMIT_SET_LIMIT come back in the struct's error field: one sentence that
+ * struct hermit_event_record records. Messages of a failed HERMIT_CREATE,
+ * HERMIT_SET_LIMIT or HERMIT_CHANGE_SERVER come back in the struct's error field: one sentence that
  * names what was wrong.
  */
 #include <linux/ioctl.h>
@@ -82,6 +82,7 @@ enum hermit_server_state {
 	HERMIT_SERVER_FULL = 3,
 	HERMIT_SERVER_FAILED = 4,	/* refuses us until its operator acts; asked once a second */
 	HERMIT_SERVER_DRAINING = 5,	/* serves, but is to become empty; may be full */
+	HERMIT_SERVER_DRAINED = 6,	/* serves, and no page needs it; by HERMIT_SERVER_DRAIN */
 };
 
 struct hermit_server_stats {
@@ -164,7 +165,7 @@ struct hermit_stats {
 	__u64 turnaround_ns;
 	/* fault latency, from the violation to the page, waits included */
 	__u64 fault_hist[HERMIT_HIST_BUCKETS];
-	__u32 nr_servers;
+	__u32 nr_servers;		/* entries; one that is NONE is nobody's */
 	__u32 bindings;
 	struct hermit_server_stats servers[HERMIT_MAX_SERVERS];
 	/* techniques */
@@ -338,6 +339,47 @@ struct hermit_vcpus {
 	__u64 entries;			/* user pointer */
 };
 
+/*
+ * The servers of a region, while its VM runs. It needs a set: several servers at create,
+ * or one, and replicas. Who has an older kernel gets -ENOTTY.
+ *
+ *  ADD		Connects, as create does, in the caller's network namespace and time:
+ *		seconds. Pages that are on too few servers get on it, and what leaves
+ *		from now on; what is on enough stays. -EEXIST, -ENOSPC: HERMIT_MAX_SERVERS.
+ *  DRAIN	The server gets no page any more, and what it has is copied to others,
+ *		in the background: DRAINING, and in the end DRAINED, are its states. It
+ *		serves reads all the time. -ENOSPC: no other server is UP, and could take
+ *		them. Nothing happens to one that drains already.
+ *  UNDRAIN	And it gets pages again.
+ *  DROP	It is told to free the region's memory, and forgotten. -EBUSY: it was not
+ *		drained, or pages need it still, whose number is in `pages`. With FORCE
+ *		they are lost if nobody else has them, or have fewer copies. -EINVAL: it is
+ *		the last one.
+ *
+ * -ENOENT: no server of the region has the address. -EOPNOTSUPP: it has no set. All but
+ * ADD wait for the writes that are under way, and no longer. One at a time.
+ */
+enum hermit_server_op {
+	HERMIT_SERVER_ADD = 1,
+	HERMIT_SERVER_DROP = 2,
+	HERMIT_SERVER_DRAIN = 3,
+	HERMIT_SERVER_UNDRAIN = 4,
+};
+#define HERMIT_SERVER_FORCE	(1U << 0)	/* DROP */
+
+struct hermit_server_change {
+	__u32 size;
+	__u32 op;			/* enum hermit_server_op */
+	__u32 flags;			/* HERMIT_SERVER_FORCE */
+	__u32 key_len;			/* ADD: of the pre-shared key; 0: none */
+	__u8 key[HERMIT_KEY_LEN];
+	char address[HERMIT_SERVER_LEN];	/* as in create; not local: */
+	char error[HERMIT_ERROR_LEN];	/* out, with any failure */
+	__u32 server;			/* out: its number, in events and statistics */
+	__u32 reserved;
+	__u64 pages;			/* out: DROP: that need it, or with FORCE, that are lost */
+};
+
 #define HERMIT_CREATE		_IOWR('h', 0x01, struct hermit_create)
 #define HERMIT_OPEN		_IOW('h', 0x02, struct hermit_open)
 #define HERMIT_SET_LIMIT	_IOWR('h', 0x03, struct hermit_limit)
@@ -347,5 +389,6 @@ struct hermit_vcpus {
 #define HERMIT_SET_POLICY	_IOWR('h', 0x07, struct hermit_policy)
 #define HERMIT_RECALL		_IOWR('h', 0x08, struct hermit_recall)
 #define HERMIT_GET_VCPUS	_IOWR('h', 0x09, struct hermit_vcpus)
+#define HERMIT_CHANGE_SERVER	_IOWR('h', 0x0a, struct hermit_server_change)
 
 #endif /* HERMIT_UAPI_H */

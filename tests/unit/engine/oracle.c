@@ -136,7 +136,8 @@ static bool words_fit(const struct hermit_stats *s, char *why, size_t size)
 		w = hermit_word(world.r, i) ? hermit_word(world.r, i)->counter : 0;
 		n[hermit_word_state(w)]++;
 		thin += hermit_word_state(w) == HERMIT_REMOTE &&
-			hweight8(hermit_holders(world.r, i)) < world.r->replicas;
+			hweight8(hermit_holders(world.r, i) &
+				 ~world.r->servers_leaving) < world.r->replicas;
 		mapped += !!(w & HERMIT_W_HOSTMAPPED);
 	}
 	snprintf(why, size, "%llu local, %llu remote, %llu lost, %llu host-mapped, %llu on too few servers; by the words %llu, %llu, %llu, %llu, %llu",

@@ -1291,5 +1291,9 @@ const struct known known[] = {
 	{ "copies-come-back", walk_main,
 	  { .late = 4, .inside = 5, .lies = 5, .outages = true, .loses = true },
 	  .servers = 3 },
+	{ "servers-come-and-go", walk_main,
+	  { .late = 4, .inside = 5, .lies = 5, .outages = true, .loses = true,
+	    .comes = true },
+	  .servers = 3 },
 	{ }
 };

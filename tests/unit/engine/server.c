@@ -2,7 +2,7 @@
 /*
  * Links and their servers. Requests are carried out in any order, and done in
  * softirqs: nothing of the engine may count on more. With several servers the links
- * are members of a set, and have no patience. A read may be answered with
+ * are members of a set, and have no patience, and come and go. A read may be answered with
  * what is not the page, and the server may lose one page, or have it wrong for good.
  * What would prove nothing, and is not done: a request that is completed twice or not
  * at all (the contract of link/transport.h).
@@ -11,6 +11,8 @@
 
 #include "core/crc.h"
 #include "engine/holder.h"
+#include "engine/report.h"
+#include "engine/server.h"
 #include "engine/word.h"
 
 struct server_page {
@@ -27,6 +29,7 @@ static struct server {
 	bool gone;			/* losing, and what is out fails */
 	bool wiped;			/* and nobody knows yet */
 	bool busy;			/* one of several: its link tells of changes */
+	bool forced;			/* it is dropped with what only it has */
 	struct list_head held;		/* while it is losing, and the only one */
 	const struct hermit_link_user_ops *user_ops;
 	void *user;
@@ -53,8 +56,10 @@ void server_init(void)
 	int i;
 
 	memset(servers, 0, sizeof(servers));
-	for (i = 0; i < WORLD_SERVERS; i++)
+	for (i = 0; i < WORLD_SERVERS; i++) {
 		INIT_LIST_HEAD(&servers[i].held);
+		servers[i].closing = true;
+	}
 	keep = WORLD_PAGES;
 	kept = NULL;
 	all_were_there = true;
@@ -235,6 +240,14 @@ static bool is_lost(u64 idx)
 	return hermit_word_state(hermit_word(world.r, idx)->counter) == HERMIT_LOST;
 }
 
+/* Who has this number; NULL: nobody. */
+static struct server *server_at(unsigned int nr)
+{
+	const char *colon = strchr(world.r->servers[nr], ':');
+
+	return colon ? &servers[colon[1] - '0'] : NULL;
+}
+
 /*
  * Of several servers. Who is said to have the current contents of a page that is away
  * has them, and no page is lost that one has acknowledged and has still.
@@ -244,6 +257,7 @@ static void check_page(u64 idx)
 	struct hermit_chunk *c = world.r->chunks[idx / HERMIT_CHUNK_PAGES];
 	u64 word, who, version = oracle_version(idx);
 	struct server_page *s;
+	struct server *server;
 	unsigned int i;
 	bool has, told;
 
@@ -256,13 +270,19 @@ static void check_page(u64 idx)
 	    hermit_word_state(word) != HERMIT_FETCHING &&
 	    hermit_word_state(word) != HERMIT_LOST)
 		return;
-	for (i = 0; i < world.servers; i++) {
-		s = &servers[i].pages[idx];
+	for (i = 0; i < HERMIT_MAX_SERVERS; i++) {
+		server = server_at(i);
+		if (!server && who >> i & 1)
+			fiber_fail("page %llu is said to be on server %u, which is no more",
+				   idx, i);
+		if (!server)
+			continue;
+		s = &server->pages[idx];
 		has = s->present && s->data[0] == version &&
 		      s->data[PAGE_WORDS - 1] == version;
 		/* It forgot the page perhaps, and got it anew by a write that failed. */
 		told = has && s->acked;
-		if (servers[i].wiped || s->forgotten || s->spoilt)
+		if (server->wiped || server->forced || s->forgotten || s->spoilt)
 			continue;
 		if (hermit_word_state(word) == HERMIT_LOST) {
 			if (told && !world.poisons)
@@ -479,6 +499,80 @@ void server_one_away(unsigned int i, u64 ns, bool loses)
 	s->busy = false;
 }
 
+static int change(unsigned int op, unsigned int i, bool force)
+{
+	struct hermit_server_change c = { .op = op };
+	int ret;
+
+	all_were_there = false;
+	if (force) {
+		c.flags = HERMIT_SERVER_FORCE;
+		world.lost = world.lost_all = servers[i].forced = true;
+	}
+	sprintf(c.address, "sim:%u", i);
+	ret = hermit_server_change(world.r, &c);
+	if (!ret && op == HERMIT_SERVER_DROP && !force && c.pages)
+		fiber_fail("server %u was drained, and %llu pages are lost without it",
+			   i, c.pages);
+	if (ret && !c.error[0])
+		fiber_fail("server %u: change %u is refused, %d, and nobody says why",
+			   i, op, ret);
+	if (ret && force)
+		servers[i].forced = false;
+	return ret;
+}
+
+static bool is_drained(unsigned int i)
+{
+	struct hermit_stats st;
+	unsigned int nr;
+
+	hermit_report_fill(world.r, &st);
+	for (nr = 0; nr < st.nr_servers; nr++)
+		if (st.servers[nr].state == HERMIT_SERVER_DRAINED &&
+		    server_at(nr) == &servers[i])
+			return true;
+	return false;
+}
+
+void server_come_and_go(void)
+{
+	unsigned int i = fiber_random(WORLD_SERVERS);
+	u64 until = fiber_now() + 5 * NSEC_PER_SEC;
+
+	switch (fiber_random(4)) {
+	case 0:
+		change(HERMIT_SERVER_UNDRAIN, i, false);
+		break;
+	case 1:
+		change(HERMIT_SERVER_ADD, i, false);
+		break;
+	case 2:
+		if (fiber_once_in(4))
+			change(HERMIT_SERVER_DROP, i, true);
+		break;
+	default:
+		if (change(HERMIT_SERVER_DRAIN, i, false))
+			break;
+		while (!is_drained(i) && fiber_now() < until && !world.r->dead)
+			fiber_sleep(fiber_now() + 10 * NSEC_PER_MSEC);
+		/* Or before it is. */
+		change(HERMIT_SERVER_DROP, i, false);
+	}
+	server_check();
+}
+
+void server_all_come(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < WORLD_SERVERS && !world.r->dead; i++) {
+		while (change(HERMIT_SERVER_ADD, i, false) == -ENOMEM)
+			fiber_sleep(fiber_now() + NSEC_PER_MSEC);
+		change(HERMIT_SERVER_UNDRAIN, i, false);
+	}
+}
+
 void server_away_main(void *arg)
 {
 	server_away(NSEC_PER_SEC);
@@ -521,7 +615,7 @@ static struct hermit_link *server_connect(const struct hermit_link_params *param
 	l->server = s;
 	s->user_ops = params->user_ops;
 	s->user = params->user;
-	s->closing = s->losing = s->gone = false;
+	s->closing = s->losing = s->gone = s->forced = false;
 	return &l->link;
 }
 
@@ -537,6 +631,9 @@ static void server_close(struct hermit_link *link, bool end)
 	while (s->outstanding)
 		fiber_sleep(fiber_now() + 1000);
 	pool_grow(-(int)stored);
+	/* The region's memory is free. */
+	if (world.servers > 1)
+		memset(s->pages, 0, sizeof(s->pages));
 	kfree(l);
 }
 

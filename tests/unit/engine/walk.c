@@ -175,11 +175,22 @@ static void outage(void *arg)
 
 	while (world.vcpus_left && (world.faults.outages || world.faults.loses)) {
 		fiber_sleep(fiber_now() + some_time());
-		i = fiber_random(world.servers);
+		i = fiber_random(world.faults.comes ? WORLD_SERVERS : world.servers);
 		server_one_away(i, some_time(),
 				world.faults.loses && fiber_once_in(2));
 		server_check();
 	}
+	world.left--;
+}
+
+static void comings(void *arg)
+{
+	while (world.vcpus_left && world.faults.comes) {
+		fiber_sleep(fiber_now() + some_time());
+		server_come_and_go();
+	}
+	if (world.faults.comes)
+		server_all_come();
 	world.left--;
 }
 
@@ -318,6 +329,8 @@ void walk_main(void *arg)
 		walk_start("loss", loss, NULL);
 	for (i = 1; i < world.servers; i++)
 		walk_start("outage", outage, NULL);
+	if (world.servers > 1)
+		walk_start("comings", comings, NULL);
 	walk_start("shifter", shifter, NULL);
 	walk_start("cosmic rays", cosmic_rays, NULL);
 	if (fiber_once_in(3)) {
@@ -389,6 +402,7 @@ static void walk(u64 seed, const struct known *k)
 		.sums = fiber_once_in(2),
 		.forgets = fiber_once_in(4) ? 100 : 0,
 		.spoils = fiber_once_in(4) ? 100 : 0,
+		.comes = fiber_once_in(4),
 	};
 	/* Else none of its wrong answers is the most frequent one for so long. */
 	if (world.faults.spoils && world.faults.lies)
@@ -401,7 +415,7 @@ static void walk(u64 seed, const struct known *k)
 		world.faults = k->faults;
 	scene = !k && !world.sync && fiber_once_in(6);
 	world.servers = k ? max(k->servers, 1u) : world.sync || scene || fiber_once_in(2) ? 1 :
-			2 + fiber_random(WORLD_SERVERS - 1);
+			2 + fiber_random(2);
 	world.replicas = 1 + fiber_random(world.servers);
 	roomy = fiber_once_in(3);
 	world.no_nap = k && k->no_nap;

@@ -15,7 +15,7 @@
 #include "link/transport.h"
 
 #define WORLD_PAGES		128
-#define WORLD_SERVERS		3
+#define WORLD_SERVERS		4		/* that may be added */
 #define PAGE_WORDS		(PAGE_SIZE / sizeof(u64))
 
 /* What may go wrong in this walk: once in so many times; 0: never. */
@@ -35,6 +35,7 @@ struct faults {
 	bool poison;			/* frames of the host go bad */
 	bool shifts;			/* the clock jumps */
 	bool outages;			/* the server is away now and then */
+	bool comes;			/* of several, one is drained, dropped or added */
 };
 
 struct world {
@@ -78,6 +79,9 @@ void server_away_main(void *arg);	/* away for a second */
 void server_away(u64 ns);		/* what is out waits; sleeps */
 /* One of several, with its contents or without; sleeps. */
 void server_one_away(unsigned int i, u64 ns, bool loses);
+/* One of several is drained, dropped or added, or that is refused; sleeps. */
+void server_come_and_go(void);
+void server_all_come(void);		/* until all are there */
 /* With several: who is said to have a page has it, and what one has is not lost. */
 void server_check(void);
 

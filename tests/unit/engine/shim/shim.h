@@ -82,6 +82,7 @@ static inline int fls(unsigned int v) { return v ? 32 - __builtin_clz(v) : 0; }
 void *memchr_inv(const void *p, int c, size_t n);
 
 #define pr_warn(...)		((void)snprintf(NULL, 0, __VA_ARGS__))
+#define pr_info			pr_warn
 #define pr_warn_ratelimited	pr_warn
 #define WARN_ONCE(x, ...) ({						\
 	bool _w = (x);							\
@@ -234,6 +235,7 @@ bool shim_held(const struct shim_lock *l, bool read);
 #define spin_unlock_irqrestore(s, f) do { (void)(f); spin_unlock_bh(s); } while (0)
 #define mutex_lock(m)		shim_lock(&(m)->l, false, false)
 #define mutex_trylock(m)	shim_trylock(&(m)->l, false)
+#define mutex_lock_interruptible(m) (mutex_lock(m), 0)
 #define mutex_unlock(m)		shim_unlock(&(m)->l, false)
 #define down_read(s)		shim_lock(&(s)->l, false, true)
 #define up_read(s)		shim_unlock(&(s)->l, true)

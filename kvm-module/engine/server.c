@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The servers of a region: see server.h. */
+#include <linux/err.h>
+#include <linux/ktime.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+
+#include "engine/event.h"
+#include "engine/mark.h"
+#include "engine/mover.h"
+#include "engine/pool.h"
+#include "engine/region.h"
+#include "engine/server.h"
+#include "engine/sweep.h"
+#include "engine/threads.h"
+#include "link/set.h"
+
+/* --- what links tell ---------------------------------------------------------------- */
+
+enum hermit_server_state hermit_server_shown(struct hermit_region *r,
+					     unsigned int server,
+					     enum hermit_server_state state)
+{
+	u8 bit = 1U << server;
+
+	if (!(READ_ONCE(r->servers_leaving) & bit) || !hermit_link_serves(state))
+		return state;
+	return READ_ONCE(r->servers_drained) & bit ? HERMIT_SERVER_DRAINED :
+						     HERMIT_SERVER_DRAINING;
+}
+
+static void server_tell(struct hermit_region *r, unsigned int server,
+			enum hermit_server_state state)
+{
+	WRITE_ONCE(r->server_since[server], ktime_get_ns());
+	hermit_event(r, HERMIT_EVENT_SERVER_STATE, server,
+		     hermit_server_shown(r, server, state));
+}
+
+/* One at a time; beside server_contents_lost(), but not of the same one. */
+static void server_state(void *user, unsigned int server,
+			 enum hermit_server_state state)
+{
+	struct hermit_region *r = user;
+	u8 bit = 1U << server, up = r->servers_up & ~bit,
+	   writable = r->servers_writable & ~bit;
+
+	HERMIT_MARK(server_state_told);
+	WRITE_ONCE(r->server_states[server], state);
+	server_tell(r, server, state);
+	if (hermit_link_serves(state))
+		up |= bit;
+	if (state == HERMIT_SERVER_UP)
+		writable |= bit;
+	WRITE_ONCE(r->servers_up, up);
+	WRITE_ONCE(r->servers_writable, writable);
+	/* Room waiters and reclaim may go on. */
+	WRITE_ONCE(r->write_backoff, jiffies);
+	hermit_mover_again(r);
+	wake_up_all(&r->room_wq);
+	hermit_threads_kick(r);
+}
+
+static void server_contents_lost(void *user, unsigned int server, u64 incarnation)
+{
+	struct hermit_region *r = user;
+	u64 lost = hermit_sweep(r, server);
+
+	pr_warn("%s: %s came back without its contents: %llu pages lost\n",
+		r->name, r->servers[server], lost);
+}
+
+static const struct hermit_set_user_ops set_user_ops = {
+	.state = server_state,
+	.contents_lost = server_contents_lost,
+};
+
+/* The only one. */
+static void link_state(void *user, enum hermit_server_state state)
+{
+	server_state(user, 0, state);
+}
+
+static void link_contents_lost(void *user, u64 incarnation)
+{
+	server_contents_lost(user, 0, incarnation);
+}
+
+static const struct hermit_link_user_ops link_user_ops = {
+	.state = link_state,
+	.contents_lost = link_contents_lost,
+};
+
+/* --- open and close ------------------------------------------------------------------- */
+
+static bool wants_a_set(const struct hermit_create *c)
+{
+	return c->nr_servers > 1 ||
+	       (c->nr_servers && c->replicas && strncmp(c->servers[0], "local:", 6));
+}
+
+void hermit_server_init(struct hermit_region *r, const struct hermit_create *c,
+			const u8 *client_id)
+{
+	unsigned int i;
+
+	memcpy(r->client_id, client_id, sizeof(r->client_id));
+	r->nr_servers = max(c->nr_servers, 1U);
+	for (i = 0; i < c->nr_servers; i++)
+		strscpy(r->servers[i], c->servers[i]);
+	if (!c->nr_servers)
+		strscpy(r->servers[0], "local:");
+	if (wants_a_set(c))
+		r->replicas = c->replicas ?: HERMIT_DEFAULT_REPLICAS;
+	/* Links begin so. */
+	r->servers_up = r->servers_writable = (1U << r->nr_servers) - 1;
+	for (i = 0; i < r->nr_servers; i++) {
+		r->server_states[i] = HERMIT_SERVER_UP;
+		r->server_since[i] = ktime_get_ns();
+	}
+}
+
+static void server_params(struct hermit_region *r, struct hermit_link_params *p,
+			  const u8 *key, u32 key_len, char *error)
+{
+	*p = (struct hermit_link_params){
+		.name = r->name,
+		.region_size = r->npages << PAGE_SHIFT,
+		.key = key,
+		.key_len = key_len,
+		.user_ops = &link_user_ops,
+		.user = r,
+		.error = error,
+	};
+	memcpy(p->uuid, r->uuid, sizeof(p->uuid));
+	memcpy(p->client_id, r->client_id, sizeof(p->client_id));
+}
+
+int hermit_server_connect(struct hermit_region *r, struct hermit_create *c)
+{
+	struct hermit_link_params params;
+	struct hermit_link *link;
+
+	server_params(r, &params, c->key, c->key_len, c->error);
+	link = r->replicas ?
+	       hermit_set_open(r->servers, r->nr_servers, r->replicas,
+			       &set_user_ops, &params) :
+	       hermit_link_open(r->servers[0], &params);
+	if (IS_ERR(link))
+		return PTR_ERR(link);
+	r->link = link;
+	r->sync = link->ops->synchronous;
+	if (r->sync)
+		hermit_pool_reserve(r);
+	return 0;
+}
+
+void hermit_server_close(struct hermit_region *r)
+{
+	/* Whoever comes behind this finds the region dead. */
+	mutex_lock(&r->change_lock);
+	if (r->link)
+		hermit_link_close(r->link, true);
+	r->link = NULL;
+	mutex_unlock(&r->change_lock);
+}
+
+/* --- changes: all of it under change_lock ----------------------------------------------- */
+
+/* Who has the name @address; "": nobody has the number. -1: there is none. */
+static int server_find(struct hermit_region *r, const char *address)
+{
+	int i;
+
+	for (i = 0; i < HERMIT_MAX_SERVERS; i++)
+		if (!strcmp(r->servers[i], address))
+			return i;
+	return -1;
+}
+
+static void server_name(struct hermit_region *r, unsigned int server,
+			const char *address)
+{
+	unsigned int i;
+
+	spin_lock(&r->servers_lock);
+	strscpy(r->servers[server], address);
+	for (i = HERMIT_MAX_SERVERS; i > 1 && !r->servers[i - 1][0]; i--)
+		;
+	r->nr_servers = i;
+	spin_unlock(&r->servers_lock);
+}
+
+static void server_leaves(struct hermit_region *r, unsigned int server, bool leaves)
+{
+	u8 bit = 1U << server;
+
+	hermit_set_leave(r->link, server, leaves);
+	hermit_sweep_leaving(r, leaves ? r->servers_leaving | bit :
+					 r->servers_leaving & ~bit);
+	spin_lock(&r->servers_lock);
+	WRITE_ONCE(r->servers_drained, r->servers_drained & ~bit);
+	/* No pass that began before this says that it is drained. */
+	hermit_mover_again(r);
+	spin_unlock(&r->servers_lock);
+	/* Of one that is not there it is told when it is. */
+	if (READ_ONCE(r->servers_up) & bit)
+		server_tell(r, server, READ_ONCE(r->server_states[server]));
+}
+
+static int server_drain(struct hermit_region *r, struct hermit_server_change *c)
+{
+	u8 bit = 1U << c->server;
+
+	if (r->servers_leaving & bit)
+		return 0;
+	if (!(READ_ONCE(r->servers_writable) & ~(r->servers_leaving | bit))) {
+		HERMIT_MARK(drain_is_refused);
+		snprintf(c->error, sizeof(c->error),
+			 "server %s: no other server of this VM is up and has room, so nobody could take its pages; add one, or see to the others",
+			 c->address);
+		return -ENOSPC;
+	}
+	HERMIT_MARK(server_drains);
+	server_leaves(r, c->server, true);
+	return 0;
+}
+
+static int server_undrain(struct hermit_region *r, struct hermit_server_change *c)
+{
+	if (!(r->servers_leaving >> c->server & 1))
+		return 0;
+	server_leaves(r, c->server, false);
+	wake_up_all(&r->room_wq);
+	hermit_threads_kick(r);
+	return 0;
+}
+
+static bool server_is_alone(struct hermit_region *r, unsigned int server)
+{
+	unsigned int i;
+
+	for (i = 0; i < HERMIT_MAX_SERVERS; i++)
+		if (i != server && r->servers[i][0])
+			return false;
+	return true;
+}
+
+static int server_drop(struct hermit_region *r, struct hermit_server_change *c)
+{
+	bool force = c->flags & HERMIT_SERVER_FORCE;
+	u64 needed, lost;
+
+	if (server_is_alone(r, c->server)) {
+		snprintf(c->error, sizeof(c->error),
+			 "server %s: this VM has no other one; add one, and drain this one first",
+			 c->address);
+		return -EINVAL;
+	}
+	if (!(r->servers_leaving >> c->server & 1)) {
+		if (!force) {
+			snprintf(c->error, sizeof(c->error),
+				 "server %s: it is not drained; drain it first, or pages that nobody else has would be lost",
+				 c->address);
+			return -EBUSY;
+		}
+		server_leaves(r, c->server, true);
+	}
+	needed = hermit_sweep_drop(r, c->server, force, &lost);
+	c->pages = needed + lost;
+	if (needed) {
+		HERMIT_MARK(drop_is_refused);
+		snprintf(c->error, sizeof(c->error),
+			 "server %s: %llu pages are not on enough others yet; wait until it is drained",
+			 c->address, needed);
+		return -EBUSY;
+	}
+	HERMIT_MARK(server_is_dropped);
+	pr_info("%s: server %s is dropped: %llu pages lost\n", r->name, c->address, lost);
+	hermit_set_drop(r->link, c->server);
+	/* No mask has it, nor will. */
+	spin_lock(&r->servers_lock);
+	WRITE_ONCE(r->servers_leaving, r->servers_leaving & ~(1U << c->server));
+	WRITE_ONCE(r->servers_drained, r->servers_drained & ~(1U << c->server));
+	spin_unlock(&r->servers_lock);
+	server_name(r, c->server, "");
+	return 0;
+}
+
+static int server_add(struct hermit_region *r, struct hermit_server_change *c)
+{
+	struct hermit_link_params params;
+	int server = server_find(r, ""), ret;
+
+	if (server < 0) {
+		snprintf(c->error, sizeof(c->error),
+			 "server %s: this VM has %u, and there may be no more; drain and drop one first",
+			 c->address, HERMIT_MAX_SERVERS);
+		return -ENOSPC;
+	}
+	c->server = server;
+	server_params(r, &params, c->key, c->key_len, c->error);
+	server_name(r, server, c->address);
+	ret = hermit_set_add(r->link, server, c->address, &params);
+	if (ret) {
+		server_name(r, server, "");
+		return ret;
+	}
+	HERMIT_MARK(server_is_added);
+	pr_info("%s: server %s is added\n", r->name, c->address);
+	return 0;
+}
+
+static int server_change(struct hermit_region *r, struct hermit_server_change *c)
+{
+	int server = c->address[0] ? server_find(r, c->address) : -1;
+	bool adds = c->op == HERMIT_SERVER_ADD;
+
+	if (!r->replicas) {
+		snprintf(c->error, sizeof(c->error),
+			 "server %s: the VM was started with one server, not with a set that could change; give it replicas=1 at its next start",
+			 c->address);
+		return -EOPNOTSUPP;
+	}
+	if (!c->address[0] || (c->flags & ~HERMIT_SERVER_FORCE) ||
+	    (c->flags && c->op != HERMIT_SERVER_DROP) || c->key_len > HERMIT_KEY_LEN ||
+	    (c->key_len && !adds)) {
+		strscpy(c->error, "change of a server: it needs an address, only a drop has flags, and only a new server a key of at most 64 bytes");
+		return -EINVAL;
+	}
+	if (adds && server >= 0) {
+		snprintf(c->error, sizeof(c->error),
+			 "server %s: this VM has it already; two copies on one server are as good as one",
+			 c->address);
+		return -EEXIST;
+	}
+	if (!adds && server < 0) {
+		snprintf(c->error, sizeof(c->error),
+			 "server %s: this VM has no such server", c->address);
+		return -ENOENT;
+	}
+	c->server = server;
+	switch (c->op) {
+	case HERMIT_SERVER_ADD:
+		return server_add(r, c);
+	case HERMIT_SERVER_DROP:
+		return server_drop(r, c);
+	case HERMIT_SERVER_DRAIN:
+		return server_drain(r, c);
+	case HERMIT_SERVER_UNDRAIN:
+		return server_undrain(r, c);
+	}
+	snprintf(c->error, sizeof(c->error),
+		 "server %s: change %u is not known; use a matching hermit.ko",
+		 c->address, c->op);
+	return -EINVAL;
+}
+
+int hermit_server_change(struct hermit_region *r, struct hermit_server_change *c)
+{
+	int ret;
+
+	c->pages = 0;
+	ret = mutex_lock_interruptible(&r->change_lock);
+	if (ret)
+		return ret;
+	if (READ_ONCE(r->dead)) {
+		strscpy(c->error, "the VM has ended");
+		ret = -ENXIO;
+	} else {
+		ret = server_change(r, c);
+	}
+	mutex_unlock(&r->change_lock);
+	return ret;
+}
