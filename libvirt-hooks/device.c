@@ -142,6 +142,29 @@ hermit_device_policy (const HermitUuid region, struct hermit_policy *policy,
 }
 
 gboolean
+hermit_device_change_server (const HermitUuid region,
+                             struct hermit_server_change *change,
+                             GError **error)
+{
+  int fd = region_open (region, error), err;
+
+  if (fd < 0)
+    return FALSE;
+  change->size = sizeof (*change);
+  change->error[0] = 0;
+  err = ioctl (fd, HERMIT_CHANGE_SERVER, change) < 0 ? errno : 0;
+  close (fd);
+  change->error[sizeof (change->error) - 1] = 0;
+  if (err)
+    g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (err), "%s",
+                 err == ENOTTY ? "the loaded hermit.ko is older than "
+                                 "hermitctl: it cannot change servers"
+                 : change->error[0] ? change->error
+                                    : g_strerror (err));
+  return !err;
+}
+
+gboolean
 hermit_device_recall (const HermitUuid region, guint64 *next, guint64 pages,
                       guint64 *fetched, GError **error)
 {

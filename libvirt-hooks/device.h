@@ -30,6 +30,10 @@ gboolean hermit_device_set_limit (const HermitUuid region, guint64 limit,
  */
 gboolean hermit_device_policy (const HermitUuid region,
                                struct hermit_policy *policy, GError **error);
+/* Change a server, of a running VM; seconds. The kernel's own sentence is the error. */
+gboolean hermit_device_change_server (const HermitUuid region,
+                                      struct hermit_server_change *change,
+                                      GError **error);
 /*
  * Bring home what is remote of @pages pages from *@next on, and move *@next
  * on. G_FILE_ERROR_AGAIN if a page did not come for some seconds.

@@ -17,14 +17,15 @@
 #include "policy.h"
 #include "recall.h"
 #include "region.h"
+#include "server.h"
 #include "size.h"
 #include "store.h"
 #include "top.h"
 
 #define PROGRAM "hermitctl"
 
-static gboolean opt_json, opt_config, opt_version;
-static char *opt_limit, *opt_ratio, *opt_output;
+static gboolean opt_json, opt_config, opt_force, opt_version;
+static char *opt_limit, *opt_ratio, *opt_output, *opt_key;
 static double opt_interval = 2, opt_faults = 100;
 static int opt_count;
 static char **opt_rest;
@@ -47,6 +48,10 @@ static const GOptionEntry entries[]
           "top: end after so many tables", "N" },
         { "output", 'o', 0, G_OPTION_ARG_FILENAME, &opt_output,
           "export: replace this file at once, instead of printing", "FILE" },
+        { "force", 0, 0, G_OPTION_ARG_NONE, &opt_force,
+          "server drop: also what only it has", NULL },
+        { "key", 'k', 0, G_OPTION_ARG_FILENAME, &opt_key,
+          "server add: its key", "FILE" },
         { "version", 0, 0, G_OPTION_ARG_NONE, &opt_version,
           "Print the version", NULL },
         { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_rest, NULL,
@@ -323,6 +328,17 @@ cmd_policy (char **words, GError **error)
   return TRUE;
 }
 
+/* server add|drop|drain|undrain VM ADDRESS */
+static gboolean
+cmd_server (char **words, GError **error)
+{
+  g_autoptr (GPtrArray) regions = hermit_regions_find (words[2], error);
+
+  return regions
+         && hermit_server_apply (regions, words[1], words[3], opt_force,
+                                 opt_key, error);
+}
+
 static gboolean
 run (int n, char **words, GError **error)
 {
@@ -335,6 +351,8 @@ run (int n, char **words, GError **error)
   if (!strcmp (command, "server") && n == 3 && !strcmp (words[1], "list"))
     return show (words[2], hermit_region_servers_to_json,
                  hermit_region_print_servers, error);
+  if (!strcmp (command, "server") && n == 4)
+    return cmd_server (words, error);
   if (!strcmp (command, "set") && n == 2)
     return cmd_set (words[1], error);
   if (!strcmp (command, "policy") && n >= 2)
@@ -366,7 +384,8 @@ int
 main (int argc, char **argv)
 {
   g_autoptr (GOptionContext) context = g_option_context_new (
-      "list | stat [VM] | server list VM | set VM | policy VM "
+      "list | stat [VM] | server list VM | server add|drop|drain|undrain VM "
+      "ADDRESS | set VM | policy VM "
       "[NAME=VALUE...] | advise VM | recall VM | top | export | follow");
   g_autoptr (GError) error = NULL;
 

@@ -50,6 +50,23 @@ is_wanted (const HermitRegion *region, const HermitDomain *domain,
          || (!domain && !strcmp (region->st.name, which));
 }
 
+/* Numbers that no server has (any more) are of no interest to anybody. */
+static void
+drop_gaps (struct hermit_stats *st)
+{
+  guint nr = MIN (st->nr_servers, HERMIT_MAX_SERVERS);
+
+  st->nr_servers = 0;
+  for (guint i = 0; i < nr; i++)
+    {
+      if (st->servers[i].state == HERMIT_SERVER_NONE
+          && !st->servers[i].address[0])
+        continue;
+      st->servers[st->nr_servers] = st->servers[i];
+      st->server_state_ns[st->nr_servers++] = st->server_state_ns[i];
+    }
+}
+
 GPtrArray *
 hermit_regions_find (const char *which, GError **error)
 {
@@ -80,7 +97,7 @@ hermit_regions_find (const char *which, GError **error)
           return NULL;
         }
       region->st.name[sizeof (region->st.name) - 1] = 0;
-      region->st.nr_servers = MIN (region->st.nr_servers, HERMIT_MAX_SERVERS);
+      drop_gaps (&region->st);
       hermit_uuid_format (e->uuid, region->uuid);
       domain = region_domain (&region->st, domains);
       region->domain = domain ? g_strdup (domain->name) : NULL;
@@ -148,7 +165,8 @@ const char *
 hermit_server_state_name (guint32 state)
 {
   static const char *const names[]
-      = { "none", "up", "reconnecting", "full", "failed", "draining" };
+      = { "none", "up", "reconnecting", "full",
+          "failed", "draining", "drained" };
 
   return state < G_N_ELEMENTS (names) ? names[state] : "unknown";
 }

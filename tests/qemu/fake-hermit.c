@@ -251,6 +251,9 @@ int fake_hermit_ioctl(int fd, unsigned long request, void *arg)
 		return fake_vcpus(r, arg);
 	case HERMIT_RECALL:
 		return fake_recall(r, arg);
+	case HERMIT_CHANGE_SERVER:
+		r->change = *(struct hermit_server_change *)arg;
+		return 0;
 	}
 	return fail(ENOTTY);
 }

@@ -19,6 +19,7 @@ struct fake_region {
 	struct hermit_policy policy;	/* in force */
 	struct hermit_vcpu_entry vcpus[FAKE_VCPUS];
 	unsigned int nr_vcpus;
+	struct hermit_server_change change;	/* the last one */
 	bool created;			/* by HERMIT_CREATE: has memory */
 	int memory;
 	unsigned int reads, pages;	/* calls of pread() of it, and pages read */

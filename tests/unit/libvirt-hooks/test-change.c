@@ -4,6 +4,7 @@
  * libvirt remembers, and what each says when one of the two refuses.
  */
 #include <errno.h>
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "fixture.h"
@@ -155,6 +156,76 @@ test_errno (void)
   hermitctl_fails ("recall vm1", 1,
                    "hermitctl: pc.ram: the loaded hermit.ko is older than "
                    "hermitctl: it cannot recall\n");
+}
+
+static int
+refuses (unsigned long request, struct fake_region *r, void *arg)
+{
+  struct hermit_server_change *c = arg;
+
+  if (request != HERMIT_CHANGE_SERVER)
+    return 0;
+  strcpy (c->error, "server tcp:192.0.2.9:1: it is not drained");
+  return EBUSY;
+}
+
+static void
+test_server (void)
+{
+  static const struct
+  {
+    const char *what;
+    guint32 op, flags;
+  } cases[] = {
+    { "add", HERMIT_SERVER_ADD, 0 },
+    { "drop", HERMIT_SERVER_DROP, 0 },
+    { "drop --force", HERMIT_SERVER_DROP, HERMIT_SERVER_FORCE },
+    { "drain", HERMIT_SERVER_DRAIN, 0 },
+    { "undrain", HERMIT_SERVER_UNDRAIN, 0 },
+  };
+  g_autofree char *file = NULL, *args = NULL, *says = NULL;
+  struct fake_region *r;
+
+  one_region ();
+  r = &fake_hermit->regions[0];
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *line
+          = g_strdup_printf ("server %s vm1 tcp:192.0.2.9:1", cases[i].what);
+
+      hermitctl_says (line, "", "");
+      g_assert_cmpuint (r->change.op, ==, cases[i].op);
+      g_assert_cmpuint (r->change.flags, ==, cases[i].flags);
+      g_assert_cmpstr (r->change.address, ==, "tcp:192.0.2.9:1");
+      g_assert_cmpuint (r->change.key_len, ==, 0);
+    }
+
+  file = g_build_filename (g_get_tmp_dir (), "test-change-key", NULL);
+  args = g_strdup_printf ("server add vm1 tcp:192.0.2.9:1 --key %s", file);
+  g_assert_true (g_file_set_contents (file, "0123456789abcdef\n", -1, NULL));
+  hermitctl_says (args, "", "");
+  g_assert_cmpmem (r->change.key, r->change.key_len, "0123456789abcdef", 16);
+  g_assert_true (g_file_set_contents (file, "short\n", -1, NULL));
+  says = g_strdup_printf ("hermitctl: --key: %s does not hold 16 to 64 bytes "
+                          "of key\n", file);
+  hermitctl_fails (args, 2, says);
+  g_remove (file);
+
+  hermitctl_fails ("server kill vm1 tcp:192.0.2.9:1", 2,
+                   "hermitctl: server: there is no 'kill'; use list, add, "
+                   "drop, drain or undrain\n");
+  hermitctl_fails ("server drain vm1 tcp:192.0.2.9:1 --force", 2,
+                   "hermitctl: server drain: --force is for drop, --key for "
+                   "add\n");
+  fake_hermit->answer = refuses;
+  hermitctl_fails ("server drop vm1 tcp:192.0.2.9:1", 1,
+                   "hermitctl: pc.ram: server tcp:192.0.2.9:1: it is not "
+                   "drained\n");
+  fake_hermit->answer = NULL;
+  fixture_fail (HERMIT_CHANGE_SERVER, ENOTTY);
+  hermitctl_fails ("server drop vm1 tcp:192.0.2.9:1", 1,
+                   "hermitctl: pc.ram: the loaded hermit.ko is older than "
+                   "hermitctl: it cannot change servers\n");
 }
 
 /* It ends between the list and the change. */
@@ -510,6 +581,7 @@ main (int argc, char **argv)
   g_test_add_func ("/change/set-exact", test_set_exact);
   g_test_add_func ("/change/set-refused", test_set_refused);
   g_test_add_func ("/change/errno", test_errno);
+  g_test_add_func ("/change/server", test_server);
   g_test_add_func ("/change/ended", test_ended);
   g_test_add_func ("/change/remember", test_remember);
   g_test_add_func ("/change/config", test_config);

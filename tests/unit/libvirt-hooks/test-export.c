@@ -69,6 +69,7 @@ test_values (void)
     { "hermit_server_state{" SERVER ",state=\"none\"}", "0" },
     { "hermit_server_state{" SERVER ",state=\"failed\"}", "0" },
     { "hermit_server_state{" SERVER ",state=\"draining\"}", "0" },
+    { "hermit_server_state{" SERVER ",state=\"drained\"}", "0" },
     { "hermit_server_state_seconds{" SERVER "}", "90.000000000" },
     { "hermit_server_used_bytes{" SERVER "}", "63963136" },
     { "hermit_server_round_trip_seconds{" SERVER "}", "0.000012300" },
