@@ -9,7 +9,7 @@ import time
 
 from vm import D, HERMIT, MIB, TOUCHED, VM
 
-STALL_BEGIN, PAGE_MISMATCH = 2, 7       # enum hermit_event_type
+STALL_BEGIN, PAGE_MISMATCH, SHORT_COPIES = 2, 7, 8     # enum hermit_event_type
 
 
 def stand_still(vm):
@@ -59,6 +59,9 @@ def stop():
     tell(events, PAGE_MISMATCH, 0, 3)
     told = vm.event("HERMIT_MEMORY_PAGE_MISMATCH")["data"]
     assert told["server"] == 0 and told["offset"] == 3 * 4096, told
+    tell(events, SHORT_COPIES, 2, 0)
+    told = vm.event("HERMIT_MEMORY_SHORT_COPIES")["data"]
+    assert told["short-copies"] == 2 * 4096, told
     # the thread still listens, also to the main loop that ends it
     begin_stall(events)
     vm.event("HERMIT_MEMORY_STALL")

@@ -180,6 +180,10 @@ static void hermit_handle_event(HermitEvents *e,
     case HERMIT_EVENT_PAGE_MISMATCH:
         hermit_mismatch_event(e, rec);
         break;
+    case HERMIT_EVENT_SHORT_COPIES:
+        qapi_event_send_hermit_memory_short_copies(
+            e->id, rec->arg0 * qemu_real_host_page_size());
+        break;
     default:
         break;          /* a newer kernel */
     }

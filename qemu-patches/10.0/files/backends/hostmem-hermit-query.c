@@ -24,6 +24,7 @@ QEMU_BUILD_BUG_ON(HERMIT_SERVER_RECONNECTING !=
 QEMU_BUILD_BUG_ON(HERMIT_SERVER_FULL != (int)HERMIT_SERVER_STATE_FULL);
 QEMU_BUILD_BUG_ON(HERMIT_SERVER_FAILED != (int)HERMIT_SERVER_STATE_FAILED);
 QEMU_BUILD_BUG_ON(HERMIT_SERVER_DRAINING != (int)HERMIT_SERVER_STATE_DRAINING);
+QEMU_BUILD_BUG_ON(HERMIT_SERVER_DRAINED != (int)HERMIT_SERVER_STATE_DRAINED);
 
 /*
  * The latency below which a share of all faults lies.  Bucket i holds those
@@ -80,6 +81,7 @@ static HermitMemoryCounters *hermit_counters(const struct hermit_stats *st)
     c->evicted_dirty = st->evicted_dirty;
     c->evicted_zero = st->evicted_zero;
     c->rescued = st->rescued;
+    c->moved = st->moved;
     c->pinned = st->pinned;
     c->kept = st->kept;
     c->write_errors = st->write_errors;
@@ -138,8 +140,13 @@ static HermitServerInfoList *hermit_servers(const struct hermit_stats *st,
 
     for (i = 0; i < MIN(st->nr_servers, HERMIT_MAX_SERVERS); i++) {
         const struct hermit_server_stats *s = &st->servers[i];
-        HermitServerInfo *info = g_new0(HermitServerInfo, 1);
+        HermitServerInfo *info;
 
+        /* A number that no server has any more */
+        if (s->state == HERMIT_SERVER_NONE && !s->address[0]) {
+            continue;
+        }
+        info = g_new0(HermitServerInfo, 1);
         info->address = g_strndup(s->address, sizeof(s->address) - 1);
         /* A state this QEMU does not know comes from a newer kernel */
         info->state = s->state < HERMIT_SERVER_STATE__MAX ?
