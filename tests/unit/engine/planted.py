@@ -346,7 +346,7 @@ MENDS = {
     'reserve-not-refilled': ('local-pool-needs-a-page', E + 'pool.c',
         'if (!reserve_take(r, page)) {', 'if (1) {'),
     'sweep-never-yields': ('loops-yield', E + 'sweep.c',
-        'if (!(idx % HERMIT_CHUNK_PAGES))\n\t\t\tcond_resched();\n', ''),
+        'if (!(*idx % HERMIT_CHUNK_PAGES))\n\t\t\tcond_resched();\n', ''),
     'recall-never-yields': ('loops-yield', E + 'recall.c',
         'if (!(look % HERMIT_CHUNK_PAGES))\n\t\t\t\tcond_resched();\n', ''),
     'discard-never-yields': ('loops-yield', E + 'discard.c',

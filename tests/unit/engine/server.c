@@ -30,6 +30,7 @@ static struct server {
 	bool wiped;			/* and nobody knows yet */
 	bool busy;			/* one of several: its link tells of changes */
 	bool forced;			/* it is dropped with what only it has */
+	bool leaves;			/* its drain was asked for, and has begun */
 	struct list_head held;		/* while it is losing, and the only one */
 	const struct hermit_link_user_ops *user_ops;
 	void *user;
@@ -397,6 +398,8 @@ static void submit_one(struct hermit_link *link, struct hermit_io *io)
 	fiber_point();
 	if (s->closing)
 		fiber_fail("a request to a closed link");
+	if (s->leaves && io->op == HERMIT_IO_WRITE)
+		fiber_fail("a page is written to a server that leaves");
 	if (!s->losing) {
 		post(s, io);
 	} else if (world.servers > 1) {
@@ -509,8 +512,12 @@ static int change(unsigned int op, unsigned int i, bool force)
 		c.flags = HERMIT_SERVER_FORCE;
 		world.lost = world.lost_all = servers[i].forced = true;
 	}
+	if (op == HERMIT_SERVER_UNDRAIN)
+		servers[i].leaves = false;
 	sprintf(c.address, "sim:%u", i);
 	ret = hermit_server_change(world.r, &c);
+	if (!ret && op == HERMIT_SERVER_DRAIN)
+		servers[i].leaves = true;
 	if (!ret && op == HERMIT_SERVER_DROP && !force && c.pages)
 		fiber_fail("server %u was drained, and %llu pages are lost without it",
 			   i, c.pages);
@@ -538,9 +545,9 @@ static bool is_drained(unsigned int i)
 void server_come_and_go(void)
 {
 	unsigned int i = fiber_random(WORLD_SERVERS);
-	u64 until = fiber_now() + 5 * NSEC_PER_SEC;
+	u64 until = fiber_now() + (fiber_random(2) ? 5 * NSEC_PER_SEC : 0);
 
-	switch (fiber_random(4)) {
+	switch (fiber_random(6)) {
 	case 0:
 		change(HERMIT_SERVER_UNDRAIN, i, false);
 		break;
@@ -550,6 +557,9 @@ void server_come_and_go(void)
 	case 2:
 		if (fiber_once_in(4))
 			change(HERMIT_SERVER_DROP, i, true);
+		break;
+	case 3:
+		change(HERMIT_SERVER_DRAIN, i, false);
 		break;
 	default:
 		if (change(HERMIT_SERVER_DRAIN, i, false))
@@ -615,7 +625,7 @@ static struct hermit_link *server_connect(const struct hermit_link_params *param
 	l->server = s;
 	s->user_ops = params->user_ops;
 	s->user = params->user;
-	s->closing = s->losing = s->gone = s->forced = false;
+	s->closing = s->losing = s->gone = s->forced = s->leaves = false;
 	return &l->link;
 }
 
