@@ -277,7 +277,9 @@ static int server_drop(struct hermit_region *r, struct hermit_server_change *c)
 		return -EBUSY;
 	}
 	HERMIT_MARK(server_is_dropped);
-	pr_info("%s: server %s is dropped: %llu pages lost\n", r->name, c->address, lost);
+	if (lost)
+		pr_warn("%s: server %s is dropped by force, and %llu pages with it that nobody else had\n",
+			r->name, c->address, lost);
 	hermit_set_drop(r->link, c->server);
 	/* No mask has it, nor will. */
 	spin_lock(&r->servers_lock);
@@ -308,7 +310,6 @@ static int server_add(struct hermit_region *r, struct hermit_server_change *c)
 		return ret;
 	}
 	HERMIT_MARK(server_is_added);
-	pr_info("%s: server %s is added\n", r->name, c->address);
 	return 0;
 }
 

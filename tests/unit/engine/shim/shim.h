@@ -46,8 +46,7 @@ typedef unsigned int gfp_t, vm_fault_t;
 #define BUILD_BUG_ON(x)		_Static_assert(!(x), #x)
 #define static_assert(x, ...)	_Static_assert(x, "" __VA_ARGS__)
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
-#define container_of(p, type, member) \
-	((type *)((char *)(p) - offsetof(type, member)))
+#define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
 #define offsetofend(type, member) \
 	(offsetof(type, member) + sizeof(((type *)0)->member))
 #define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
@@ -82,7 +81,6 @@ static inline int fls(unsigned int v) { return v ? 32 - __builtin_clz(v) : 0; }
 void *memchr_inv(const void *p, int c, size_t n);
 
 #define pr_warn(...)		((void)snprintf(NULL, 0, __VA_ARGS__))
-#define pr_info			pr_warn
 #define pr_warn_ratelimited	pr_warn
 #define WARN_ONCE(x, ...) ({						\
 	bool _w = (x);							\
