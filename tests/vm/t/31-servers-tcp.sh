@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# l1: mem=1536M timeout=300 kvm=none light
+# Servers of a region come and go under load, over TCP: one that is drained is read until
+# all it has is on others, is dropped with nothing lost, and ends empty; an empty one that
+# is added gets pages. What cannot be is refused by a sentence, and the region goes on.
+A=tcp:127.0.0.1:7475 B=tcp:127.0.0.1:7476 D=tcp:127.0.0.1:7477
+stress() { region-stress --threads 4 --ops 100000000 --size 64 "${@:2}" > "/out/$1" 2>&1 & pid=$!; }
+counter() { hermitctl stat stress --json | sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" | head -n 1; }
+above() { [ "$(counter "$1")" -gt "$2" ]; }
+goes_on() { local n; n=$(counter fetches); wait_for 60 above fetches $((n + 500)); }
+none_short() { [ "$(counter short-copies)" = 0 ]; }
+# of ADDRESS, as its region is told: its state, or one of its counters
+of() { hermitctl server list stress --json | tr -d ' \n' | sed -n "s/.*\"address\":\"$1\",[^{]*\"$2\":\"\{0,1\}\([a-z0-9]*\).*/\1/p"; }
+of_is() { [ "$(of "$1" "$2")" = "$3" ]; }
+of_above() { [ "$(of "$1" "$2")" -gt "$3" ]; }
+servers_are() { [ "$(hermitctl server list stress --json | grep -c '"address"')" = "$1" ]; }
+# refused SENTENCE ARGS...
+refused()
+{
+	! hermitctl server "${@:2}" > /out/refused 2>&1 || fail "hermitctl server ${*:2}: nobody refused it"
+	grep -q "$1" /out/refused || fail "hermitctl server ${*:2}: $(cat /out/refused)"
+}
+ends_empty() { grep -q 'ended by its client' "$W/$1.server.log"; }
+
+load_hermit
+start_memserver a $A --capacity 128M
+start_memserver b $B --capacity 128M
+stress comes --server $A --server $B --limit 16
+wait_for 60 above fetches 500
+refused 'it is not drained' drop stress $A
+refused 'this VM has no such server' drain stress $D
+refused 'this VM has it already' add stress $B
+refused "server $D: " add stress $D
+refused 'memory of this host' add stress local:
+goes_on
+
+# A third one is added, and gets its share of what leaves.
+start_memserver d $D --capacity 128M
+hermitctl server add stress $D || fail "add: $D"
+wait_for 60 of_above $D writes 100
+
+# The first one is drained. Each of its pages gets on both of the others.
+hermitctl server drain stress $A || fail "drain: $A"
+wait_for 120 of_is $A state drained
+moved=$(counter moved)
+[ "$moved" -gt 0 ] || fail "it is drained, and nothing was moved"
+writes=$(of $A writes)
+goes_on
+[ "$(of $A writes)" = "$writes" ] || fail "a server that is drained got pages: $writes writes, and then $(of $A writes)"
+hermitctl server drop stress $A || fail "drop: $A"
+wait_for 20 ends_empty a
+stop_memserver a
+servers_are 2 || fail "servers: $(hermitctl server list stress)"
+[ "$(counter lost)" = 0 ] || fail "$(counter lost) pages are lost"
+goes_on
+note moved "$moved"
+
+# With one that could take the pages gone there is nobody, and the region goes on.
+kill_memserver d
+wait_for 60 of_is $D state reconnecting
+refused 'nobody could take its pages' drain stress $B
+start_memserver d $D --capacity 128M
+wait_for 60 of_is $D state up
+wait_for 120 none_short
+goes_on
+
+# An empty one in the place of the first; back and forth.
+start_memserver a $A --capacity 128M
+hermitctl server add stress $A || fail "add: $A"
+hermitctl server drain stress $B || fail "drain: $B"
+hermitctl server undrain stress $B || fail "undrain: $B"
+wait_for 60 of_is $B state up
+wait_for 60 of_above $A writes 100
+hermitctl server drain stress $B || fail "drain: $B, once more"
+wait_for 120 of_is $B state drained
+hermitctl server drop stress $B || fail "drop: $B"
+wait_for 20 ends_empty b
+goes_on
+end_child region-stress $pid TERM 0
+note "comes: $(sed 's/ clean.*//' /out/comes)"
+grep -q 'failures=0 ' /out/comes && grep -q 'read_errors=0 ' /out/comes && grep -q ' lost=0$' /out/comes ||
+	fail "servers came and went: $(cat /out/comes)"
+stop_memserver a
+stop_memserver b
+stop_memserver d
+
+# One server: without replicas there is nothing to change; with them it may move house.
+start_memserver a $A --capacity 128M
+start_memserver b $B --capacity 128M --key "$(echo 0123456789abcdefghi > $W/key; chmod 600 $W/key; echo $W/key)"
+stress one --server $A --limit 16
+wait_for 60 above fetches 200
+refused 'started with one server' add stress $B
+end_child region-stress $pid TERM 0
+stress moves --server $A --limit 16 --replicas 1
+wait_for 60 above fetches 200
+refused 'nobody could take its pages' drain stress $A
+refused 'this VM has no other one' drop --force stress $A
+refused "server $B: " add stress $B
+echo abcdefghi0123456789 > $W/wrong
+refused "server $B: " add --key $W/wrong stress $B
+hermitctl server add --key $W/key stress $B || fail "add with a key: $B"
+hermitctl server drain stress $A || fail "drain: $A"
+wait_for 120 of_is $A state drained
+hermitctl server drop stress $A || fail "drop: $A"
+goes_on
+end_child region-stress $pid TERM 0
+note "moves: $(sed 's/ clean.*//' /out/moves)"
+grep -q 'failures=0 ' /out/moves && grep -q 'read_errors=0 ' /out/moves && grep -q ' lost=0$' /out/moves ||
+	fail "one server in the place of another: $(cat /out/moves)"
+teardown
