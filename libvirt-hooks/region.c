@@ -186,6 +186,7 @@ static const struct
   COUNTER ("prefetch-hits", prefetch_hits),
   COUNTER ("prefetch-misses", prefetch_misses),
   COUNTER ("early-refaults", refaults_early),
+  COUNTER ("standby-hits", standby_hits),
   COUNTER ("eager-pauses", eager_pauses),
   COUNTER ("conflicts", conflicts),
   COUNTER ("read-errors", read_errors),

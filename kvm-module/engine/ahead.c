@@ -13,6 +13,7 @@
 #include "engine/pool.h"
 #include "engine/region.h"
 #include "engine/request.h"
+#include "engine/standby.h"
 #include "engine/stats.h"
 #include "engine/unmap.h"
 #include "engine/word.h"
@@ -58,6 +59,7 @@ void hermit_ahead(struct hermit_region *r, u64 idx,
 		w = atomic64_read(word);
 		/* FETCHING: a demand fault joins this read and posts none. */
 		if (hermit_word_state(w) != HERMIT_REMOTE ||
+		    hermit_standby_has(r, ahead, w) ||
 		    hermit_word_next(w, HERMIT_EV_FETCH_BEGIN, 0, 0, &fetching))
 			continue;
 		page = hermit_page_get(r);

@@ -23,6 +23,7 @@
 #include "engine/pool.h"
 #include "engine/region.h"
 #include "engine/request.h"
+#include "engine/standby.h"
 #include "engine/stats.h"
 #include "engine/threads.h"
 #include "engine/trace.h"
@@ -305,6 +306,8 @@ int hermit_fault_get(struct hermit_region *r, u64 idx, struct page **pagep)
 				return -EAGAIN;
 			continue;
 		case HERMIT_REMOTE:
+			if (hermit_standby_back(r, idx, w))
+				continue;
 			if (!r->sync || fault_fetch_sync(r, idx, w))
 				return -EAGAIN;
 			continue;
@@ -465,6 +468,8 @@ void hermit_fault_prepare(struct hermit_region *r, u64 idx, unsigned int flags,
 		ret = fault_install_zero(r, idx, word);
 		break;
 	case HERMIT_REMOTE:
+		if (hermit_standby_back(r, idx, w->word))
+			break;
 		if (time_before(jiffies, READ_ONCE(r->read_backoff[idx % HERMIT_PAGE_HASH]))) {
 			HERMIT_MARK(backs_off);
 			return;

@@ -18,6 +18,9 @@
  * The shared pool has a list for each node. A page that comes back goes to its
  * own node's; a refill takes from that of its CPU first, and any page rather than
  * to charge one.
+ *
+ * Of what reclaim gives back some holds a page that has left (standby.h). It is taken
+ * last, when the limit leaves nothing to charge: until then it may be wanted back.
  */
 #include <linux/memcontrol.h>
 #include <linux/pagemap.h>
@@ -29,6 +32,7 @@
 #include "engine/mark.h"
 #include "engine/pool.h"
 #include "engine/region.h"
+#include "engine/standby.h"
 #include "engine/stats.h"
 #include "engine/threads.h"
 #include "engine/tune.h"
@@ -212,7 +216,7 @@ void hermit_page_put(struct hermit_region *r, struct page *page)
 		if (PageDirty(page))
 			ClearPageDirty(page);
 		spin_lock_bh(&r->pool.lock);
-		if (r->pool.nr < READ_ONCE(r->pool.max)) {
+		if (hermit_pool_free(r) < READ_ONCE(r->pool.max)) {
 			pool_push(r, page);
 			pooled = true;
 		}
@@ -222,6 +226,26 @@ void hermit_page_put(struct hermit_region *r, struct page *page)
 		room_wake(r);
 	else
 		page_release(r, page);
+}
+
+void hermit_page_left(struct hermit_region *r, struct page *page, u64 w)
+{
+	struct page *oldest = NULL;
+
+	if (likely(!r->standby) || READ_ONCE(r->dead) || PageHWPoison(page) ||
+	    hermit_pool_over(r) || WARN_ON_ONCE(PageDirty(page))) {
+		hermit_page_put(r, page);
+		return;
+	}
+	spin_lock_bh(&r->pool.lock);
+	if (hermit_pool_free(r) >= READ_ONCE(r->pool.max))
+		oldest = hermit_standby_oldest(r);
+	hermit_standby_add(r, page, w);
+	spin_unlock_bh(&r->pool.lock);
+	if (oldest)
+		page_release(r, oldest);
+	else
+		room_wake(r);
 }
 
 /* Charge up to @n pages; returns how many. */
@@ -286,13 +310,37 @@ static long pool_alloc(struct hermit_region *r, struct page **batch, long n,
 	return i;
 }
 
+/* What has left, and was not wanted back: up to HERMIT_PCP_REFILL; how many. */
+static long pool_reuse(struct hermit_region *r, struct page **batch)
+{
+	struct page *held = NULL, *page;
+	long n = 0;
+
+	if (!READ_ONCE(r->pool.nr_standby))
+		return 0;
+	spin_lock_bh(&r->pool.lock);
+	while (n < HERMIT_PCP_REFILL && !held && (page = hermit_standby_oldest(r))) {
+		/* Somebody copies what was in it: none of ours any more. */
+		if (page_ref_count(page) != 1)
+			held = page;
+		else
+			batch[n++] = page;
+	}
+	spin_unlock_bh(&r->pool.lock);
+	if (held) {
+		HERMIT_MARK(standby_held);
+		page_release(r, held);
+	}
+	return n;
+}
+
 /*
  * Take or make up to HERMIT_PCP_REFILL ready pages: how many, or -ENOSPC (the
  * limit) or -ENOMEM (the host has none, or the VM's cgroup).
  */
 static long pool_gather(struct hermit_region *r, struct page **batch)
 {
-	long n = 0, charged;
+	long n = 0, charged = 0;
 
 	if (READ_ONCE(r->pool.nr)) {
 		spin_lock_bh(&r->pool.lock);
@@ -303,37 +351,23 @@ static long pool_gather(struct hermit_region *r, struct page **batch)
 	if (!n) {
 		hermit_limit_look(r);
 		charged = pool_charge(r, HERMIT_PCP_REFILL);
-		if (!charged)
-			return -ENOSPC;
-		n = pool_alloc(r, batch, charged, PAGE_GFP_FAULT);
+		if (charged)
+			n = pool_alloc(r, batch, charged, PAGE_GFP_FAULT);
 		if (n < charged) {
 			HERMIT_MARK(no_memory_for_a_page);
 			WRITE_ONCE(r->starved, true);
 		}
 	}
-	return n ?: -ENOMEM;
+	if (!n)
+		n = pool_reuse(r, batch);
+	return n ?: charged ? -ENOMEM : -ENOSPC;
 }
 
-/*
- * One page for the caller, unless @stash, the others for this CPU's pool. Why
- * there is none is what it was before anybody was woken: it may be over by now,
- * and then a wait for it is over at once.
- */
-static struct page *pool_refill(struct hermit_region *r, bool stash)
+void hermit_pool_took(struct hermit_region *r, long n)
 {
-	struct page *batch[HERMIT_PCP_REFILL], *first;
-	long n = pool_gather(r, batch), i = 0;
 	struct hermit_pcp *pcp;
 	bool tune = false;
 
-	if (n < 0) {
-		first = ERR_PTR(n);
-		n = 0;
-	} else {
-		first = stash ? NULL : batch[i++];
-	}
-	for (; i < n; i++)
-		pool_stash(r, batch[i]);
 	hermit_count(r, HERMIT_C_CHARGED, n);
 	pcp = get_cpu_ptr(r->pcp);
 	pcp->charged += n;
@@ -346,6 +380,27 @@ static struct page *pool_refill(struct hermit_region *r, bool stash)
 	if (tune)
 		hermit_tune(r);
 	hermit_threads_kick(r);
+}
+
+/*
+ * One page for the caller, unless @stash, the others for this CPU's pool. Why
+ * there is none is what it was before anybody was woken: it may be over by now,
+ * and then a wait for it is over at once.
+ */
+static struct page *pool_refill(struct hermit_region *r, bool stash)
+{
+	struct page *batch[HERMIT_PCP_REFILL], *first;
+	long n = pool_gather(r, batch), i = 0;
+
+	if (n < 0) {
+		first = ERR_PTR(n);
+		n = 0;
+	} else {
+		first = stash ? NULL : batch[i++];
+	}
+	for (; i < n; i++)
+		pool_stash(r, batch[i]);
+	hermit_pool_took(r, n);
 	return first;
 }
 
@@ -410,7 +465,7 @@ static bool pool_give_one(struct hermit_region *r)
 	struct page *page;
 
 	spin_lock_bh(&r->pool.lock);
-	page = pool_pop(r);
+	page = pool_pop(r) ?: hermit_standby_oldest(r);
 	spin_unlock_bh(&r->pool.lock);
 	if (!page)
 		return false;
@@ -450,7 +505,7 @@ long hermit_pool_given(void)
 /* For statistics: the per-CPU part is read without a lock. */
 long hermit_pool_pages(struct hermit_region *r)
 {
-	long n = READ_ONCE(r->pool.nr);
+	long n = hermit_pool_free(r);
 	int cpu;
 
 	for_each_possible_cpu(cpu)
@@ -461,7 +516,6 @@ long hermit_pool_pages(struct hermit_region *r)
 /* Nobody takes or gives pages any more. */
 void hermit_pool_destroy(struct hermit_region *r)
 {
-	struct page *page;
 	int cpu;
 
 	/* Without both it never had a page. */
@@ -472,11 +526,10 @@ void hermit_pool_destroy(struct hermit_region *r)
 			while (pcp->nr)
 				page_release(r, pcp->pages[--pcp->nr]);
 		}
-		while ((page = pool_pop(r))) {
-			page_release(r, page);
+		while (pool_give_one(r))
 			cond_resched();
-		}
 	}
+	hermit_standby_destroy(r);
 	r->pool.max_reserve = 0;
 	hermit_pool_lend(r);
 	free_percpu(r->pcp);

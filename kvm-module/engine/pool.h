@@ -44,9 +44,16 @@ struct page *hermit_page_get(struct hermit_region *r);
  */
 void hermit_page_put(struct hermit_region *r, struct page *page);
 void hermit_page_free(struct hermit_region *r, struct page *page);
+/*
+ * The page that @page was is REMOTE now, by the word @w, and what is in it is what the
+ * server has: it may be kept for who wants it back. Else as hermit_page_put().
+ */
+void hermit_page_left(struct hermit_region *r, struct page *page, u64 w);
 bool hermit_page_is_zeroed(struct page *page);
 void hermit_page_publish(struct hermit_region *r, struct page *page, u64 idx);
 long hermit_pool_pages(struct hermit_region *r);
+/* @n pages left the room: the scheduler learns of it, and threads. Task context. */
+void hermit_pool_took(struct hermit_region *r, long n);
 /*
  * If this CPU's next page would have to be charged and allocated, do it now:
  * while a read is on its way (the paper's asynchronous I/O). Task context.
@@ -89,11 +96,17 @@ static inline bool hermit_pool_over(struct hermit_region *r)
 	return atomic_long_read(&r->used) > READ_ONCE(r->limit_now);
 }
 
+/* Of the shared pool, for anybody: ready ones, and what is on standby. Any context. */
+static inline long hermit_pool_free(struct hermit_region *r)
+{
+	return READ_ONCE(r->pool.nr) + READ_ONCE(r->pool.nr_standby);
+}
+
 /* Pages that can be had without reclaim. Any context. */
 static inline long hermit_room(struct hermit_region *r)
 {
 	return READ_ONCE(r->limit_now) - atomic_long_read(&r->used) +
-	       READ_ONCE(r->pool.nr);
+	       hermit_pool_free(r);
 }
 
 #endif /* HERMIT_POOL_H */

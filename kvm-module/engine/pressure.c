@@ -2,7 +2,7 @@
 /*
  * What the host asks of all regions when it is short of memory.
  *
- * The shrinker gives what costs nothing: ready pages of the pools. It is called
+ * The shrinker gives what costs nothing: what the shared pools have. It is called
  * whenever the host reclaims, also for the sake of a backup's page cache, and with
  * any lock held; so it waits for nothing, and never takes a page that a VM uses.
  *
@@ -37,7 +37,7 @@ static struct shrinker *shrinker;
 
 static void count_pool(struct hermit_region *r, void *arg)
 {
-	*(long *)arg += READ_ONCE(r->pool.nr);
+	*(long *)arg += hermit_pool_free(r);
 }
 
 static unsigned long pressure_count(struct shrinker *s, struct shrink_control *sc)

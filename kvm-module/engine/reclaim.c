@@ -166,7 +166,7 @@ void hermit_write_done(struct hermit_io *io)
 				hermit_count(r, HERMIT_C_EVICTED_DIRTY, 1);
 			hermit_count(r, HERMIT_C_REMOTE, 1);
 			hermit_count(r, HERMIT_C_LOCAL, -1);
-			hermit_page_put(r, page);
+			hermit_page_left(r, page, new);
 		}
 	} else if ((old & HERMIT_W_FOREIGN) || !hermit_word_has_page(old)) {
 		HERMIT_MARK(discarded_in_flight);
@@ -287,7 +287,7 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 		hermit_count(r, HERMIT_C_EVICTED_CLEAN, 1);
 		hermit_count(r, HERMIT_C_REMOTE, 1);
 		hermit_count(r, HERMIT_C_LOCAL, -1);
-		hermit_page_put(r, page);
+		hermit_page_left(r, page, new);
 		return true;
 	case HERMIT_EV_EVICT_ZERO:
 		b->zero++;

@@ -30,6 +30,7 @@
 #include "engine/region.h"
 #include "engine/request.h"
 #include "engine/server.h"
+#include "engine/standby.h"
 #include "engine/stats.h"
 #include "engine/threads.h"
 #include "engine/unmap.h"
@@ -195,6 +196,9 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 	if (ret)
 		goto free;
 	ret = region_check(c, r, threads);
+	if (ret)
+		goto free;
+	ret = hermit_standby_init(r);
 	if (ret)
 		goto free;
 	hermit_server_init(r, c, client_id);

@@ -94,6 +94,9 @@ struct hermit_region {
 	u8 replicas;			/* of each page, on several servers; 0: there is one */
 	u8 servers_writable;		/* those that have room, too */
 	u8 servers_leaving;		/* those that are to become empty; see server.h */
+	struct page **standby;		/* what has left, by page: standby.h; NULL: off */
+	u64 standby_mask;
+	struct list_head *standby_lists;	/* of each node, oldest first; pool.lock */
 
 	struct hermit_policy policy;	/* its switches come first */
 	struct mem_cgroup *memcg;
@@ -115,7 +118,7 @@ struct hermit_region {
 	struct {
 		spinlock_t lock;	/* _bh: completions free pages */
 		struct page **first;	/* of each node; the next one in page->lru.next */
-		long nr;
+		long nr, nr_standby;	/* ready ones; and those that hold what left */
 		/*
 		 * Beyond it pages go to the system: what the scheduler wants
 		 * free, lest pages pass the page allocator on every round.

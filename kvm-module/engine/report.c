@@ -109,6 +109,7 @@ void hermit_report_fill(struct hermit_region *r, struct hermit_stats *st)
 	st->prefetch_misses = hermit_stat(r, HERMIT_C_PREFETCH_MISSES);
 	st->refaults_early = hermit_stat(r, HERMIT_C_EARLY);
 	st->eager_pauses = READ_ONCE(r->eager.switches);
+	st->standby_hits = hermit_stat(r, HERMIT_C_STANDBY_HITS);
 	for (i = 0; i < r->nr_reclaimers; i++)
 		st->reclaim_busy_ns += READ_ONCE(r->reclaimers[i].busy_ns);
 	for_each_possible_cpu(cpu)

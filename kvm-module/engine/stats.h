@@ -17,6 +17,7 @@ enum hermit_counter {
 	HERMIT_C_EARLY,			/* of them: see core/sched.h */
 	HERMIT_C_AWAY,			/* evictions since theirs, summed */
 	HERMIT_C_CHARGED,		/* pages that left the room */
+	HERMIT_C_STANDBY_HITS,		/* came back without a fetch: see standby.h */
 	HERMIT_C_PREFETCHES,
 	HERMIT_C_PREFETCH_HITS,
 	HERMIT_C_PREFETCH_MISSES,

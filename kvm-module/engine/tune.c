@@ -20,7 +20,7 @@ void hermit_tune(struct hermit_region *r)
 	struct hermit_sched_counters c = {};
 	long limit = READ_ONCE(r->limit_now), used = max(limit - hermit_room(r), 0L);
 	u64 now = local_clock();
-	u64 conflicts, away, fetched, low, high;
+	u64 conflicts, away, fetches, fetched, back, low, high;
 	unsigned int i;
 
 	if (!spin_trylock(&r->tune_lock))
@@ -29,8 +29,11 @@ void hermit_tune(struct hermit_region *r)
 	if (!hermit_sched_due(&r->sched, now, used, limit))
 		goto unlock;
 	c.charged = hermit_stat(r, HERMIT_C_CHARGED);
-	c.refaults = hermit_stat(r, HERMIT_C_FETCHES);
-	c.early = hermit_stat(r, HERMIT_C_EARLY);
+	fetches = hermit_stat(r, HERMIT_C_FETCHES);
+	/* Each of them would still be mapped if nothing were kept free. */
+	back = hermit_stat(r, HERMIT_C_STANDBY_HITS);
+	c.refaults = fetches + back;
+	c.early = hermit_stat(r, HERMIT_C_EARLY) + back;
 	c.direct = hermit_stat(r, HERMIT_C_ROOM_WAITS);
 	for (i = 0; i < r->nr_reclaimers; i++) {
 		c.reclaimed += READ_ONCE(r->reclaimers[i].reclaimed);
@@ -45,7 +48,7 @@ void hermit_tune(struct hermit_region *r)
 
 	conflicts = hermit_stat(r, HERMIT_C_CONFLICTS);
 	away = hermit_stat(r, HERMIT_C_AWAY);
-	fetched = c.refaults - r->tuned_fetches;
+	fetched = fetches - r->tuned_fetches;
 	if ((s64)fetched > 0) {
 		s64 mean = div64_u64(away - r->tuned_away, fetched);
 
@@ -53,7 +56,7 @@ void hermit_tune(struct hermit_region *r)
 				  max_t(s64, conflicts - r->tuned_conflicts, 0));
 		WRITE_ONCE(r->turnaround, r->turnaround +
 			   ((mean - (s64)r->turnaround) >> TURNAROUND_SHIFT));
-		r->tuned_fetches = c.refaults;
+		r->tuned_fetches = fetches;
 		r->tuned_conflicts = conflicts;
 		r->tuned_away = away;
 	}

@@ -60,7 +60,7 @@ static bool wait_over(struct hermit_waiter *w)
 	case HERMIT_WAIT_ROOM:
 		return hermit_room(r) > 0 || READ_ONCE(r->dead);
 	case HERMIT_WAIT_MEMORY:
-		return READ_ONCE(r->pool.nr) || READ_ONCE(r->dead);
+		return hermit_pool_free(r) || READ_ONCE(r->dead);
 	default:
 		return false;
 	}

@@ -197,7 +197,8 @@ struct hermit_stats {
 	__u64 server_state_ns[HERMIT_MAX_SERVERS];
 	__u64 replicas;			/* of each page, on several servers; 0: there is one */
 	__u64 moved;			/* pages read from a server, and written to others */
-	__u64 reserved[4];
+	__u64 standby_hits;		/* pages that left, and were back before their frame was used */
+	__u64 reserved[3];
 };
 
 /*

@@ -130,7 +130,7 @@ DEADLINE_MS=10000
 load_hermit()
 {
 	requires "$(module hermit)" "run kvm-module/build"
-	insmod "$(module hermit)" tcp_deadline_ms=$DEADLINE_MS "$@"
+	insmod "$(module hermit)" tcp_deadline_ms=$DEADLINE_MS ${HERMIT_ARG_STANDBY:+standby=$HERMIT_ARG_STANDBY} "$@"
 	[ -c /dev/hermit ] || wait_for 5 test -c /dev/hermit
 	if [ "$KVM_MODE" = patched ]; then
 		insmod "$(module hermit-kvm)"

@@ -208,6 +208,23 @@ BUGS = {
          'hermit_copy_note(r, req->idx, page);\n'
          '\t\t\thermit_count(r, HERMIT_C_EVICTED_DIRTY, 1);')],
     'note-not-renewed': (E + 'reclaim.c', '= again ? hermit_copy_noted', '= again || (v->word & HERMIT_W_COPY) ? hermit_copy_noted'),
+    # what has left, in frames that nobody needed yet
+    'standby-of-another-leave': [(E + 'standby.c',
+        'READ_ONCE(page_folio(page)->index) == idx &&\n\t       READ_ONCE(page_private(page)) == w;',
+        'READ_ONCE(page_folio(page)->index) == idx;')],
+    'standby-word-not-exchanged': (E + 'standby.c',
+        'if (atomic64_cmpxchg(hermit_word(r, idx), w, new) == w)\n\t\treturn true;',
+        'atomic64_set(hermit_word(r, idx), new);\n\tif (1)\n\t\treturn true;'),
+    'standby-taken-twice': (E + 'standby.c',
+        'standby_remove(r, page);\n\tif (atomic64_cmpxchg',
+        'set_page_private(page, 0);\n\tif (atomic64_cmpxchg'),
+    'standby-is-dirty': (E + 'reclaim.c',
+        'dirty = TestClearPageDirty(page);', 'dirty = PageDirty(page);'),
+    'standby-is-no-room': (E + 'pool.h',
+        'return READ_ONCE(r->pool.nr) + READ_ONCE(r->pool.nr_standby);',
+        'return READ_ONCE(r->pool.nr);', E + 'pool.c', E + 'wait.c', E + 'fault.c', E + 'threads.c'),
+    'standby-hit-not-counted': (E + 'standby.c',
+        'hermit_count(r, HERMIT_C_STANDBY_HITS, 1);', ''),
     # several servers: who has a page, and when that is noted
     'set-done-by-the-first': (PART,
         'atomic_set(&w->left, n);', 'atomic_set(&w->left, whole->op == HERMIT_IO_WRITE ? 1 : n);'),
@@ -253,6 +270,10 @@ BUGS = {
 # a walk is made for: the mover's.
 # name: (of scenarios.c, file, old, new), or its edits as above.
 MENDS = {
+    'standby-used-while-held': ('standby-holds', E + 'pool.c',
+        'if (page_ref_count(page) != 1)\n\t\t\theld', 'if (0)\n\t\t\theld'),
+    'standby-for-no-host': ('standby-holds', E + 'pool.c',
+        'page = pool_pop(r) ?: hermit_standby_oldest(r);', 'page = pool_pop(r);'),
     'nothing-is-moved': ('copies-come-back', E + 'watchdog.c',
         'hermit_mover_look(r);', ''),
     'moved-though-the-word-changed': ('copies-come-back', E + 'mover.c',

@@ -14,6 +14,7 @@
 #include "engine/region.h"
 #include "engine/report.h"
 #include "engine/request.h"
+#include "engine/standby.h"
 #include "engine/stats.h"
 #include "engine/sweep.h"
 #include "engine/threads.h"
@@ -197,9 +198,12 @@ static struct hermit_region *create_quiet(void)
 static void late_answer(void *arg)
 {
 	const u64 turn = HERMIT_W_STAMP_MASK + 1;
-	struct hermit_region *r = create_quiet();
+	struct hermit_region *r;
 	u64 idx, was, i, tries;
 
+	/* The page has to be read. */
+	hermit_standby = false;
+	r = create_quiet();
 	for (tries = 0; tries < 8; tries++) {
 		struct kvm_provider_wait *wait = NULL;
 
@@ -601,10 +605,83 @@ static void come_and_go(void *arg)
 	end(r);
 }
 
+/* A page whose frame is on standby, so that a fault has it back. */
+static u64 some_standby_page(struct hermit_region *r)
+{
+	u64 i;
+
+	for (i = 0; i < 60; i++)
+		if (hermit_word_state(hermit_word(r, i)->counter) == HERMIT_REMOTE &&
+		    hermit_standby_has(r, i, hermit_word(r, i)->counter))
+			return i;
+	fiber_fail("none of %ld pages on standby is found", r->pool.nr_standby);
+}
+
+static struct page *some_standby_frame(struct hermit_region *r)
+{
+	struct list_head *l = r->standby_lists;
+
+	while (list_empty(l))
+		l++;
+	return list_first_entry(l, struct page, lru);
+}
+
+/*
+ * What left is back without a read, unless it was discarded meanwhile. A frame that
+ * somebody has a reference to is used for nothing else; and the host can have them all.
+ */
+static void standby_holds(void *arg)
+{
+	struct hermit_region *r;
+	struct page *held[90], *read;
+	unsigned int threads, n = 0;
+	u64 idx, reads;
+
+	hermit_standby = true;
+	r = create_quiet();
+	some_remote_page(r);
+	while (r->pool.nr_standby < 4 || r->writes.counter || !threads_lie(r))
+		fiber_sleep(fiber_now() + 100000);
+	threads = r->nr_reclaimers;
+	r->nr_reclaimers = 0;
+
+	idx = some_standby_page(r);
+	reads = world.reads;
+	host_touch(0, idx, false);
+	if (world.reads != reads || hermit_stat(r, HERMIT_C_STANDBY_HITS) != 1)
+		fiber_fail("page %llu was on standby, and is read from the server", idx);
+	idx = some_standby_page(r);
+	host_discard(idx, 1);
+	host_touch(0, idx, false);
+	if (hermit_stat(r, HERMIT_C_STANDBY_HITS) != 1)
+		fiber_fail("page %llu was discarded, and came back", idx);
+
+	/* As pread() does that found the page before it left. */
+	read = some_standby_frame(r);
+	get_page(read);
+	while (n < ARRAY_SIZE(held) && r->pool.nr_standby) {
+		held[n] = hermit_page_get(r);
+		if (IS_ERR(held[n]))
+			break;
+		if (held[n++] == read)
+			fiber_fail("a frame is used anew that somebody reads");
+	}
+	put_page(read);
+	put_pages(r, held, n);
+	hermit_pool_give(r, LONG_MAX);
+	if (hermit_pool_free(r))
+		fiber_fail("%ld pages of the pool are not for the host",
+			   hermit_pool_free(r));
+	r->nr_reclaimers = threads;
+	oracle_counters();
+	end(r);
+}
+
 void (*const scenarios[SCENARIOS])(void *arg) = {
 	limit_unreachable, nothing_to_be_had, scan_together, scan_together,
 	ends_amid, ends_amid, late_answer, asked_amid, refused_amid,
 	kicked_amid, host_used_last, of_this_node, made_good, come_and_go,
+	standby_holds,
 };
 
 /* ---- what showed a fault once ---- */
@@ -1339,6 +1416,7 @@ const struct known known[] = {
 	{ "limit-frees-nothing", limit_frees_nothing, { } },
 	{ "tune-looks-at-the-clock-first", tune_looks_first, { } },
 	{ "clean-stays-clean", clean_stays_clean, { }, .servers = 3 },
+	{ "standby-holds", standby_holds, { } },
 	{ "copies-come-back", walk_main,
 	  { .late = 4, .inside = 5, .lies = 5, .outages = true, .loses = true },
 	  .servers = 3 },

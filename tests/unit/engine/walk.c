@@ -24,6 +24,7 @@
 #include "engine/pool.h"
 #include "engine/pressure.h"
 #include "engine/request.h"
+#include "engine/standby.h"
 #include "engine/stats.h"
 #include "engine/threads.h"
 #include "engine/word.h"
@@ -418,6 +419,7 @@ static void walk(u64 seed, const struct known *k)
 			2 + fiber_random(2);
 	world.replicas = 1 + fiber_random(world.servers);
 	roomy = fiber_once_in(3);
+	hermit_standby = fiber_once_in(2);
 	world.no_nap = k && k->no_nap;
 	world.stock = !k && fiber_once_in(8);
 	shim_fail_once_in = world.faults.no_memory;

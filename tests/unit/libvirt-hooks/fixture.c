@@ -242,6 +242,7 @@ fixture_full (const char *domain, const char *name, const char *server)
   st->poisoned = ++n;
   st->mismatches = 77;
   st->moved = 78;
+  st->standby_hits = 79;
   st->idle_period_ns = 5000000000;
   st->idle_sampled = 16384;
   st->idle_busy_ns = 123456;

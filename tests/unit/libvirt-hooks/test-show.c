@@ -25,6 +25,7 @@ static const struct
   { "prefetch-hits", 1006 },
   { "prefetch-misses", 1027 },
   { "early-refaults", 1028 },
+  { "standby-hits", 79 },
   { "eager-pauses", 1029 },
   { "conflicts", 1007 },
   { "read-errors", 1008 },

@@ -3,7 +3,8 @@
  * Each page is counted where it comes in and where it goes out:
  *
  *	first touch ──► local ──evicted──► remote ──► lost
- *			  ▲  ◄─── read ─────┘
+ *			  ▲  ◄─── read ─────┤
+ *			  └── on standby ───┘
  *	and from each of them to nothing: a discard, or an eviction of zeros
  */
 #include <stdio.h>
@@ -28,9 +29,10 @@ bool counters_fit(const struct hermit_stats *s, char *why, size_t size)
 		  s->local + s->remote + s->lost + s->evicted_zero + s->discarded },
 		{ "reads in vain, and all of them", 0, wasted, reads },
 		/* A frame with a memory error may make its page remote. */
-		{ "remote pages and those read again, and evicted ones",
+		{ "remote pages and those that came back, and evicted ones",
 		  evicted > s->discarded + s->lost ? evicted - s->discarded - s->lost : 0,
-		  s->remote + reads - wasted, evicted + s->poisoned },
+		  s->remote + reads - wasted + s->standby_hits,
+		  evicted + s->poisoned },
 		{ "pages in page tables of the host, and local ones",
 		  0, s->host_mapped, s->local },
 	};

@@ -90,6 +90,7 @@ void *memchr_inv(const void *p, int c, size_t n);
 #define WARN_ON_ONCE(x)		WARN_ONCE(x, "WARN_ON: %s at %s:%d", #x, __FILE__, __LINE__)
 #define EXPORT_SYMBOL_GPL(x)	_Static_assert(1, "")
 #define module_param(...)	_Static_assert(1, "")
+#define module_param_named(...)	_Static_assert(1, "")
 #define MODULE_PARM_DESC(...)	_Static_assert(1, "")
 #define THIS_MODULE		NULL
 #define try_module_get(m)	true
