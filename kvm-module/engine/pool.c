@@ -34,7 +34,6 @@
 #include "engine/region.h"
 #include "engine/standby.h"
 #include "engine/stats.h"
-#include "engine/threads.h"
 #include "engine/tune.h"
 
 /*
@@ -363,25 +362,6 @@ static long pool_gather(struct hermit_region *r, struct page **batch)
 	return n ?: charged ? -ENOMEM : -ENOSPC;
 }
 
-void hermit_pool_took(struct hermit_region *r, long n)
-{
-	struct hermit_pcp *pcp;
-	bool tune = false;
-
-	hermit_count(r, HERMIT_C_CHARGED, n);
-	pcp = get_cpu_ptr(r->pcp);
-	pcp->charged += n;
-	if (pcp->charged >= HERMIT_SCHED_CHARGES) {
-		pcp->charged = 0;
-		tune = true;
-	}
-	put_cpu_ptr(r->pcp);
-	/* The scheduler works inside the charge (the paper, section 4.2). */
-	if (tune)
-		hermit_tune(r);
-	hermit_threads_kick(r);
-}
-
 /*
  * One page for the caller, unless @stash, the others for this CPU's pool. Why
  * there is none is what it was before anybody was woken: it may be over by now,
@@ -400,7 +380,7 @@ static struct page *pool_refill(struct hermit_region *r, bool stash)
 	}
 	for (; i < n; i++)
 		pool_stash(r, batch[i]);
-	hermit_pool_took(r, n);
+	hermit_tune_took(r, n);
 	return first;
 }
 

@@ -52,8 +52,6 @@ void hermit_page_left(struct hermit_region *r, struct page *page, u64 w);
 bool hermit_page_is_zeroed(struct page *page);
 void hermit_page_publish(struct hermit_region *r, struct page *page, u64 idx);
 long hermit_pool_pages(struct hermit_region *r);
-/* @n pages left the room: the scheduler learns of it, and threads. Task context. */
-void hermit_pool_took(struct hermit_region *r, long n);
 /*
  * If this CPU's next page would have to be charged and allocated, do it now:
  * while a read is on its way (the paper's asynchronous I/O). Task context.

@@ -8,10 +8,10 @@
 
 #include "engine/holder.h"
 #include "engine/mark.h"
-#include "engine/pool.h"
 #include "engine/region.h"
 #include "engine/standby.h"
 #include "engine/stats.h"
+#include "engine/tune.h"
 #include "engine/word.h"
 
 bool hermit_standby;
@@ -146,6 +146,6 @@ bool hermit_standby_take(struct hermit_region *r, u64 idx, u64 w)
 	hermit_count(r, HERMIT_C_REMOTE, -1);
 	hermit_count(r, HERMIT_C_STANDBY_HITS, 1);
 	hermit_holders_home(r, idx);
-	hermit_pool_took(r, 1);
+	hermit_tune_took(r, 1);
 	return true;
 }

@@ -9,6 +9,7 @@
 #include "engine/pool.h"
 #include "engine/region.h"
 #include "engine/stats.h"
+#include "engine/threads.h"
 #include "engine/tune.h"
 #include "engine/unmap.h"
 
@@ -62,4 +63,23 @@ void hermit_tune(struct hermit_region *r)
 	}
 unlock:
 	spin_unlock(&r->tune_lock);
+}
+
+void hermit_tune_took(struct hermit_region *r, long n)
+{
+	struct hermit_pcp *pcp;
+	bool tune = false;
+
+	hermit_count(r, HERMIT_C_CHARGED, n);
+	pcp = get_cpu_ptr(r->pcp);
+	pcp->charged += n;
+	if (pcp->charged >= HERMIT_SCHED_CHARGES) {
+		pcp->charged = 0;
+		tune = true;
+	}
+	put_cpu_ptr(r->pcp);
+	/* The scheduler works inside the charge (the paper, section 4.2). */
+	if (tune)
+		hermit_tune(r);
+	hermit_threads_kick(r);
 }

@@ -9,5 +9,10 @@ struct hermit_region;
  * (tune_lock, only tried).
  */
 void hermit_tune(struct hermit_region *r);
+/*
+ * @n pages left the room, however: once in so many of them on a CPU learn from what
+ * was counted, and wake the threads that are wanted now. Task context.
+ */
+void hermit_tune_took(struct hermit_region *r, long n);
 
 #endif /* HERMIT_TUNE_H */

@@ -376,7 +376,7 @@ MENDS = {
         'free_page((unsigned long)r->chunks[i]);\n\t\t\tcond_resched();',
         'free_page((unsigned long)r->chunks[i]);'),
     'end-of-pool-never-yields': ('loops-yield', E + 'pool.c',
-        'page_release(r, page);\n\t\t\tcond_resched();', 'page_release(r, page);'),
+        'while (pool_give_one(r))\n\t\t\tcond_resched();', 'while (pool_give_one(r))\n\t\t\t;'),
     'limit-frees': ('limit-frees-nothing', [
         (E + 'limit.c', '#include "engine/limit.h"\n',
          '#include "engine/limit.h"\n#include "engine/pool.h"\n'),
