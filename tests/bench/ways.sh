@@ -3,6 +3,7 @@
 # bench in one of them, going through more memory than may be local.
 #
 #	hook		hermit through the EPT hook, its own pool of plain copies
+#	hook-standby	the same, and what leaves is on standby (engine/standby.h)
 #	hook-lz4	its default pool, lz4: beside zram
 #	host-fault	the first, as if KVM had no hook: through vm_ops->fault
 #	hook-tcp	hermit-memserver over loopback
@@ -50,6 +51,10 @@ way()
 {
 	case $1 in
 	hook) hermit hook local:plain --prefetch 0 ;;
+	hook-standby)
+		load_hermit standby=1
+		bench hook-standby $SIZE $LIMIT --server local:plain --prefetch 0
+		unload_hermit ;;
 	hook-lz4) hermit hook-lz4 local:lz4 --prefetch 0 ;;
 	host-fault)
 		insmod "$(module hermit)"
@@ -81,7 +86,7 @@ way()
 	esac
 }
 
-for w in ${HERMIT_ARG_WAYS:-hook host-fault hook-lz4 hook-tcp hook-tcp-ahead swap-brd swap-zram swap-nbd swap-nbd-ahead uffd}; do
+for w in ${HERMIT_ARG_WAYS:-hook hook-standby host-fault hook-lz4 hook-tcp hook-tcp-ahead swap-brd swap-zram swap-nbd swap-nbd-ahead uffd}; do
 	log "$w"
 	way $w
 done

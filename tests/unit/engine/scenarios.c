@@ -67,16 +67,17 @@ static struct hermit_region *create_stock(void)
 	return world.r;
 }
 
-/* A page that is remote; the limit is low from here on. */
+/* A page that has to be read; the limit is low from here on. */
 static u64 some_remote_page(struct hermit_region *r)
 {
-	u64 i, at_once = fiber_now() + 20 * NSEC_PER_SEC;
+	u64 i, w, at_once = fiber_now() + 20 * NSEC_PER_SEC;
 
 	for (i = 0; i < 60; i++)
 		host_touch(0, i, true);
 	walk_set_limit(48);
 	for (i = 0; fiber_now() < at_once; i = (i + 1) % 60) {
-		if (hermit_word_state(hermit_word(r, i)->counter) == HERMIT_REMOTE)
+		w = hermit_word(r, i)->counter;
+		if (hermit_word_state(w) == HERMIT_REMOTE && !hermit_standby_has(r, i, w))
 			return i;
 		fiber_sleep(fiber_now() + 100000);
 	}

@@ -491,8 +491,7 @@ enum { FAULT_FLAG_WRITE = 1, FAULT_FLAG_ALLOW_RETRY = 4, FAULT_FLAG_RETRY_NOWAIT
        FAULT_FLAG_KILLABLE = 0x10, FAULT_FLAG_TRIED = 0x20, FAULT_FLAG_USER = 0x40,
        FAULT_FLAG_INTERRUPTIBLE = 0x200 };
 enum { VM_SHARED = 8, VM_DONTCOPY = 1 << 17, VM_DONTEXPAND = 1 << 18, VM_DONTDUMP = 1 << 26, VM_MIXEDMAP = 1 << 28 };
-static inline unsigned long vma_pages(struct vm_area_struct *v)
-{ return (v->vm_end - v->vm_start) >> PAGE_SHIFT; }
+#define vma_pages(v)		(((v)->vm_end - (v)->vm_start) >> PAGE_SHIFT)
 #define vm_flags_set(v, f)	((v)->vm_flags |= (f))
 struct pid; enum { PIDTYPE_PID };
 #define get_task_pid(t, type)	((struct pid *)NULL)
