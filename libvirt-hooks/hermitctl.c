@@ -32,7 +32,7 @@ static char **opt_rest;
 
 static const GOptionEntry entries[]
     = { { "json", 'j', 0, G_OPTION_ARG_NONE, &opt_json,
-          "list, stat, server, policy, advise: print JSON", NULL },
+          "print JSON (not follow and export)", NULL },
         { "limit", 'l', 0, G_OPTION_ARG_STRING, &opt_limit,
           "set: most memory of the VM to keep on this host", "SIZE" },
         { "ratio", 'r', 0, G_OPTION_ARG_STRING, &opt_ratio,
@@ -88,6 +88,31 @@ show (const char *which, json_t *(*to_json) (const HermitRegion *),
     print_json (all);
   else
     json_decref (all);
+  return TRUE;
+}
+
+/* After a change, with --json: as it is now; nothing of a domain that is off. */
+static gboolean
+show_change (GPtrArray *regions, GError **error)
+{
+  json_t *all = NULL;
+
+  if (!opt_json)
+    return TRUE;
+  all = json_array ();
+  for (guint i = 0; i < regions->len; i++)
+    {
+      HermitRegion *r = regions->pdata[i];
+
+      if (!hermit_device_stats ((const unsigned char *)r->st.uuid, &r->st,
+                                error))
+        {
+          json_decref (all);
+          return FALSE;
+        }
+      json_array_append_new (all, hermit_region_to_json (r));
+    }
+  print_json (all);
   return TRUE;
 }
 
@@ -215,7 +240,8 @@ cmd_set (const char *which, GError **error)
   if (!regions
       || (regions->len && !hermit_limit_apply (regions, limit, ratio, error)))
     return FALSE;
-  return remember (which, regions, attribute, value, error);
+  return remember (which, regions, attribute, value, error)
+         && show_change (regions, error);
 }
 
 /* As "set --ratio 1", and then all of it comes. */
@@ -227,7 +253,7 @@ cmd_recall (const char *which, GError **error)
   if (!regions || !hermit_limit_apply (regions, 0, 1, error)
       || !remember (which, regions, "local-ratio", "1", error))
     return FALSE;
-  return hermit_recall (regions, error);
+  return hermit_recall (regions, error) && show_change (regions, error);
 }
 
 static gboolean
@@ -325,7 +351,17 @@ cmd_policy (char **words, GError **error)
     if (!remember (which, regions, words[i], words[i] + strlen (words[i]) + 1,
                    error))
       return FALSE;
-  return TRUE;
+  return !opt_json || show_policy (regions, error);
+}
+
+static gboolean
+cmd_top (GError **error)
+{
+  if (opt_interval > 0 && opt_count >= 0)
+    return hermit_top (opt_interval, opt_count, opt_json, error);
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+               "top: --interval must be above 0, --count not below");
+  return FALSE;
 }
 
 /* server add|drop|drain|undrain VM ADDRESS */
@@ -344,6 +380,12 @@ run (int n, char **words, GError **error)
 {
   const char *command = n ? words[0] : "";
 
+  if (opt_json && (!strcmp (command, "export") || !strcmp (command, "follow")))
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                   "%s: there is no JSON of this; see stat", command);
+      return FALSE;
+    }
   if (!strcmp (command, "list") && n == 1)
     return cmd_list (error);
   if (!strcmp (command, "stat") && n <= 2)
@@ -364,13 +406,7 @@ run (int n, char **words, GError **error)
   if (!strcmp (command, "export") && n == 1)
     return cmd_export (error);
   if (!strcmp (command, "top") && n == 1)
-    {
-      if (opt_interval > 0 && opt_count >= 0)
-        return hermit_top (opt_interval, opt_count, error);
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                   "top: --interval must be above 0, --count not below");
-      return FALSE;
-    }
+    return cmd_top (error);
   if (!strcmp (command, "follow") && n == 1)
     return hermit_follow (error);
   g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
@@ -380,6 +416,31 @@ run (int n, char **words, GError **error)
   return FALSE;
 }
 
+/* "-n1" as "-n 1", which GLib does not know and others' tools take. */
+static char **
+split_short (char **argv)
+{
+  GPtrArray *words = g_ptr_array_new ();
+  gboolean options = TRUE;
+
+  for (; *argv; argv++)
+    {
+      const char *word = *argv;
+
+      options = options && strcmp (word, "--");
+      if (options && word[0] == '-' && word[1] && strchr ("lrfino", word[1])
+          && word[2])
+        {
+          g_ptr_array_add (words, g_strndup (word, 2));
+          g_ptr_array_add (words, g_strdup (word + 2));
+        }
+      else
+        g_ptr_array_add (words, g_strdup (word));
+    }
+  g_ptr_array_add (words, NULL);
+  return (char **)g_ptr_array_free (words, FALSE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -387,6 +448,7 @@ main (int argc, char **argv)
       "list | stat [VM] | server list VM | server add|drop|drain|undrain VM "
       "ADDRESS | set VM | policy VM "
       "[NAME=VALUE...] | advise VM | recall VM | top | export | follow");
+  g_auto (GStrv) words = split_short (argv);
   g_autoptr (GError) error = NULL;
 
   setlocale (LC_ALL, "");
@@ -397,7 +459,7 @@ main (int argc, char **argv)
       context, "VMs whose memory is larger than what this host keeps of it.\n"
                "VM is a libvirt domain, by name or UUID, or a region of the "
                "list.");
-  if (g_option_context_parse (context, &argc, &argv, &error))
+  if (g_option_context_parse_strv (context, &words, &error))
     {
       if (opt_version)
         {

@@ -3,7 +3,11 @@
 #define HERMITCTL_TOP_H
 #include <glib.h>
 
-/* A table of all regions every @interval seconds; @count 0: until a signal. */
-gboolean hermit_top (double interval, int count, GError **error);
+/*
+ * A table of all regions every @interval seconds, or an object of JSON in a line;
+ * @count 0: until a signal.
+ */
+gboolean hermit_top (double interval, int count, gboolean json,
+                     GError **error);
 
 #endif

@@ -49,6 +49,33 @@ test_set (void)
   live_is ("<memory limit=\"4194304\"/>");
 }
 
+/* What it is then, as "stat" says it; nothing of a domain that is off. */
+static void
+test_set_json (void)
+{
+  g_autoptr (Program) set = NULL, policy = NULL;
+  json_t *j;
+
+  one_region ();
+  set = hermitctl ("set vm1 --ratio 0.25 --json");
+  g_assert_cmpint (set->status, ==, 0);
+  j = json_loads (set->out, 0, NULL);
+  g_assert_cmpint (json_integer_value (json_object_get (
+                       json_array_get (j, 0), "limit")),
+                   ==, 64 * MIB);
+  json_decref (j);
+  policy = hermitctl ("policy vm1 batch=16 -j");
+  g_assert_cmpint (policy->status, ==, 0);
+  j = json_loads (policy->out, 0, NULL);
+  g_assert_cmpint (json_integer_value (json_object_get (
+                       json_array_get (j, 0), "batch")),
+                   ==, 16);
+  json_decref (j);
+  fake_hermit->nr = 0;
+  fake_libvirt->running = false;
+  hermitctl_says ("set vm1 --ratio 0.5 --config --json", "[]\n", "");
+}
+
 /*
  * As many pages as were asked for, whatever the size (0.29 and 0.57 times 100
  * are less than 29 and 57 in binary); those of a VM are split.
@@ -578,6 +605,7 @@ main (int argc, char **argv)
 
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/change/set", test_set);
+  g_test_add_func ("/change/set-json", test_set_json);
   g_test_add_func ("/change/set-exact", test_set_exact);
   g_test_add_func ("/change/set-refused", test_set_refused);
   g_test_add_func ("/change/errno", test_errno);

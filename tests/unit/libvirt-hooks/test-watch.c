@@ -78,6 +78,58 @@ test_top (void)
       "hermitctl: top: --interval must be above 0, --count not below\n");
 }
 
+/* An object in a line for each table; and "-n2" as others' tools have it. */
+static void
+test_top_json (void)
+{
+  static const char *const lines
+      = "{\"time\":45296,\"regions\":[{\"domain\":\"vm1\",\"id\":\"pc.ram\","
+        "\"uuid\":\"d78616a7-7e49-5f41-b1ef-1f07b84cd731\",\"size\":268435456,"
+        "\"limit\":100663296,\"resident\":81920000,\"remote\":122880000,"
+        "\"faults-per-second\":%s,\"evictions-per-second\":%s,\"p50-us\":%s,"
+        "\"p99-us\":%s,\"threads\":1,\"threads-max\":4,\"servers\":[\"up\"],"
+        "\"lost\":20480}]}\n";
+  g_autoptr (Program) p = NULL;
+  g_auto (GStrv) got = NULL;
+  json_t *j, *r;
+
+  fixture_reset ();
+  fixture_full ("vm1", "pc.ram", "tcp:192.0.2.7:7471")->st.lost = 5;
+  fake_hermit->answer = busier;
+  p = hermitctl ("top -n2 -i0.5 --json");
+  g_assert_cmpint (p->status, ==, 0);
+  got = g_strsplit (p->out, "\n", -1);
+  g_assert_cmpuint (g_strv_length (got), ==, 3);
+  for (guint i = 0; i < 2; i++)
+    {
+      j = json_loads (got[i], 0, NULL);
+      g_assert_nonnull (j);
+      r = json_array_get (json_object_get (j, "regions"), 0);
+      {
+        g_autofree char *p50 = g_strdup_printf (
+            "%.1f", json_real_value (json_object_get (r, "p50-us")));
+
+        g_assert_cmpstr (p50, ==, i ? "12.3" : "7.2");
+      }
+      json_object_set_new (r, "p50-us", json_integer (0));
+      json_object_set_new (r, "p99-us", json_integer (0));
+      {
+        g_autofree char *want
+            = i ? g_strdup_printf (lines, "1000.0", "120.0", "0", "0")
+                : g_strdup_printf (lines, "null", "null", "0", "0");
+
+        expect_json (j, want);
+      }
+      json_decref (j);
+    }
+  hermitctl_fails ("top -nx", 2,
+                   "hermitctl: Cannot parse integer value “x” for -n\n");
+  hermitctl_fails ("export --json", 2,
+                   "hermitctl: export: there is no JSON of this; see stat\n");
+  hermitctl_fails ("follow -j", 2,
+                   "hermitctl: follow: there is no JSON of this; see stat\n");
+}
+
 /* Without a count it goes on until something fails. */
 static int
 gone_after_300 (unsigned long request, struct fake_region *r, void *arg)
@@ -319,6 +371,7 @@ main (int argc, char **argv)
 
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/watch/top", test_top);
+  g_test_add_func ("/watch/top-json", test_top_json);
   g_test_add_func ("/watch/top-for-ever", test_top_for_ever);
   g_test_add_func ("/watch/advise", test_advise);
   g_test_add_func ("/watch/advise-all", test_advise_all);
