@@ -64,4 +64,6 @@ static void __exit hermit_exit(void)
 module_init(hermit_init);
 module_exit(hermit_exit);
 MODULE_LICENSE("GPL");
+/* that of meson.build: "hermitctl doctor" compares */
+MODULE_VERSION("0.1.0");
 MODULE_DESCRIPTION("Transparent remote memory for virtual machines");

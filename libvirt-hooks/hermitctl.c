@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "advise.h"
+#include "doctor.h"
 #include "export.h"
 #include "follow.h"
 #include "limit.h"
@@ -25,7 +26,7 @@
 #define PROGRAM "hermitctl"
 
 static gboolean opt_json, opt_config, opt_force, opt_version;
-static char *opt_limit, *opt_ratio, *opt_output, *opt_key;
+static char *opt_limit, *opt_ratio, *opt_output, *opt_key_file;
 static double opt_interval = 2, opt_faults = 100;
 static int opt_count;
 static char **opt_rest;
@@ -50,8 +51,8 @@ static const GOptionEntry entries[]
           "export: replace this file at once, instead of printing", "FILE" },
         { "force", 0, 0, G_OPTION_ARG_NONE, &opt_force,
           "server drop: also what only it has", NULL },
-        { "key", 'k', 0, G_OPTION_ARG_FILENAME, &opt_key,
-          "server add: its key", "FILE" },
+        { "key-file", 'k', 0, G_OPTION_ARG_FILENAME, &opt_key_file,
+          "server add, doctor: the key of the servers that are named", "FILE" },
         { "version", 0, 0, G_OPTION_ARG_NONE, &opt_version,
           "Print the version", NULL },
         { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_rest, NULL,
@@ -372,7 +373,7 @@ cmd_server (char **words, GError **error)
 
   return regions
          && hermit_server_apply (regions, words[1], words[3], opt_force,
-                                 opt_key, error);
+                                 opt_key_file, error);
 }
 
 static gboolean
@@ -407,6 +408,8 @@ run (int n, char **words, GError **error)
     return cmd_export (error);
   if (!strcmp (command, "top") && n == 1)
     return cmd_top (error);
+  if (!strcmp (command, "doctor") && n >= 1)
+    return hermit_doctor (words + 1, opt_key_file, opt_json, error);
   if (!strcmp (command, "follow") && n == 1)
     return hermit_follow (error);
   g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
@@ -428,7 +431,7 @@ split_short (char **argv)
       const char *word = *argv;
 
       options = options && strcmp (word, "--");
-      if (options && word[0] == '-' && word[1] && strchr ("lrfino", word[1])
+      if (options && word[0] == '-' && word[1] && strchr ("lrfinok", word[1])
           && word[2])
         {
           g_ptr_array_add (words, g_strndup (word, 2));
@@ -447,7 +450,8 @@ main (int argc, char **argv)
   g_autoptr (GOptionContext) context = g_option_context_new (
       "list | stat [VM] | server list VM | server add|drop|drain|undrain VM "
       "ADDRESS | set VM | policy VM "
-      "[NAME=VALUE...] | advise VM | recall VM | top | export | follow");
+      "[NAME=VALUE...] | advise VM | recall VM | top | doctor [SERVER...] | "
+      "export | follow");
   g_auto (GStrv) words = split_short (argv);
   g_autoptr (GError) error = NULL;
 

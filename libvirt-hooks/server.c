@@ -40,7 +40,7 @@ read_key (const char *file, struct hermit_server_change *c, GError **error)
   if (c->key_len)
     return TRUE;
   g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-               "--key: %s does not hold %d to %d bytes of key", file, KEY_MIN,
+               "--key-file: %s does not hold %d to %d bytes of key", file, KEY_MIN,
                HERMIT_KEY_LEN);
   return FALSE;
 }
@@ -56,7 +56,7 @@ fill (struct hermit_server_change *c, const char *what, const char *address,
       || (key_file && c->op != HERMIT_SERVER_ADD))
     {
       g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                   c->op ? "server %s: --force is for drop, --key for add"
+                   c->op ? "server %s: --force is for drop, --key-file for add"
                          : "server: there is no '%s'; use list, add, drop, "
                            "drain or undrain",
                    what);

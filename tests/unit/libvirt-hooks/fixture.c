@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,7 +17,7 @@
 int hermitctl_main (int argc, char **argv);
 
 gint64 fixture_clock;
-gboolean fixture_tty;
+gboolean fixture_tty, fixture_unset;
 
 /* --- what hermitctl is linked to in place of the C library and GLib -------- */
 
@@ -30,6 +31,7 @@ int __wrap_isatty (int fd);
 time_t __wrap_time (time_t *t);
 gint64 __wrap_g_get_monotonic_time (void);
 void __wrap_g_usleep (gulong us);
+int __wrap_adjtimex (struct timex *t);
 
 int
 __wrap_open64 (const char *path, int flags, ...)
@@ -96,6 +98,14 @@ __wrap_g_usleep (gulong us)
   fixture_clock += us;
 }
 
+int
+__wrap_adjtimex (struct timex *t)
+{
+  g_assert_cmpuint (t->modes, ==, 0);
+  t->status = fixture_unset ? STA_UNSYNC : 0;
+  return 0;
+}
+
 /* --- the host --------------------------------------------------------------- */
 
 static const struct
@@ -145,7 +155,7 @@ fixture_reset (void)
   memset (fake_hermit, 0, sizeof (*fake_hermit));
   memset (fake_libvirt, 0, sizeof (*fake_libvirt));
   fixture_clock = 0;
-  fixture_tty = FALSE;
+  fixture_tty = fixture_unset = FALSE;
   fake_libvirt->name = "vm1";
   fake_libvirt->uuid = VM1_UUID;
   fake_libvirt->running = true;

@@ -19,6 +19,7 @@
 
 extern gint64 fixture_clock;  /* us; of the next program's begin */
 extern gboolean fixture_tty; /* are stdout and stderr a terminal? */
+extern gboolean fixture_unset; /* does no server set the clock of this host? */
 
 /* As in the beginning: no region; vm1 runs and has metadata. */
 void fixture_reset (void);

@@ -228,12 +228,12 @@ test_server (void)
     }
 
   file = g_build_filename (g_get_tmp_dir (), "test-change-key", NULL);
-  args = g_strdup_printf ("server add vm1 tcp:192.0.2.9:1 --key %s", file);
+  args = g_strdup_printf ("server add vm1 tcp:192.0.2.9:1 --key-file %s", file);
   g_assert_true (g_file_set_contents (file, "0123456789abcdef\n", -1, NULL));
   hermitctl_says (args, "", "");
   g_assert_cmpmem (r->change.key, r->change.key_len, "0123456789abcdef", 16);
   g_assert_true (g_file_set_contents (file, "short\n", -1, NULL));
-  says = g_strdup_printf ("hermitctl: --key: %s does not hold 16 to 64 bytes "
+  says = g_strdup_printf ("hermitctl: --key-file: %s does not hold 16 to 64 bytes "
                           "of key\n", file);
   hermitctl_fails (args, 2, says);
   g_remove (file);
@@ -242,7 +242,7 @@ test_server (void)
                    "hermitctl: server: there is no 'kill'; use list, add, "
                    "drop, drain or undrain\n");
   hermitctl_fails ("server drain vm1 tcp:192.0.2.9:1 --force", 2,
-                   "hermitctl: server drain: --force is for drop, --key for "
+                   "hermitctl: server drain: --force is for drop, --key-file for "
                    "add\n");
   fake_hermit->answer = refuses;
   hermitctl_fails ("server drop vm1 tcp:192.0.2.9:1", 1,

@@ -97,8 +97,8 @@ refused 'nobody could take its pages' drain stress $A
 refused 'this VM has no other one' drop --force stress $A
 refused "server $B: " add stress $B
 echo abcdefghi0123456789 > $W/wrong
-refused "server $B: " add --key $W/wrong stress $B
-hermitctl server add --key $W/key stress $B || fail "add with a key: $B"
+refused "server $B: " add --key-file $W/wrong stress $B
+hermitctl server add --key-file $W/key stress $B || fail "add with a key: $B"
 hermitctl server drain stress $A || fail "drain: $A"
 wait_for 120 of_is $A state drained
 hermitctl server drop stress $A || fail "drop: $A"

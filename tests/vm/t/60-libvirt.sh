@@ -68,6 +68,9 @@ python3 -I - "$UUID" /run/hermit/"$UUID".json /out/figures <<-'END' || fail "the
 	assert r["uuid"] == str(uuid.uuid5(host, r["id"])), r["uuid"]
 END
 hermitctl list | grep > /dev/null '^h1 ' || fail "hermitctl list: $(hermitctl list)"
+hermitctl doctor tcp:127.0.0.1:7471 --key-file /etc/hermit/key > /out/doctor 2>&1 || fail "hermitctl doctor: $(cat /out/doctor)"
+grep -q '^ok .*tcp:127.0.0.1:7471 answers, and has our key' /out/doctor || fail "hermitctl doctor: $(cat /out/doctor)"
+note "doctor: $(grep -c '^ok ' /out/doctor) lines are well, $(grep -c '^note ' /out/doctor) notes"
 
 log 'the limit'
 # --- the limit, changed while it runs ----------------------------------------
