@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Is every figure that the alert rules and the dashboard name one that there is?
-And are the words by which an alert refers to the guide there?
+And is each alert in the runbook, with all that an entry has to say?
 
     monitoring.py FOLDER HERMITCTL-EXPORT MEMSERVER    check them
     monitoring.py --self-test                          find what is wrong on purpose
@@ -52,6 +52,23 @@ def wrong(expression, known):
                         yield f"{name} has no state {one}"
 
 
+def runbook(rules, text):
+    """What is missing: the entry of an alert, its anchor, a part of an entry, an alert."""
+    alerts = re.findall(r"- alert: (\w+)\n((?:(?! *- alert:).*\n)*)", rules + "\n")
+    entries = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", text, re.M | re.S))
+    for alert, rest in alerts:
+        if f'runbook: "runbook.md#{alert.lower()}"\n' not in rest:
+            yield f"{alert} does not name its entry of the runbook"
+        if alert not in entries:
+            yield f"runbook.md has no entry {alert}"
+    for entry, body in entries.items():
+        if entry not in [alert for alert, _ in alerts]:
+            yield f"runbook.md: there is no alert {entry}"
+        for part in "Means", "Look at", "Do":
+            if not re.search(rf"^\*\*{part}\.\*\* \S", body, re.M):
+                yield f"runbook.md: {entry} does not say '{part}'"
+
+
 def expressions(rules, dashboard):
     for alert, expression in re.findall(r"- alert: (\w+)\n +expr: (.*)\n", rules):
         yield alert, expression
@@ -73,12 +90,8 @@ def check(folder, host, server):
     found = list(expressions(rules, dashboard))
     assert rules.count("expr:") == rules.count("- alert:"), "a rule whose expression is not in its line"
     bad = [f"{where}: {what}" for where, e in found for what in wrong(e, known)]
-    with open(folder + "/../operators.md") as f:
-        guide = f.read()
-    runbook = re.findall(r'runbook: "(.*)"', rules)
-    assert len(runbook) == rules.count("- alert:"), "an alert without a runbook"
-    bad += [f"operators.md has no '{words}'" for words in sorted(set(runbook))
-            if "\n**" + words not in guide and "\n## " + words not in guide]
+    with open(folder + "/../runbook.md") as f:
+        bad += runbook(rules, f.read())
     print(f"{len(found)} expressions, {len(known)} figures")
     return bad
 
@@ -110,6 +123,17 @@ def self_test():
             ('hermit_a_bytes{state=~"up|down"}', 1)]:
         got = list(wrong(expression, known))
         assert len(got) == errors, (expression, got)
+    rules = "".join(f'- alert: {a}\n  annotations:\n    runbook: "runbook.md#{a.lower()}"\n' for a in "AB")
+    entry = "## %s\n**Means.** x\n\n**Look at.** x\n\n**Do.** x\n\n"
+    whole = entry % "A" + entry % "B"
+    for r, text, errors in [
+            (rules, whole, 0),
+            (rules, entry % "A", 1),
+            (rules, whole + entry % "C", 1),
+            (rules, whole.replace("**Do.** x", "", 1), 1),
+            (rules.replace("md#b", "md#a"), whole, 1)]:
+        got = list(runbook(r, text))
+        assert len(got) == errors, (text, got)
 
 
 if sys.argv[1:] == ["--self-test"]:
