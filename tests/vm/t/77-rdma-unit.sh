@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=1536M timeout=400 kvm=none light
+# l1: mem=1536M timeout=400 kvm=none light long
 # The installed unit with its drop-in for RDMA, by a real systemd, over soft-RoCE:
 # without the drop-in it says what it lacks; with it a client has its memory
 # registered, and has it again after a restart, a crash and a stop.
