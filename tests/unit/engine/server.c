@@ -312,6 +312,34 @@ void server_check(void)
 		check_page(i);
 }
 
+/* Is the page said to be on @server? */
+static bool said_to_have(const struct server *server, u64 idx)
+{
+	struct hermit_chunk *c = world.r->chunks[idx / HERMIT_CHUNK_PAGES];
+	u64 who = (u64)c->copies[idx % HERMIT_CHUNK_PAGES].counter >> HERMIT_HOLDERS_SHIFT;
+	unsigned int i;
+
+	for (i = 0; i < HERMIT_MAX_SERVERS; i++)
+		if (server_at(i) == server)
+			return who >> i & 1;
+	return false;
+}
+
+/*
+ * Who gets no pages now is passed by, also with one that it has already: a page that was
+ * rescued while it was sent is sent once more, whether it changed or not, and its mask
+ * begins anew. What such a server has is no copy that anybody knows of then. The same
+ * goes for one that refuses it.
+ */
+static void passed_by(u64 idx)
+{
+	struct server *s;
+
+	for (s = servers; s < servers + WORLD_SERVERS; s++)
+		if ((s->leaves || s->losing) && !said_to_have(s, idx))
+			s->pages[idx].acked = false;
+}
+
 static void answer(void *arg)
 {
 	struct reply *reply = arg;
@@ -330,6 +358,8 @@ static void answer(void *arg)
 		io->status = -ENOLINK;
 	else if (io->op == HERMIT_IO_WRITE && !io->status)
 		pages[idx].acked = true;
+	if (set && io->op == HERMIT_IO_WRITE && io->status && !said_to_have(server, idx))
+		pages[idx].acked = false;
 	io->done(io);
 	check_page(idx);
 	if (unasked && is_lost(idx))
@@ -395,6 +425,8 @@ static void submit_one(struct hermit_link *link, struct hermit_io *io)
 {
 	struct server *s = container_of(link, struct link, link)->server;
 
+	if (world.servers > 1 && io->op == HERMIT_IO_WRITE)
+		passed_by(io->offset >> PAGE_SHIFT);
 	fiber_point();
 	if (s->closing)
 		fiber_fail("a request to a closed link");
