@@ -326,18 +326,20 @@ static bool said_to_have(const struct server *server, u64 idx)
 }
 
 /*
- * Who gets no pages now is passed by, also with one that it has already: a page that was
- * rescued while it was sent is sent once more, whether it changed or not, and its mask
- * begins anew. What such a server has is no copy that anybody knows of then. The same
- * goes for one that refuses it.
+ * Who gets pages changes, so a page that is sent once more, as one that was rescued while
+ * it was sent, may pass by one that has it already: its mask begins anew, and
+ * what that server has is no copy that anybody knows of.
  */
-static void passed_by(u64 idx)
+static void only_known_copies(u64 idx)
 {
+	struct hermit_chunk *c = world.r->chunks[idx / HERMIT_CHUNK_PAGES];
 	struct server *s;
 
+	if (!world.faults.comes ||
+	    c->words[idx % HERMIT_CHUNK_PAGES].counter & HERMIT_W_INFLIGHT)
+		return;
 	for (s = servers; s < servers + WORLD_SERVERS; s++)
-		if ((s->leaves || s->losing) && !said_to_have(s, idx))
-			s->pages[idx].acked = false;
+		s->pages[idx].acked &= said_to_have(s, idx);
 }
 
 static void answer(void *arg)
@@ -346,7 +348,7 @@ static void answer(void *arg)
 	struct hermit_io *io = reply->io;
 	struct server *server = reply->server;
 	struct server_page *pages = server->pages;
-	bool set = world.servers > 1;
+	bool set = world.servers > 1, writes;
 	u64 idx = io->offset >> PAGE_SHIFT;
 	/* What was not to be asked for is no page that this server lost. */
 	bool unasked = !set && io->status == -ENOENT && !pages[idx].forgotten &&
@@ -358,9 +360,10 @@ static void answer(void *arg)
 		io->status = -ENOLINK;
 	else if (io->op == HERMIT_IO_WRITE && !io->status)
 		pages[idx].acked = true;
-	if (set && io->op == HERMIT_IO_WRITE && io->status && !said_to_have(server, idx))
-		pages[idx].acked = false;
+	writes = set && io->op == HERMIT_IO_WRITE;
 	io->done(io);
+	if (writes)
+		only_known_copies(idx);
 	check_page(idx);
 	if (unasked && is_lost(idx))
 		fiber_fail("page %llu is lost, which the server never had or was told to discard",
@@ -425,8 +428,6 @@ static void submit_one(struct hermit_link *link, struct hermit_io *io)
 {
 	struct server *s = container_of(link, struct link, link)->server;
 
-	if (world.servers > 1 && io->op == HERMIT_IO_WRITE)
-		passed_by(io->offset >> PAGE_SHIFT);
 	fiber_point();
 	if (s->closing)
 		fiber_fail("a request to a closed link");
