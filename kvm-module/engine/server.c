@@ -372,6 +372,11 @@ int hermit_server_change(struct hermit_region *r, struct hermit_server_change *c
 	} else {
 		ret = server_change(r, c);
 	}
+	/* Who knows no better says nothing: most of them had no memory. */
+	if (ret && ret != -EINTR && !c->error[0])
+		snprintf(c->error, sizeof(c->error),
+			 "server %s: this host has no memory, or no thread, for it (error %d); free some",
+			 c->address, ret);
 	mutex_unlock(&r->change_lock);
 	return ret;
 }
