@@ -83,28 +83,4 @@ grep -q 'failures=0 ' /out/comes && grep -q 'read_errors=0 ' /out/comes && grep 
 stop_memserver a
 stop_memserver b
 stop_memserver d
-
-# One server: without replicas there is nothing to change; with them it may move house.
-start_memserver a $A --capacity 128M
-start_memserver b $B --capacity 128M --key "$(echo 0123456789abcdefghi > $W/key; chmod 600 $W/key; echo $W/key)"
-stress one --server $A --limit 16
-wait_for 60 above fetches 200
-refused 'started with one server' add stress $B
-end_child region-stress $pid TERM 0
-stress moves --server $A --limit 16 --replicas 1
-wait_for 60 above fetches 200
-refused 'nobody could take its pages' drain stress $A
-refused 'this VM has no other one' drop --force stress $A
-refused "server $B: " add stress $B
-echo abcdefghi0123456789 > $W/wrong
-refused "server $B: " add --key-file $W/wrong stress $B
-hermitctl server add --key-file $W/key stress $B || fail "add with a key: $B"
-hermitctl server drain stress $A || fail "drain: $A"
-wait_for 120 of_is $A state drained
-hermitctl server drop stress $A || fail "drop: $A"
-goes_on
-end_child region-stress $pid TERM 0
-note "moves: $(sed 's/ clean.*//' /out/moves)"
-grep -q 'failures=0 ' /out/moves && grep -q 'read_errors=0 ' /out/moves && grep -q ' lost=0$' /out/moves ||
-	fail "one server in the place of another: $(cat /out/moves)"
 teardown
