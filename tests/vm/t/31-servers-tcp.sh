@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=1536M timeout=300 kvm=none light
+# l1: mem=1536M timeout=300 kvm=none light long
 # Servers of a region come and go under load, over TCP: one that is drained is read until
 # all it has is on others, is dropped with nothing lost, and ends empty; an empty one that
 # is added gets pages. What cannot be is refused by a sentence, and the region goes on.
