@@ -17,7 +17,7 @@
  * comes from the server, or is lost, and then the page is discarded and goes on.
  * SIGTERM ends the threads early. Exit status 0: every check passed, also of all
  * pages at the end, and of the counters, once the region is at rest; the last line
- * gives them.
+ * gives them, and how long an access took at most, to a tick of the clock.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -29,6 +29,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 #include "counters.h"
 #include "region-tool.h"
@@ -47,7 +48,7 @@ static uint32_t *version;	/* 0: never written, or punched: zeros */
 static atomic_ulong failures;
 static uint64_t poison;		/* frames to be taken for bad */
 static atomic_bool poisoning;	/* not all of them are yet: go on */
-static atomic_ulong lost, operations;
+static atomic_ulong lost, operations, longest_ms;
 static _Thread_local sigjmp_buf on_bus;
 static atomic_bool stop;
 
@@ -207,6 +208,23 @@ static void operate(uint64_t page, uint64_t r, int fd, uint64_t dio_pages)
 	}
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	/* No clock is read for it, which takes long where that is emulated. */
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return t.tv_sec * 1000UL + t.tv_nsec / 1000000;
+}
+
+static void took(uint64_t ms)
+{
+	unsigned long most = atomic_load(&longest_ms);
+
+	while (ms > most && !atomic_compare_exchange_weak(&longest_ms, &most, ms))
+		;
+}
+
 static void *worker(void *arg)
 {
 	unsigned int me = (uintptr_t)arg;
@@ -218,8 +236,12 @@ static void *worker(void *arg)
 		uint64_t r = next(&s), page = r % npages / nthreads * nthreads + me;
 
 		atomic_fetch_add(&operations, 1);
-		if (page < npages)
+		if (page < npages) {
+			uint64_t begin = now_ms();
+
 			operate(page, r, fd, dio_pages);
+			took(now_ms() - begin);
+		}
 	}
 	return NULL;
 }
@@ -396,14 +418,14 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < HERMIT_HIST_BUCKETS; i++)
 		timed += st.fault_hist[i];
 	evictions = st.evicted_clean + st.evicted_dirty + st.evicted_zero;
-	printf("stress failures=%lu evictions=%lu clean=%llu dirty=%llu zero=%llu fetches=%llu conflicts=%llu rescued=%llu pinned=%llu kept=%llu room_waits=%llu faults_host=%llu resident=%llu max=%llu limit=%llu local=%llu pool=%llu remote=%llu read_errors=%llu write_errors=%llu discarded=%llu metadata=%llu first_touch=%llu timed=%lu threads_max=%u scanned=%llu turn_waits=%llu poisoned=%llu lost=%lu\n",
+	printf("stress failures=%lu evictions=%lu clean=%llu dirty=%llu zero=%llu fetches=%llu conflicts=%llu rescued=%llu pinned=%llu kept=%llu room_waits=%llu faults_host=%llu resident=%llu max=%llu limit=%llu local=%llu pool=%llu remote=%llu read_errors=%llu write_errors=%llu discarded=%llu metadata=%llu first_touch=%llu timed=%lu threads_max=%u scanned=%llu turn_waits=%llu poisoned=%llu longest_ms=%lu lost=%lu\n",
 	       atomic_load(&failures), evictions, st.evicted_clean, st.evicted_dirty,
 	       st.evicted_zero, st.fetches, st.conflicts, st.rescued, st.pinned, st.kept,
 	       st.room_waits, st.faults_host, st.resident, st.resident_max,
 	       st.limit / PAGE, st.local, st.pool, st.remote, st.read_errors,
 	       st.write_errors, st.discarded, st.metadata_bytes, st.first_touch, timed,
 	       st.threads_max, st.scanned, st.reclaim_turn_waits, st.poisoned,
-	       atomic_load(&lost));
+	       atomic_load(&longest_ms), atomic_load(&lost));
 	if (st.resident > st.limit / PAGE) {
 		fprintf(stderr, "resident %llu above the limit of %llu pages\n",
 			st.resident, st.limit / PAGE);
