@@ -193,6 +193,10 @@ bounded()
 		fail "$1: above a limit: $(qmp "$1" query-hermit-memory)"
 }
 
+# spoil_vm NAME ADDRESS: change a bit of its memory behind its back; it has a gdb
+# stub at $W/NAME.gdb
+spoil_vm() { python3 -I -S /src/tests/vm/spoil.py "$W/$1.gdb" "$2"; }
+
 # --- the table of docs/memory-backend.md ---------------------------------------
 
 TABLE=/src/docs/memory-backend.md
