@@ -41,15 +41,16 @@ _hermitctl()
 		advise) reply='--faults --json' ;;
 		top) reply='--interval --count --json' ;;
 		doctor) reply='--key-file --json' ;;
+		server) reply='--key-file --force --json' ;;
 		export) reply='--output' ;;
 		follow) ;;
-		'') reply='--help --version --json --limit --ratio --config --faults --interval --count --output --key-file' ;;
+		'') reply='--help --version --json --limit --ratio --config --faults --interval --count --output --force --key-file' ;;
 		*) reply='--json' ;;
 		esac ;;
 	*)
 		case ${#words[@]},$command in
 		0,) reply='list stat server set policy advise recall top doctor export follow' ;;
-		1,server) reply=list ;;
+		1,server) reply='list add drop drain undrain' ;;
 		1,stat | 1,set | 1,policy | 1,advise | 1,recall | 2,server) reply=$(_hermitctl_vms) ;;
 		*,policy)
 			reply='eager-fetch= async-io= prefetch= batch= fixed-threads= wait= async-pf= reclaim-weight='

@@ -35,7 +35,7 @@ def offered(*words):
 
 help_text = subprocess.run([hermitctl, "--help"], check=True, text=True, stdout=subprocess.PIPE).stdout
 usage = re.search(r"\[OPTION…\] (.*)", help_text).group(1)
-commands = sorted(part.split()[0] for part in usage.split(" | "))
+commands = sorted({part.split()[0] for part in usage.split(" | ")})
 options = sorted(set(re.findall(r"--[a-z-]+", re.search(r"Options:\n(.*)", help_text, re.S).group(1))))
 assert "doctor" in commands and "--json" in options, help_text
 
@@ -58,7 +58,11 @@ with tempfile.TemporaryDirectory() as d:
             (["stat", "v"], ["vm1"]),
             (["--json", "stat", "v"], ["vm1"]),
             (["stat", "vm1", ""], []),
-            (["server", ""], ["list"]),
+            (["server", ""], ["add", "drain", "drop", "list", "undrain"]),
+            (["server", "d"], ["drain", "drop"]),
+            (["server", "add", "v"], ["vm1"]),
+            (["server", "add", "vm1", "--k"], ["--key-file"]),
+            (["server", "drop", "-"], ["--force", "--json", "--key-file"]),
             (["server", "list", ""], vms),
             (["set", "--limit", ""], []),
             (["set", "--limit", "4G", "v"], ["vm1"]),

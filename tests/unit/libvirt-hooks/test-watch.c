@@ -304,7 +304,7 @@ test_usage (void)
   help = hermitctl ("--help");
   g_assert_cmpint (help->status, ==, 0);
   g_assert_nonnull (
-      strstr (help->out, "list | stat [VM] | server list VM | set VM"));
+      strstr (help->out, "list | stat [VM] | server list VM | server add|drop|drain|"));
 }
 
 /* Each way that the device cannot be used, and what to do about it. */
