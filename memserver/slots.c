@@ -37,6 +37,8 @@ struct HermitSlots
   guint32 *next; /* by slot */
   guint32 *used; /* those above it were never touched; in the ledger */
   Stack empty, ready, going;
+  guint changing; /* slots that get or lose memory, on no stack meanwhile */
+  GCond changed;  /* there is one less */
 };
 
 /* Takes @fd, which may be -1 with errno, and @ledger. */
@@ -53,6 +55,7 @@ slots_map (int fd, HermitLedger *ledger, gboolean locked, GError **error)
   slots->ledger = ledger;
   slots->base = MAP_FAILED;
   g_mutex_init (&slots->lock);
+  g_cond_init (&slots->changed);
   /* One more than there are: their numbers begin at 1. */
   slots->next = g_try_new0 (guint32, count + 1);
   slots->clean = g_try_new0 (guint8, count + 1);
@@ -149,6 +152,7 @@ hermit_slots_free (HermitSlots *slots)
     close (slots->fd);
   if (slots->ledger)
     hermit_ledger_free (slots->ledger);
+  g_cond_clear (&slots->changed);
   g_mutex_clear (&slots->lock);
   g_free (slots->next);
   g_free (slots->clean);
@@ -336,25 +340,64 @@ slots_push (HermitSlots *slots, Stack *stack, guint32 slot)
   g_mutex_unlock (&slots->lock);
 }
 
+/* The lock is held. 0 if there is none. */
 static guint32
 slots_pop (HermitSlots *slots, Stack *stack)
+{
+  guint32 slot = stack_pop (slots, stack);
+
+  if (!slot && stack == &slots->empty && *slots->used < slots->count)
+    slot = ++*slots->used;
+  return slot;
+}
+
+/* For a change of its memory, which ends with slots_changed(). */
+static guint32
+slots_change (HermitSlots *slots, Stack *stack)
 {
   guint32 slot;
 
   g_mutex_lock (&slots->lock);
-  slot = stack_pop (slots, stack);
-  if (!slot && stack == &slots->empty && *slots->used < slots->count)
-    slot = ++*slots->used;
+  slot = slots_pop (slots, stack);
+  slots->changing += slot != 0;
   g_mutex_unlock (&slots->lock);
   return slot;
+}
+
+static void
+slots_changed (HermitSlots *slots, Stack *to, guint32 slot)
+{
+  g_mutex_lock (&slots->lock);
+  stack_push (slots, to, slot);
+  slots->changing--;
+  g_cond_broadcast (&slots->changed);
+  g_mutex_unlock (&slots->lock);
+}
+
+/* Until there may be a slot on a stack; FALSE if all of them have owners. */
+static gboolean
+slots_wait (HermitSlots *slots)
+{
+  gboolean any;
+
+  g_mutex_lock (&slots->lock);
+  while (!(any = slots->empty.count || slots->ready.count
+                 || slots->going.count)
+         && slots->changing)
+    g_cond_wait (&slots->changed, &slots->lock);
+  g_mutex_unlock (&slots->lock);
+  return any;
 }
 
 static guint32
 slots_take (HermitSlots *slots, Stack *stack, guint32 region, guint32 extent)
 {
-  guint32 slot = slots_pop (slots, stack);
   HermitLedgerSlot *record;
+  guint32 slot;
 
+  g_mutex_lock (&slots->lock);
+  slot = slots_pop (slots, stack);
+  g_mutex_unlock (&slots->lock);
   if (!slot)
     return 0;
   record = hermit_ledger_slot (slots->ledger, slot);
@@ -373,7 +416,14 @@ hermit_slots_take_ready (HermitSlots *slots, guint32 region, guint32 extent)
 guint32
 hermit_slots_take_empty (HermitSlots *slots, guint32 region, guint32 extent)
 {
-  return slots_take (slots, &slots->empty, region, extent);
+  guint32 slot;
+
+  /* Who asks counts on one: what is nobody's loses its memory here if need be. */
+  while (!(slot = slots_take (slots, &slots->empty, region, extent)))
+    if (!hermit_slots_free_one (slots, TRUE)
+        && (errno || !slots_wait (slots)))
+      break;
+  return slot;
 }
 
 void
@@ -397,7 +447,7 @@ hermit_slots_give_back (HermitSlots *slots, guint32 slot)
 gboolean
 hermit_slots_fill (HermitSlots *slots)
 {
-  guint32 slot = slots_pop (slots, &slots->empty);
+  guint32 slot = slots_change (slots, &slots->empty);
   Stack *to = &slots->empty;
   HermitLedgerSlot *record;
   gboolean ok;
@@ -434,7 +484,7 @@ hermit_slots_fill (HermitSlots *slots)
     }
   atomic_signal_fence (memory_order_seq_cst);
   record->changing = FALSE;
-  slots_push (slots, ok ? &slots->ready : to, slot);
+  slots_changed (slots, ok ? &slots->ready : to, slot);
   errno = code;
   return ok;
 }
@@ -443,7 +493,7 @@ gboolean
 hermit_slots_free_one (HermitSlots *slots, gboolean ready)
 {
   Stack *stack = &slots->going;
-  guint32 slot = slots_pop (slots, stack);
+  guint32 slot = slots_change (slots, stack);
   HermitLedgerSlot *record;
   guint64 bytes;
   gboolean ok;
@@ -452,7 +502,7 @@ hermit_slots_free_one (HermitSlots *slots, gboolean ready)
   if (!slot && ready)
     {
       stack = &slots->ready;
-      slot = slots_pop (slots, stack);
+      slot = slots_change (slots, stack);
     }
   if (!slot)
     {
@@ -474,7 +524,7 @@ hermit_slots_free_one (HermitSlots *slots, gboolean ready)
   atomic_signal_fence (memory_order_seq_cst);
   record->changing = FALSE;
   /* If it cannot be freed it stays, and stays accounted. */
-  slots_push (slots, ok ? &slots->empty : stack, slot);
+  slots_changed (slots, ok ? &slots->empty : stack, slot);
   errno = code;
   return ok;
 }

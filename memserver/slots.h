@@ -69,7 +69,11 @@ guint8 *hermit_slots_memory (HermitSlots *slots, guint32 slot);
  */
 gboolean hermit_slots_clean (HermitSlots *slots, guint32 slot);
 
-/* A slot for @extent of @region, with all its memory or with none; 0: none. */
+/*
+ * A slot for @extent of @region, with all its memory or with none; 0: none. An empty
+ * one is found as long as one has no owner: what it has of memory is freed first, or
+ * the change that the keeper makes of it waited for. That takes a millisecond.
+ */
 guint32 hermit_slots_take_ready (HermitSlots *slots, guint32 region,
                                  guint32 extent);
 guint32 hermit_slots_take_empty (HermitSlots *slots, guint32 region,
