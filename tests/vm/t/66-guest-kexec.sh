@@ -19,8 +19,10 @@ loaded=$(ask g 'kexec -c -l /boot/vmlinuz --initrd=/both.img --append="'"$GUEST_
 ask g 'rm /both.img; dd if=/dev/zero of=/fill bs=1M count=100 2>&1' > /dev/null
 before=$(hermit_stat g counters.fetches)
 echo 'kexec -e' >> $W/g.commands
+wait_report g 400 '^t '
+figures="$(($(hermit_stat g counters.fetches) - before)) pages fetched, $(hermit_stat g counters.evicted-dirty) evicted dirty so far"
 wait_report g 400 '^exit'
-note "the second kernel: $(report g | tail -n 2 | head -n 1), $(($(hermit_stat g counters.fetches) - before)) pages fetched, $(hermit_stat g counters.evicted-dirty) evicted dirty"
+note "the second kernel: $figures; $(report g | tail -n 2 | head -n 1)"
 report g | grep -q "^${sum%% *}  /message" || fail "the file of the first kernel, $sum, is now $(report g | grep /message)"
 ! report g | sed '/^=/d' | tail -n 30 | grep -q "^$boot\$" || fail "it is still the first kernel"
 report g | grep -q '^exit 0$' || fail "the second kernel: $(report g | tail -n 3 | tr '\n' ' ')"
