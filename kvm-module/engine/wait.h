@@ -63,7 +63,7 @@ bool hermit_waiters_any(struct hermit_region *r);
  */
 static inline bool hermit_waiter_moved(const struct hermit_waiter *w, u64 word)
 {
-	return (word ^ w->word) & ~HERMIT_W_HOSTMAPPED;
+	return (word ^ w->word) & ~(HERMIT_W_HOSTMAPPED | HERMIT_W_HOSTUSED);
 }
 
 static inline void hermit_waiter_forget(struct hermit_waiter *w)
