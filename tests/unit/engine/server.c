@@ -578,7 +578,7 @@ static bool is_drained(unsigned int i)
 void server_come_and_go(void)
 {
 	unsigned int i = fiber_random(WORLD_SERVERS);
-	u64 until = fiber_now() + (fiber_random(2) ? 5 * NSEC_PER_SEC : 0);
+	u64 until = fiber_now() + (fiber_random(2) ? NSEC_PER_SEC / 2 : 0);
 
 	switch (fiber_random(6)) {
 	case 0:
