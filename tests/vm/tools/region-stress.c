@@ -418,14 +418,14 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < HERMIT_HIST_BUCKETS; i++)
 		timed += st.fault_hist[i];
 	evictions = st.evicted_clean + st.evicted_dirty + st.evicted_zero;
-	printf("stress failures=%lu evictions=%lu clean=%llu dirty=%llu zero=%llu fetches=%llu conflicts=%llu rescued=%llu pinned=%llu kept=%llu room_waits=%llu faults_host=%llu resident=%llu max=%llu limit=%llu local=%llu pool=%llu remote=%llu read_errors=%llu write_errors=%llu discarded=%llu metadata=%llu first_touch=%llu timed=%lu threads_max=%u scanned=%llu turn_waits=%llu poisoned=%llu longest_ms=%lu lost=%lu\n",
+	printf("stress failures=%lu evictions=%lu clean=%llu dirty=%llu zero=%llu fetches=%llu conflicts=%llu rescued=%llu pinned=%llu kept=%llu room_waits=%llu faults_host=%llu resident=%llu max=%llu limit=%llu local=%llu pool=%llu remote=%llu read_errors=%llu write_errors=%llu discarded=%llu metadata=%llu first_touch=%llu timed=%lu threads_max=%u scanned=%llu turn_waits=%llu longest_ms=%lu poisoned=%llu lost=%lu\n",
 	       atomic_load(&failures), evictions, st.evicted_clean, st.evicted_dirty,
 	       st.evicted_zero, st.fetches, st.conflicts, st.rescued, st.pinned, st.kept,
 	       st.room_waits, st.faults_host, st.resident, st.resident_max,
 	       st.limit / PAGE, st.local, st.pool, st.remote, st.read_errors,
 	       st.write_errors, st.discarded, st.metadata_bytes, st.first_touch, timed,
-	       st.threads_max, st.scanned, st.reclaim_turn_waits, st.poisoned,
-	       atomic_load(&longest_ms), atomic_load(&lost));
+	       st.threads_max, st.scanned, st.reclaim_turn_waits,
+	       atomic_load(&longest_ms), st.poisoned, atomic_load(&lost));
 	if (st.resident > st.limit / PAGE) {
 		fprintf(stderr, "resident %llu above the limit of %llu pages\n",
 			st.resident, st.limit / PAGE);
