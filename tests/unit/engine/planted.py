@@ -268,7 +268,7 @@ BUGS = {
 
 # What showed a fault once, with what mended it taken out: it shows it again. And what
 # a walk is made for: the mover's.
-# name: (of scenarios.c, file, old, new), or its edits as above.
+# name: (of known.c, file, old, new), or its edits as above.
 MENDS = {
     'standby-used-while-held': ('standby-holds', E + 'pool.c',
         'if (page_ref_count(page) != 1)\n\t\t\theld', 'if (0)\n\t\t\theld'),

@@ -158,7 +158,7 @@ void walk_main(void *arg);
 /* Walks to where few others come. */
 #define SCENARIOS	15
 extern void (*const scenarios[SCENARIOS])(void *arg);
-/* The last one has no name. */
+/* known.c: the last one has no name */
 extern const struct known {
 	const char *name;
 	void (*fn)(void *arg);
