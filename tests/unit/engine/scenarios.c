@@ -437,8 +437,9 @@ void known_come_and_go(void *arg)
 		fiber_sleep(fiber_now() + fiber_random(100 * NSEC_PER_MSEC));
 	}
 	world.enough = true;
-	scene_wait();
+	/* A vCPU may wait for room, and whoever is left gets no page. */
 	server_all_come();
+	scene_wait();
 	host_check_all();
 	oracle_counters();
 	server_check();
