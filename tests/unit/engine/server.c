@@ -17,7 +17,13 @@
 
 struct server_page {
 	bool present, spoilt, forgotten;
-	bool acked;			/* the write of what is there was, or of the same before */
+	/*
+	 * What is there is what was noted when it was sent, and not what a page became that
+	 * was rescued while it was: of that nobody knows a copy, and its owner, who
+	 * wrote to it, has it dirty.
+	 */
+	bool noted;
+	bool acked;			/* and was acknowledged, or the same before */
 	u64 data[PAGE_WORDS];
 	u64 old[PAGE_WORDS];		/* what it was before */
 };
@@ -168,7 +174,7 @@ static void take(struct server_page *s, const u64 *data)
 	s->acked &= s->present && !memcmp(s->data, data, PAGE_SIZE);
 	memcpy(s->old, s->data, PAGE_SIZE);
 	memcpy(s->data, data, PAGE_SIZE);
-	s->present = true;
+	s->present = s->noted = true;
 	s->spoilt = s->forgotten = false;
 }
 
@@ -220,6 +226,7 @@ static void carry_out(struct server_page *pages, struct hermit_io *io)
 		copy(s->data, io->page->data);
 		s->acked &= s->present && !memcmp(s->data, s->old, PAGE_SIZE);
 		s->present = true;
+		s->noted = hermit_crc_page(s->data) == io->crc;
 		break;
 	default:
 		world.discards++;
@@ -312,43 +319,13 @@ void server_check(void)
 		check_page(i);
 }
 
-/* Is the page said to be on @server? */
-static bool said_to_have(const struct server *server, u64 idx)
-{
-	struct hermit_chunk *c = world.r->chunks[idx / HERMIT_CHUNK_PAGES];
-	u64 who = (u64)c->copies[idx % HERMIT_CHUNK_PAGES].counter >> HERMIT_HOLDERS_SHIFT;
-	unsigned int i;
-
-	for (i = 0; i < HERMIT_MAX_SERVERS; i++)
-		if (server_at(i) == server)
-			return who >> i & 1;
-	return false;
-}
-
-/*
- * Who gets pages changes, so a page that is sent once more, as one that was rescued while
- * it was sent, may pass by one that has it already: its mask begins anew, and
- * what that server has is no copy that anybody knows of.
- */
-static void only_known_copies(u64 idx)
-{
-	struct hermit_chunk *c = world.r->chunks[idx / HERMIT_CHUNK_PAGES];
-	struct server *s;
-
-	if (!world.faults.comes ||
-	    c->words[idx % HERMIT_CHUNK_PAGES].counter & HERMIT_W_INFLIGHT)
-		return;
-	for (s = servers; s < servers + WORLD_SERVERS; s++)
-		s->pages[idx].acked &= said_to_have(s, idx);
-}
-
 static void answer(void *arg)
 {
 	struct reply *reply = arg;
 	struct hermit_io *io = reply->io;
 	struct server *server = reply->server;
 	struct server_page *pages = server->pages;
-	bool set = world.servers > 1, writes;
+	bool set = world.servers > 1;
 	u64 idx = io->offset >> PAGE_SHIFT;
 	/* What was not to be asked for is no page that this server lost. */
 	bool unasked = !set && io->status == -ENOENT && !pages[idx].forgotten &&
@@ -359,11 +336,8 @@ static void answer(void *arg)
 	if (set && server->gone)
 		io->status = -ENOLINK;
 	else if (io->op == HERMIT_IO_WRITE && !io->status)
-		pages[idx].acked = true;
-	writes = set && io->op == HERMIT_IO_WRITE;
+		pages[idx].acked |= pages[idx].noted;
 	io->done(io);
-	if (writes)
-		only_known_copies(idx);
 	check_page(idx);
 	if (unasked && is_lost(idx))
 		fiber_fail("page %llu is lost, which the server never had or was told to discard",
