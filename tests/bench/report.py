@@ -92,7 +92,7 @@ def tsv(what, rows):
     if what == "server":
         points = sorted({(r["access"], r["connections"], r["depth"]) for r in rows if r.get("depth")})
         for server in ("memserver", "nbdkit", "qemu-nbd"):
-            by = {(r["access"], r["connections"], r["depth"]): r for r in rows if r["server"] == server}
+            by = {(r["access"], r["connections"], r.get("depth")): r for r in rows if r["server"] == server}
             block(server, [[f"{a} {c}x{d}", by[a, c, d]["pages/s"], by[a, c, d]["server-us"]] for a, c, d in points])
     elif what in ("fault", "fault-smp"):
         accesses = []
