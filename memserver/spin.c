@@ -9,8 +9,14 @@
 
 /* With more at a time there is enough to do to be worth a wake-up. */
 #define REQUESTS_MAX 4
-/* A gap counts as this at most, so that an idle hour is soon forgotten. */
-#define GAP_MAX_US 1000
+/* The share of looks while which a request came is of this; of the last sixteen. */
+#define SPIN_ALL 4096
+#define SPIN_OF 16
+/* What one try that was not in vain makes of it: enough for some more. */
+#define SPIN_TRIED (SPIN_ALL * 3 / 4)
+/* Gaps until a look is tried; and after many tries. */
+#define PATIENCE_MIN 32
+#define PATIENCE_MAX 4096
 /* How often to ask how many threads want a processor. */
 #define LOOK_US 10000
 
@@ -54,17 +60,38 @@ is_crowded (void)
 gboolean
 hermit_spin_pays (HermitSpin *spin, guint requests)
 {
-  return requests <= REQUESTS_MAX && spin->known
-         && spin->gap_us / 8 < HERMIT_SPIN_US && !is_crowded ();
+  gboolean most_came = spin->came > SPIN_ALL / 2;
+
+  spin->tries
+      = !most_came && spin->unknown >= MAX (spin->patience, PATIENCE_MIN);
+  return requests <= REQUESTS_MAX && (most_came || spin->tries)
+         && !is_crowded ();
+}
+
+static void
+spin_learn_try (HermitSpin *spin, gboolean came)
+{
+  spin->patience = MIN (2 * MAX (spin->patience, PATIENCE_MIN), PATIENCE_MAX);
+  if (came)
+    spin->came = SPIN_TRIED;
 }
 
 void
-hermit_spin_learn (HermitSpin *spin, gint64 gap)
+hermit_spin_learn (HermitSpin *spin, gint64 gap, gboolean looked)
 {
-  guint us = (guint)CLAMP (gap, 0, GAP_MAX_US);
+  gboolean came = gap < HERMIT_SPIN_US;
 
-  if (!spin->known)
-    spin->gap_us = GAP_MAX_US * 8;
-  spin->known = TRUE;
-  spin->gap_us = spin->gap_us - spin->gap_us / 8 + us;
+  if (!looked && !came && gap < HERMIT_SPIN_SLEPT_US)
+    {
+      spin->unknown++;
+      return;
+    }
+  spin->unknown = 0;
+  if (looked && spin->tries)
+    spin_learn_try (spin, came);
+  else
+    spin->came += (came ? SPIN_ALL / SPIN_OF : 0) - spin->came / SPIN_OF;
+  /* It lasts. */
+  if (spin->came > SPIN_ALL * 7 / 8)
+    spin->patience = 0;
 }

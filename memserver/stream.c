@@ -194,10 +194,11 @@ static ssize_t
 stream_next (HermitStream *stream)
 {
   gint64 since = g_get_monotonic_time (), now = since;
+  gboolean look = hermit_spin_pays (&stream->spin, stream->requests);
   gint64 until = since;
   ssize_t n;
 
-  if (hermit_spin_pays (&stream->spin, stream->requests))
+  if (look)
     until += HERMIT_SPIN_US;
   stream->requests = 0;
   /* A frame is much smaller than the buffer: there is always room. */
@@ -208,7 +209,7 @@ stream_next (HermitStream *stream)
       now = g_get_monotonic_time ();
     }
   while (n < 0 && (errno == EAGAIN || errno == EINTR));
-  hermit_spin_learn (&stream->spin, now - since);
+  hermit_spin_learn (&stream->spin, now - since, look);
   return n;
 }
 

@@ -27,8 +27,8 @@ static gint pays = -1; /* atomic: does looking for the next? -1: as spin.c says 
 static gint64 waited;  /* of the server's thread alone: their sum, us */
 static gint looks;     /* atomic: calls of recv() that do not wait */
 
-void __real_hermit_spin_learn (HermitSpin *spin, gint64 gap);
-void __wrap_hermit_spin_learn (HermitSpin *spin, gint64 gap);
+void __real_hermit_spin_learn (HermitSpin *spin, gint64 gap, gboolean looked);
+void __wrap_hermit_spin_learn (HermitSpin *spin, gint64 gap, gboolean looked);
 gboolean __real_hermit_spin_pays (HermitSpin *spin, guint requests);
 gboolean __wrap_hermit_spin_pays (HermitSpin *spin, guint requests);
 ssize_t __real_recv (int fd, void *to, size_t length, int flags);
@@ -51,19 +51,27 @@ __wrap_recv (int fd, void *to, size_t length, int flags)
 }
 
 void
-__wrap_hermit_spin_learn (HermitSpin *spin, gint64 gap)
+__wrap_hermit_spin_learn (HermitSpin *spin, gint64 gap, gboolean looked)
 {
   g_assert_cmpint (gap, >=, 0);
   waited += gap;
   g_atomic_int_inc (&gaps);
-  __real_hermit_spin_learn (spin, gap);
+  __real_hermit_spin_learn (spin, gap, looked);
 }
 
+/* Gaps that were looked through. */
 static void
 learn (HermitSpin *spin, gint64 gap, guint times)
 {
   while (times--)
-    hermit_spin_learn (spin, gap);
+    hermit_spin_learn (spin, gap, TRUE);
+}
+
+static void
+sleep_through (HermitSpin *spin, gint64 gap, guint times)
+{
+  while (times--)
+    hermit_spin_learn (spin, gap, FALSE);
 }
 
 static void
@@ -78,14 +86,83 @@ test_gaps (void)
   g_assert_true (hermit_spin_pays (&spin, 1));
   g_assert_false (hermit_spin_pays (&spin, 32));
 
-  /* One that is a bit longer changes nothing; an hour does, for a while. */
+  /* One that is longer changes nothing, nor do some; most do. */
   learn (&spin, 2 * HERMIT_SPIN_US, 1);
   g_assert_true (hermit_spin_pays (&spin, 1));
   learn (&spin, (gint64)3600 * G_USEC_PER_SEC, 1);
-  g_assert_false (hermit_spin_pays (&spin, 1));
-  learn (&spin, 10, 30);
   g_assert_true (hermit_spin_pays (&spin, 1));
-  learn (&spin, 2 * HERMIT_SPIN_US, 100);
+  for (guint i = 0; i < 100; i++)
+    {
+      learn (&spin, 10, 3);
+      learn (&spin, 20 * HERMIT_SPIN_US, 1);
+      g_assert_true (hermit_spin_pays (&spin, 1));
+    }
+  for (guint i = 0; i < 100; i++)
+    {
+      learn (&spin, 2 * HERMIT_SPIN_US, 3);
+      learn (&spin, 10, 1);
+    }
+  g_assert_false (hermit_spin_pays (&spin, 1));
+}
+
+/*
+ * Gaps are short, but who sleeps through them has his own waking in them. Who
+ * was kept from looking for a while, by a crowd, looks again.
+ */
+static void
+test_tries (void)
+{
+  const gint64 gap = HERMIT_SPIN_US / 2, with_waking = 2 * HERMIT_SPIN_US;
+  HermitSpin spin = { 0 };
+  guint slept;
+
+  learn (&spin, gap, 100);
+  sleep_through (&spin, with_waking, 1000);
+  g_assert_true (hermit_spin_pays (&spin, 1));
+
+  /* Who has never looked finds out, and one that came is enough. */
+  spin = (HermitSpin){ 0 };
+  for (slept = 0; !hermit_spin_pays (&spin, 1); slept++)
+    {
+      g_assert_cmpuint (slept, <, 100);
+      sleep_through (&spin, with_waking, 1);
+    }
+  hermit_spin_learn (&spin, gap, TRUE);
+  g_assert_true (hermit_spin_pays (&spin, 1));
+}
+
+/* Tries in vain are few; where many come at a time, or seldom, there is none. */
+static void
+test_vain (void)
+{
+  HermitSpin spin = { 0 };
+  guint tries = 0;
+
+  for (guint i = 0; i < 100000; i++)
+    {
+      gboolean looks;
+
+      g_assert_false (hermit_spin_pays (&spin, 32));
+      looks = hermit_spin_pays (&spin, 1);
+      tries += looks;
+      hermit_spin_learn (&spin, 2 * HERMIT_SPIN_US, looks);
+    }
+  g_assert_cmpuint (tries, >, 1);
+  g_assert_cmpuint (tries, <, 50);
+
+  spin = (HermitSpin){ 0 };
+  sleep_through (&spin, 2 * HERMIT_SPIN_SLEPT_US, 10000);
+  g_assert_false (hermit_spin_pays (&spin, 1));
+
+  /* A guess that was lucky is soon seen through, and not soon made again. */
+  spin = (HermitSpin){ 0 };
+  sleep_through (&spin, 2 * HERMIT_SPIN_US, 100);
+  g_assert_true (hermit_spin_pays (&spin, 1));
+  hermit_spin_learn (&spin, HERMIT_SPIN_US / 2, TRUE);
+  for (tries = 0; hermit_spin_pays (&spin, 1); tries++)
+    hermit_spin_learn (&spin, 2 * HERMIT_SPIN_US, TRUE);
+  g_assert_cmpuint (tries, <, 10);
+  sleep_through (&spin, 2 * HERMIT_SPIN_US, 40);
   g_assert_false (hermit_spin_pays (&spin, 1));
 }
 
@@ -175,6 +252,8 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/spin/gaps", test_gaps);
+  g_test_add_func ("/spin/tries", test_tries);
+  g_test_add_func ("/spin/vain", test_vain);
   g_test_add_func ("/spin/crowd", test_crowd);
   g_test_add_func ("/spin/obeyed", test_obeyed);
   g_test_add_func ("/spin/sum", test_sum);
