@@ -89,3 +89,12 @@ in_tree()
 			LC_ALL=C.UTF-8 CCACHE_DIR=/hermit/ccache "$@"' \
 		sh "$tree" "$SRC" "$C" "$@"
 }
+
+# copy_source FOLDER: the checkout as git would have it, with what was changed
+# since, whoever owns it
+copy_source()
+{
+	(cd "$SRC" && git -c safe.directory="$SRC" ls-files -z --cached --others --exclude-standard |
+		xargs -0 sh -c 'for f; do [ ! -e "$f" ] || printf "%s\0" "$f"; done' sh |
+		tar -c --null -T -) | tar -x -C "$1"
+}

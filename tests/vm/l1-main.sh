@@ -2,24 +2,44 @@
 # PID 1 of L1 after switch_root: finish the mounts, run one test, tell the
 # verdict on the virtio-serial port, power off.
 export PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
-mkdir -p /run /dev/shm /dev/pts
-mount -t tmpfs -o mode=755 run /run
-mount -t tmpfs shm /dev/shm
-mount -t devpts devpts /dev/pts
-ln -sfn /proc/self/fd /dev/fd
-mount -t tmpfs tmp /tmp
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
-mount -t debugfs debugfs /sys/kernel/debug
-mount -t tracefs tracefs /sys/kernel/tracing
-mount -t securityfs securityfs /sys/kernel/security
-mkdir -p /run/lock
-ip link set lo up
-hostname l1
-
 # written by tests/vm/run: TEST, KVM_MODE, RELEASE, MODULES, KERNEL_DIR, ...
 . /out/env
+
+# boot_systemd: the tree's own systemd is PID 1 from here on, as on a host; this
+# script comes back by a unit, when all that a host starts has been started
+boot_systemd()
+{
+	local d=/etc/systemd/system
+	grep -qE '^[0-9a-f]{32}$' /etc/machine-id || tr -d - < /proc/sys/kernel/random/uuid > /etc/machine-id
+	echo l1 > /etc/hostname
+	# the console is the kernel's
+	ln -s /dev/null $d/serial-getty@ttyS0.service
+	mkdir -p $d/l1-test.target.wants
+	printf '[Unit]\nDescription=a test\nRequires=multi-user.target\nAfter=multi-user.target\n' > $d/l1-test.target
+	printf '[Unit]\nDefaultDependencies=no\nAfter=multi-user.target\n[Service]\nExecStart=/bin/bash /src/tests/vm/l1-main.sh\nTasksMax=infinity\nKillMode=process\n' > $d/l1-test.service
+	ln -s $d/l1-test.service $d/l1-test.target.wants/
+	exec /usr/lib/systemd/systemd --unit=l1-test.target
+}
+[ -z "$SYSTEMD" ] || [ $$ != 1 ] || boot_systemd
+
+if [ -z "$SYSTEMD" ]; then
+	mkdir -p /run /dev/shm /dev/pts
+	mount -t tmpfs -o mode=755 run /run
+	mount -t tmpfs shm /dev/shm
+	mount -t devpts devpts /dev/pts
+	ln -sfn /proc/self/fd /dev/fd
+	mount -t tmpfs tmp /tmp
+	mount -t cgroup2 cgroup2 /sys/fs/cgroup
+	mount -t debugfs debugfs /sys/kernel/debug
+	mount -t tracefs tracefs /sys/kernel/tracing
+	mount -t securityfs securityfs /sys/kernel/security
+	mkdir -p /run/lock
+	ip link set lo up
+	hostname l1
+fi
 mkdir -p /lib/modules
-ln -sfn "$KERNEL_DIR/lib/modules/$RELEASE" "/lib/modules/$RELEASE"
+# a tree may have its kernel's package
+[ -d "/lib/modules/$RELEASE" ] || ln -sfn "$KERNEL_DIR/lib/modules/$RELEASE" "/lib/modules/$RELEASE"
 
 for p in /sys/class/virtio-ports/*; do
 	[ "$(cat "$p/name")" = verdict ] && VERDICT=/dev/${p##*/}
