@@ -24,6 +24,12 @@ waiting()
 	done
 }
 
+tries=0
+until virsh -q uri > /dev/null 2>&1; do
+	tries=$((tries + 1))
+	[ $tries -lt 60 ] || { say "libvirt does not answer; when it does: systemctl start hermit-autostart" >&2; exit 1; }
+	sleep "$FIRST"
+done
 # names may have blanks
 IFS='
 '
