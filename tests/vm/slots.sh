@@ -13,7 +13,7 @@ slots() { echo $(($(nproc) / 2 + 1)); }
 # a lock to who has waited longest.
 take_slot()
 {
-	local i n line said= how=-n
+	local i n line said='' how=-n
 	n=$(slots)
 	mkdir -p "$C/locks"
 	exec {line}> "$C/locks/l1-line"
