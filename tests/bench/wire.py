@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Sum up what hermit-count.ko counted, as lines for report.py: wire.py OUT-FOLDER [--rows].
 
-With --rows each counter: its way, phase, side, name, instructions and entries per fetch.
+With --rows each counter: its way, phase, side, name, instructions and entries per page:
+that was fetched, or in the phase `evict`, where none is, that was evicted.
 
 Every row is put to one side. What a NIC and its driver would do instead is
 soft-RoCE's: calls into its driver, its work items, and every packet.
@@ -9,7 +10,7 @@ soft-RoCE's: calls into its driver, its work items, and every packet.
 import os
 import sys
 
-WAYS = ["tcp", "nbd-swap", "rdma", "nvme-swap"]
+WAYS = ["tcp", "tcp-set", "nbd-swap", "rdma", "nvme-swap"]
 
 # row -> where, by its beginning; the first that fits. "host" counts.
 SIDES = [
@@ -46,28 +47,32 @@ def read(path):
         for line in f:
             w = line.split()
             if w[0] == "phase":
-                phases[w[1]] = {"fetched": int(w[5]), "accesses": int(w[3]), "rows": {}}
-            elif w[0] == "row":
+                # a page of it: fetched, or evicted where none is fetched
+                pages = int(w[7]) if w[1] == "evict" else int(w[5])
+                if not pages:
+                    continue    # swap, whose evictions nobody counts
+                phases[w[1]] = {"pages": pages, "accesses": int(w[3]), "rows": {}}
+            elif w[0] == "row" and w[1] in phases:
                 phases[w[1]]["rows"][w[2]] = (int(w[3]), int(w[4]))
     return phases
 
 
 def summary(way, phase):
-    """Instructions per fetch, by side."""
+    """Instructions per page, by side."""
     sides = {}
     for row, (ticks, _) in phase["rows"].items():
         if row == "confused":
             continue
         where = side(row)
         # With RDMA, every packet is soft-RoCE's; over TCP it is the side's that gets it.
-        if way not in ("tcp", "nbd-swap") and where.startswith("net-"):
+        if way not in ("tcp", "tcp-set", "nbd-swap") and where.startswith("net-"):
             where = "rxe"
         elif where == "net-host":
             where = "host"
         elif where == "net-server":
             where = "server"
         sides[where] = sides.get(where, 0) + ticks
-    n = phase["fetched"]
+    n = phase["pages"]
     return {k: round(v / n) for k, v in sides.items()}
 
 
@@ -77,7 +82,7 @@ def main():
         if not os.path.exists(f"{out}/{way}.txt"):
             continue
         for name, phase in read(f"{out}/{way}.txt").items():
-            n, rows = phase["fetched"], phase["rows"]
+            n, rows = phase["pages"], phase["rows"]
             if rows.get("confused", (0, 0))[0]:
                 print(f"{way} {name}: {rows['confused'][0]} events did not nest: do not trust this", file=sys.stderr)
             if "--rows" in sys.argv:

@@ -592,7 +592,10 @@ static void parse_options(int argc, char **argv)
 		case 's': config.size = strtoull(optarg, NULL, 0) << 20; break;
 		case 'l': config.limit = strtoull(optarg, NULL, 0) << 20; break;
 		case 'w': config.spread = atoi(optarg); break;
-		case 'S': config.server = optarg; break;
+		case 'S':
+			config.servers[0] = optarg;
+			config.nr_servers = 1;
+			break;
 		case 'v': config.vcpus = atoi(optarg); break;
 		case 'h': hosts = atoi(optarg); break;
 		case 'o': ops = strtoul(optarg, NULL, 0); break;

@@ -209,10 +209,10 @@ static void create_region(struct minivm *vm)
 		.name = "mini",
 	};
 
-	if (vm->config.server) {
-		c.nr_servers = 1;
-		snprintf(c.servers[0], sizeof(c.servers[0]), "%s", vm->config.server);
-	}
+	c.nr_servers = vm->config.nr_servers;
+	c.replicas = vm->config.replicas;
+	for (unsigned int i = 0; i < c.nr_servers; i++)
+		snprintf(c.servers[i], sizeof(c.servers[i]), "%s", vm->config.servers[i]);
 	if (getrandom(c.uuid, sizeof(c.uuid), 0) != sizeof(c.uuid))
 		die("getrandom: %s", strerror(errno));
 	vm->control = must(open("/dev/hermit", O_RDWR | O_CLOEXEC), "/dev/hermit");

@@ -71,7 +71,8 @@ struct minivm_config {
 	 * many of its 2 MiB, through page tables of the guest. 0: all of it.
 	 */
 	unsigned int spread;
-	const char *server;	/* NULL: local pool */
+	const char *servers[HERMIT_MAX_SERVERS];	/* none: local pool */
+	unsigned int nr_servers, replicas;
 	unsigned int vcpus;
 	uint32_t fault_timeout_ms;	/* 0: the default */
 	bool anonymous;		/* no hermit region */

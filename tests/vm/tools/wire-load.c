@@ -3,20 +3,21 @@
  * The load of tests/bench/run wire and wire-delay: one vCPU of the smallest VM
  * (minivm.h) goes over pages.
  *
- *	wire-load --server ADDRESS [--size MIB] [--limit MIB] [--batch N] [--latency N]
+ *	wire-load --server ADDRESS... [--replicas N] [--size MIB] [--limit MIB] [--batch N] [--latency N]
  *	wire-load --cgroup DIR [--size MIB] [--latency N]	anonymous memory
  *
  * With --latency: N accesses at random, half of them writes, and prints
  * "latency accesses N fetched N p50-us US p99-us US p99.9-us US max-us US ops/s N",
  * as the guest's TSC saw them, which must tick once a nanosecond.
  *
- * Otherwise in order, one access each, phases: `churn`, reading more than fits,
- * so that every access fetches a page and a clean one leaves; `fetch`, reading
- * what is remote after the limit was raised, so that nothing leaves. Prefetch is
- * off and waits are parked: one processor has to do what they wait for.
+ * Otherwise in order, one access each, phases: `evict`, writing for the first time
+ * more than fits, so that nothing is fetched and a dirty page leaves for each; `churn`,
+ * reading more than fits, so that every access fetches a page and a clean one leaves;
+ * `fetch`, reading what is remote after the limit was raised, so that nothing leaves.
+ * Prefetch is off and waits are parked: one processor has to do what they wait for.
  *
- * Prints "phase NAME accesses N fetched N", and for each row of hermit-count.ko
- * "row PHASE ROW TICKS ENTRIES".
+ * Prints "phase NAME accesses N fetched N evicted N", and for each row of
+ * hermit-count.ko "row PHASE ROW TICKS ENTRIES".
  */
 #include <errno.h>
 #include <getopt.h>
@@ -66,6 +67,17 @@ static uint64_t fetched(void)
 	return st.fetches + st.prefetches;
 }
 
+/* Dirty ones; of anonymous memory 0. */
+static uint64_t evicted(void)
+{
+	struct hermit_stats st;
+
+	if (cgroup)
+		return 0;
+	minivm_region_stats(&vm, &st);
+	return st.evicted_dirty;
+}
+
 static void sweep(bool write)
 {
 	struct minivm_args *a = vm.vcpu[0].args;
@@ -108,17 +120,17 @@ static void latency(uint32_t accesses)
 	       t[accesses - 1] * 1e-3, accesses * 1e9 / sum);
 }
 
-static void phase(const char *name)
+static void phase(const char *name, bool write)
 {
-	uint64_t before = fetched(), ticks, entries;
+	uint64_t before = fetched(), out = evicted(), ticks, entries;
 	char row[64];
 	FILE *f;
 
 	write_file(COUNT "ctl", "start");
-	sweep(false);
+	sweep(write);
 	write_file(COUNT "ctl", "stop");
-	printf("phase %s accesses %u fetched %" PRIu64 "\n", name, vm.npages,
-	       fetched() - before);
+	printf("phase %s accesses %u fetched %" PRIu64 " evicted %" PRIu64 "\n", name, vm.npages,
+	       fetched() - before, evicted() - out);
 	f = fopen(COUNT "rows", "r");
 	while (f && fscanf(f, "%63s %" SCNu64 " %" SCNu64, row, &ticks, &entries) == 3)
 		printf("row %s %s %" PRIu64 " %" PRIu64 "\n", name, row, ticks, entries);
@@ -163,6 +175,7 @@ int main(int argc, char **argv)
 		{ "size", required_argument, NULL, 's' },
 		{ "limit", required_argument, NULL, 'l' },
 		{ "server", required_argument, NULL, 'S' },
+		{ "replicas", required_argument, NULL, 'R' },
 		{ "cgroup", required_argument, NULL, 'c' },
 		{ "latency", required_argument, NULL, 'n' },
 		{ "batch", required_argument, NULL, 'b' },
@@ -178,14 +191,19 @@ int main(int argc, char **argv)
 		switch (c) {
 		case 's': config.size = strtoull(optarg, NULL, 0) << 20; break;
 		case 'l': config.limit = strtoull(optarg, NULL, 0) << 20; break;
-		case 'S': config.server = optarg; break;
+		case 'S':
+			if (config.nr_servers == HERMIT_MAX_SERVERS)
+				die("--server: %u at most", HERMIT_MAX_SERVERS);
+			config.servers[config.nr_servers++] = optarg;
+			break;
+		case 'R': config.replicas = atoi(optarg); break;
 		case 'c': cgroup = optarg; break;
 		case 'b': batch = strtoul(optarg, NULL, 0); break;
 		case 'n': accesses = strtoul(optarg, NULL, 0); break;
 		default: exit(2);
 		}
 	}
-	if (!config.server == !cgroup)
+	if (!config.nr_servers == !cgroup)
 		die("either --server or --cgroup");
 	config.anonymous = cgroup;
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -193,16 +211,19 @@ int main(int argc, char **argv)
 	minivm_create(&vm, &config);
 	if (!cgroup)
 		set_policy(batch);
-	sweep(true);
+	if (accesses)
+		sweep(true);
+	else
+		phase("evict", true);
 	/* This one still evicts what was written. */
 	sweep(false);
 	if (accesses) {
 		latency(accesses);
 		sweep(true);	/* and all that was written still stands */
 	} else {
-		phase("churn");
+		phase("churn", false);
 		raise_limit();
-		phase("fetch");
+		phase("fetch", false);
 	}
 	minivm_destroy(&vm);
 	return 0;
