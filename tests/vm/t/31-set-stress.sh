@@ -24,7 +24,10 @@ SIZE=${HERMIT_ARG_SIZE:-32}
 LIMIT=$((SIZE / 4))
 RANDOM=$SEED	# not in a subshell: there it begins anew
 
-port() { echo $((7480 + $1)); }
+# of the servers; another set of them is made up by who sources this, with a
+# function prepare(), which is called when hermit.ko is there
+[ -n "${ADDRESSES:-}" ] || ADDRESSES=(- tcp:127.0.0.1:7481 tcp:127.0.0.1:7482 tcp:127.0.0.1:7483)
+port() { echo "${ADDRESSES[$1]##*:}"; }
 name_of=(- s1 s2 s3)	# of the process that serves now
 born=0
 
@@ -33,7 +36,7 @@ serve()
 {
 	born=$((born + 1))
 	name_of[$1]=s$1-$born
-	start_memserver "${name_of[$1]}" "tcp:127.0.0.1:$(port "$1")" --control "$W/s$1.control" "${@:2}"
+	start_memserver "${name_of[$1]}" "${ADDRESSES[$1]}" --control "$W/s$1.control" "${@:2}"
 }
 pid_of() { cat "$W/${name_of[$1]}.memserver"; }
 nap() { sleep $((RANDOM % 2 + 1)).$((RANDOM % 10)); }
@@ -42,7 +45,7 @@ nap() { sleep $((RANDOM % 2 + 1)).$((RANDOM % 10)); }
 # processes of their own, which have to wait for the load.
 STAT=
 look() { STAT=$(hermitctl stat stress --json); }
-field() { local of="\"tcp:127.0.0.1:$(port "$1")\"[^}]*\"$2\": \"?([^,\"}]*)"; [[ $STAT =~ $of ]] && echo "${BASH_REMATCH[1]}"; }
+field() { local of="\"${ADDRESSES[$1]}\"[^}]*\"$2\": \"?([^,\"}]*)"; [[ $STAT =~ $of ]] && echo "${BASH_REMATCH[1]}"; }
 counter() { local of="\"$1\": ([0-9]+)"; [[ $STAT =~ $of ]] && echo "${BASH_REMATCH[1]}"; }
 evictions() { echo $(($(counter evicted-clean) + $(counter evicted-dirty) + $(counter evicted-zero))); }
 server_is() { look && [ "$(field "$1" state)" = "$2" ]; }
@@ -173,10 +176,11 @@ limits()
 modprobe sch_netem && modprobe sch_prio && modprobe cls_u32 || skip "this kernel has no netem"
 note "seed $SEED"
 load_hermit tcp_deadline_ms=$((1000 * SLOW))
+! declare -F prepare > /dev/null || prepare
 for i in 1 2 3; do serve $i --capacity 128M; done
 # what is done to it goes first
 nice region-stress --threads 4 --ops 100000000 --size $SIZE --limit $LIMIT --seed "$SEED" --replicas 2 \
-	--server tcp:127.0.0.1:7481 --server tcp:127.0.0.1:7482 --server tcp:127.0.0.1:7483 > /out/stress 2>&1 &
+	--server "${ADDRESSES[1]}" --server "${ADDRESSES[2]}" --server "${ADDRESSES[3]}" > /out/stress 2>&1 &
 pid=$!
 wait_for 120 above 1000
 
