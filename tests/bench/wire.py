@@ -25,6 +25,7 @@ SIDES = [
     ("softirq:NET_RX", "net-shared"),
     ("softirq:NET_TX", "net-shared"),
     ("hermit-memserve", "server"),
+    ("keeper", "server"),                    # has slots ready for what is written
     ("nbdkit", "server"),
     ("conn", "server"),
     ("work:ib_cq_poll_work", "server"),      # nvmet's completions; ours are in softirqs
