@@ -49,6 +49,32 @@ int hermit_place(const u64 *keys, unsigned int nr, u64 offset, unsigned int amon
 	return first;
 }
 
+static unsigned int count(unsigned int servers)
+{
+	unsigned int n;
+
+	for (n = 0; servers; servers &= servers - 1)
+		n++;
+	return n;
+}
+
+unsigned int hermit_place_first(const u64 *keys, unsigned int among, unsigned int n,
+				u64 offset)
+{
+	unsigned int first = 0, left = among;
+	int i;
+
+	/* All of them, whatever they weigh. */
+	if (count(among) <= n)
+		return among;
+	for (; n; n--) {
+		i = hermit_place(keys, HERMIT_PLACES, offset, left);
+		first |= 1U << i;
+		left &= ~(1U << i);
+	}
+	return first;
+}
+
 /* As many before it as would push it out; of equal ones the one that is named first. */
 bool hermit_place_has(const u64 *keys, unsigned int among, unsigned int first,
 		      unsigned int server, u64 offset)

@@ -26,6 +26,9 @@ u64 hermit_place_key(const char *server);
  * whose bit is set in @among; -1 if there is none. @nr is at most HERMIT_PLACES.
  */
 int hermit_place(const u64 *keys, unsigned int nr, u64 offset, unsigned int among);
+/* The first @n servers in that order of those set in @among, as bits; all if they are fewer. */
+unsigned int hermit_place_first(const u64 *keys, unsigned int among, unsigned int n,
+				u64 offset);
 /*
  * Whether server @server, one of those whose bit is set in @among, is one of the first
  * @first of them in the order of the extent of byte @offset.

@@ -245,12 +245,40 @@ static void part_done(struct hermit_io *io)
 
 /* --- all of them --------------------------------------------------------------- */
 
+/* Who gets what is written to an extent: the pages of a batch are neighbours, mostly. */
+struct places {
+	u64 extent;
+	unsigned int among, most;
+	unsigned int members;		/* the answer to these */
+};
+
+static unsigned int write_first(struct hermit_set *s, struct hermit_io *whole,
+				struct places *p)
+{
+	u64 extent = whole->offset >> HERMIT_EXTENT_SHIFT;
+	unsigned int among, most, have;
+
+	among = READ_ONCE(s->writable) & ~whole->members;
+	have = hweight8(whole->members & READ_ONCE(s->readable) &
+			~READ_ONCE(s->leaving));
+	most = s->replicas - min(have, s->replicas);
+	if (p->extent != extent || p->among != among || p->most != most)
+		*p = (struct places) {
+			.extent = extent,
+			.among = among,
+			.most = most,
+			.members = hermit_place_first(s->keys, among, most,
+						      whole->offset),
+		};
+	return p->members;
+}
+
 /* To each member what is to go there in @to; what nobody takes is done. */
 static void set_divide(struct hermit_set *s, struct hermit_io *whole,
-		       struct list_head *to)
+		       struct list_head *to, struct places *places)
 {
 	struct hermit_set_io *w = whole->set;
-	unsigned int n = 0, most, have, members = 0;
+	unsigned int members;
 	int member;
 
 	w->set = s;
@@ -261,27 +289,22 @@ static void set_divide(struct hermit_set *s, struct hermit_io *whole,
 			list_add_tail(&part_of(whole, member)->node, &to[member]);
 		return;
 	}
-	atomic_set(&w->asked, 0);
 	atomic_set(&w->acked, 0);
 	if (whole->op == HERMIT_IO_WRITE) {
 		w->error = -ENOLINK;
-		atomic_set(&w->asked, whole->members);
-		have = hweight8(whole->members & READ_ONCE(s->readable) &
-				~READ_ONCE(s->leaving));
-		most = s->replicas - min(have, s->replicas);
-		for (; n < most && (member = write_next(s, whole)) >= 0; n++)
-			members |= 1 << member;
+		members = write_first(s, whole, places);
+		atomic_set(&w->asked, whole->members | members);
 	} else {
 		w->error = 0;
 		members = READ_ONCE(s->readable);
-		n = hweight8(members);
+		atomic_set(&w->asked, 0);
 	}
-	if (!n) {
+	if (!members) {
 		whole_done(whole, w->error);
 		return;
 	}
-	atomic_set(&w->left, n);
-	for (member = 0; member < HERMIT_SET_MAX; member++)
+	atomic_set(&w->left, hweight8(members));
+	for (member = 0; members >> member; member++)
 		if (members >> member & 1)
 			list_add_tail(&part_of(whole, member)->node, &to[member]);
 }
@@ -289,6 +312,7 @@ static void set_divide(struct hermit_set *s, struct hermit_io *whole,
 void hermit_part_submit(struct hermit_link *link, struct list_head *ios)
 {
 	struct list_head to[HERMIT_SET_MAX];
+	struct places places = {};	/* of nobody, nobody is the first */
 	struct hermit_set *s = to_set(link);
 	struct hermit_link *member;
 	struct hermit_io *io;
@@ -299,7 +323,7 @@ void hermit_part_submit(struct hermit_link *link, struct list_head *ios)
 	while (!list_empty(ios)) {
 		io = list_first_entry(ios, struct hermit_io, node);
 		list_del_init(&io->node);
-		set_divide(s, io, to);
+		set_divide(s, io, to, &places);
 	}
 	for (i = 0; i < HERMIT_SET_MAX; i++) {
 		if (list_empty(&to[i]))

@@ -89,6 +89,25 @@ static void test_has(void)
 			}
 }
 
+/* The first so many are those that are named one after the other. */
+static void test_first(void)
+{
+	unsigned int among, rest, first, n, expected;
+	u64 e;
+
+	for (e = 0; e < 500; e++)
+		for (among = 0; among < 1 << SERVERS; among++)
+			for (n = 0, rest = among, expected = 0; n <= SERVERS; n++) {
+				first = hermit_place_first(keys, among, n, offset(e));
+				CHECK(first == expected,
+				      "extent %llu: the first %u of %#x are %#x, not %#x",
+				      (unsigned long long)e, n, among, first, expected);
+				if (rest)
+					expected |= 1U << hermit_place(keys, SERVERS, offset(e), rest);
+				rest = among & ~expected;
+			}
+}
+
 /* Where a server stands in the list is of no account, nor is what is not in it. */
 static void test_by_name(void)
 {
@@ -132,6 +151,7 @@ int main(void)
 	test_shares();
 	test_stable();
 	test_has();
+	test_first();
 	test_by_name();
 	test_extents();
 	return check_report("place");
