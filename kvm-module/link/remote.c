@@ -12,10 +12,9 @@
 #include <linux/slab.h>
 #include <net/net_namespace.h>
 
+#include "core/retry.h"
 #include "link/remote.h"
 
-#define BACKOFF_MIN_MS		50
-#define BACKOFF_MAX_MS		1000
 #define DEADLINE_MIN_MS		20
 #define BARREN_EPOCHS		3
 /* A link that nobody needs a page of is well if it lasts so long. */
@@ -99,10 +98,12 @@ static void lose_contents(struct hermit_remote *r, u64 incarnation)
 		r->ops->refuse(r, 0);
 }
 
+/* After a try in vain: the longer the server is away, the longer. */
 static void back_off(struct hermit_remote *r)
 {
-	r->backoff_ms = clamp(2 * r->backoff_ms, BACKOFF_MIN_MS,
-			      BACKOFF_MAX_MS);
+	u64 away = div_u64(ktime_get_ns() - r->since, NSEC_PER_MSEC);
+
+	r->backoff_ms = hermit_retry_next(r->backoff_ms, away);
 }
 
 /*
@@ -118,10 +119,10 @@ static unsigned long next_try(const struct hermit_remote *r)
 static void disconnect(struct hermit_remote *r)
 {
 	/* A server that takes connections but does no work is not hurried. */
-	if (ktime_get_ns() - r->since > BACKOFF_MAX_MS * NSEC_PER_MSEC)
+	if (ktime_get_ns() - r->since > HERMIT_RETRY_MAX_MS * NSEC_PER_MSEC)
 		r->backoff_ms = 0;
 	else
-		back_off(r);
+		r->backoff_ms = hermit_retry_next(r->backoff_ms, U64_MAX);
 	r->ops->stop(r);
 	if (r->member)
 		r->ops->refuse(r, -ENOLINK);
@@ -144,7 +145,7 @@ static void not_back(struct hermit_remote *r, int err)
 		pr_err("%s: server %s: %s; trying again each second\n",
 		       r->id.name, r->server, r->why);
 	report(r, HERMIT_SERVER_FAILED);
-	r->backoff_ms = BACKOFF_MAX_MS;
+	r->backoff_ms = HERMIT_RETRY_MAX_MS;
 }
 
 static void reconnect(struct hermit_remote *r)
