@@ -51,7 +51,9 @@ stop_nvme()
 
 # swapped DEVICE LIMIT-MIB|max COMMAND...: in a cgroup of that limit, which swaps to
 # it. A fault brings its page only, as ours do with prefetch off, or as many as
-# PAGE_CLUSTER says (3 is Linux' default: 8 pages).
+# PAGE_CLUSTER says (3 is Linux' default: 8 pages). THP=always is what Debian sets,
+# and ZSWAP=Y puts zswap in front of the device, with its compressor as Debian has it.
+# What the cgroup counted is in $W/swapped.stat then.
 swapped()
 {
 	local device=$1 limit=$2
@@ -59,13 +61,19 @@ swapped()
 	mkswap $device > /dev/null
 	swapon $device
 	sysctl -qw vm.page-cluster=${PAGE_CLUSTER:-0}
-	echo never > /sys/kernel/mm/transparent_hugepage/enabled
+	echo ${THP:-never} > /sys/kernel/mm/transparent_hugepage/enabled
+	# A guest's kernel clears what it then reads, so its first touch is a write.
+	# The small VM reads first, and a huge page of zeros that is written to is
+	# split by Linux 6.12.
+	echo 0 > /sys/kernel/mm/transparent_hugepage/use_zero_page
+	echo ${ZSWAP:-N} > /sys/module/zswap/parameters/enabled
 	echo +memory > /sys/fs/cgroup/cgroup.subtree_control
 	mkdir -p /sys/fs/cgroup/vm
 	[ $limit = max ] || limit=$((limit << 20))
 	echo $limit > /sys/fs/cgroup/vm/memory.max
 	( echo 0 > /sys/fs/cgroup/vm/cgroup.procs
 	  "$@" )
+	cp /sys/fs/cgroup/vm/memory.stat $W/swapped.stat
 	swapoff $device
 	rmdir /sys/fs/cgroup/vm
 }

@@ -12,6 +12,9 @@
 #	swap-zram	Linux swap on zram, lz4
 #	swap-nbd	Linux swap on NBD, nbdkit's memory plugin over loopback
 #	swap-nbd-ahead	the same, reading ahead as by default
+#	swap-nbd-thp	the last one with transparent huge pages, as Debian sets them
+#	swap-nbd-zswap	the same with zswap in front of the device; these two only by
+#			HERMIT_ARG_WAYS
 #	uffd		a userfaultfd handler with plain copies
 #
 # Hermit has 48 of 96 MiB local: with much less, pages go round within the 12 ms
@@ -45,7 +48,10 @@ hermit()
 
 # A device is four times as large as what it is for: of one that is half full,
 # Linux keeps no copies of pages that are home.
-swap() { swapped "$2" max bench "$1" $SWAP_SIZE $((SWAP_SIZE / 4)) --anon; }
+swap() { swapped "$2" max bench "$1" $SWAP_SIZE $((SWAP_SIZE / 4)) --anon "${@:3}"; }
+
+# used WAY COUNTER: of the cgroup's memory.stat, or WAY was not what it says
+used() { [ "$(sed -n "s/^$2 //p" $W/swapped.stat)" -gt 0 ] || fail "$1: no $2: this is not what it is to be"; }
 
 way()
 {
@@ -75,11 +81,20 @@ way()
 		echo $((SWAP_SIZE * 4))M > /sys/block/zram0/disksize
 		swap swap-zram /dev/zram0
 		rmmod zram ;;
-	swap-nbd|swap-nbd-ahead)
+	swap-nbd|swap-nbd-ahead|swap-nbd-thp|swap-nbd-zswap)
 		start_nbd $((SWAP_SIZE * 4))
 		[ $1 = swap-nbd ] && PAGE_CLUSTER=0 || PAGE_CLUSTER=3
-		swap $1 /dev/nbd0
-		PAGE_CLUSTER=0
+		case $1 in
+		*-thp) THP=always args=(--huge) ;;
+		*-zswap) THP=always ZSWAP=Y args=(--huge) ;;
+		*) args=() ;;
+		esac
+		swap $1 /dev/nbd0 "${args[@]}"
+		PAGE_CLUSTER=0 THP=never ZSWAP=N
+		case $1 in
+		*-thp) used $1 thp_fault_alloc ;;
+		*-zswap) used $1 thp_fault_alloc && used $1 zswpout && used $1 zswpin ;;
+		esac
 		stop_nbd ;;
 	uffd)	bench uffd $SWAP_SIZE $((SWAP_SIZE / 4)) --uffd ;;
 	*)	fail "no way '$1'; see tests/bench/ways.sh" ;;

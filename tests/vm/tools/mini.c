@@ -578,6 +578,7 @@ static const struct option options[] = {
 	{ "threads", required_argument, NULL, 't' },	/* for burst; 0: by feedback */
 	{ "prefetch", required_argument, NULL, 'f' },	/* for bench: pages beside a fault */
 	{ "anon", no_argument, NULL, 'a' },		/* no region: for comparison */
+	{ "huge", no_argument, NULL, 'H' },		/* with --anon: as large pages as the host likes */
 	{ "uffd", no_argument, NULL, 'u' },		/* the same, for bench */
 	{ "smm", no_argument, NULL, 'm' },		/* every other round in SMM */
 	{ NULL, 0, NULL, 0 },
@@ -605,6 +606,7 @@ static void parse_options(int argc, char **argv)
 		case 't': threads = atoi(optarg); break;
 		case 'f': prefetch = atoi(optarg); break;
 		case 'a': config.anonymous = true; break;
+		case 'H': config.huge = true; break;
 		case 'u': config.anonymous = with_uffd = true; break;
 		case 'm': config.smm = true; break;
 		default: exit(2);

@@ -344,7 +344,8 @@ void minivm_create(struct minivm *vm, const struct minivm_config *config)
 	if (config->anonymous) {
 		/* as guests have it by default */
 		vm->pages = must_map(config->size, MAP_PRIVATE | MAP_ANONYMOUS, -1, "memory");
-		madvise(vm->pages, config->size, MADV_NOHUGEPAGE);
+		if (!config->huge)
+			madvise(vm->pages, config->size, MADV_NOHUGEPAGE);
 	} else {
 		create_region(vm);
 	}

@@ -76,6 +76,7 @@ struct minivm_config {
 	unsigned int vcpus;
 	uint32_t fault_timeout_ms;	/* 0: the default */
 	bool anonymous;		/* no hermit region */
+	bool huge;		/* then: of as large pages as the host likes */
 	bool smm;		/* the pages in both address spaces */
 	bool dirty_log;
 	bool ends;		/* for measurements: MINIVM_CHECK_ENDS, not _PAGE */
