@@ -46,7 +46,7 @@ check_budget()
 	if ! figures=$(fields "$name" resident limit reclaim.threads-max \
 			counters.evicted-clean counters.evicted-dirty counters.evicted-zero 2> "$W/$name.unanswered"); then
 		# QEMU may be just going
-		(wait_for 10 over_with "$name") ||
+		(wait_for 1 over_with "$name") ||
 			fail "the budget of $name cannot be read: $(grep -m1 '^qmp.py' "$W/$name.unanswered" || tail -n 1 "$W/$name.unanswered")"
 		return 0
 	fi
