@@ -3,7 +3,7 @@
 # over from the one before. After tcp.sh or rdma.sh and what loads the transport,
 # with a deadline of 500 ms.
 CONTROL=$W/memserver.control
-RESTARTS=${HERMIT_ARG_RESTARTS:-10}
+RESTARTS=${HERMIT_ARG_RESTARTS:-5}
 
 going_on() { local n; n=$(stat ops); wait_for 30 stat_above ops "$n"; }
 
