@@ -36,8 +36,9 @@ cd /root
 # type, mode, owner, size of what packages and administrators install
 files()
 {
-	find /usr /etc /opt /boot /var/lib/dkms /var/lib/hermit-modules -xdev \
-		\( -type d -printf '%y %m %u:%g %p\n' -o \( -type f -o -type l \) -printf '%y %m %u:%g %s %l %p\n' \) 2> /dev/null | sort
+	# some are not there before
+	{ find /usr /etc /opt /boot /var/lib/dkms /var/lib/hermit-modules -xdev \
+		\( -type d -printf '%y %m %u:%g %p\n' -o \( -type f -o -type l \) -printf '%y %m %u:%g %s %l %p\n' \) 2> /dev/null || true; } | sort
 }
 files > /out/before
 log "$(wc -l < /out/before) files"
@@ -141,7 +142,7 @@ for command in "${back[@]}"; do run "$command"; done
 apt-get purge 'qemu-hermit*' > /out/purge 2>&1
 files > /out/after
 # groups stay, as with all packages of Debian; libvirt's own state is not ours
-diff /out/before /out/after | grep '^[<>]' | grep -vE ' /etc/(group|gshadow)-?$| /etc/apparmor.d/libvirt/libvirt-' > /out/left || true
+diff /out/before /out/after | grep '^[<>]' | grep -vE ' /etc/(group|gshadow)-?$| /etc/apparmor.d/libvirt/libvirt-|/etc/libvirt/qemu/autostart$' > /out/left || true
 [ ! -s /out/left ] || fail "the way back left, or took: $(head -n 5 /out/left | tr '\n' ' ')"
 systemctl restart hermit-modules 2> /dev/null && fail "hermit-modules is there still"
 [ -d /sys/module/kvm ] || fail "there is no KVM any more"
