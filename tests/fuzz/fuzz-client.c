@@ -20,6 +20,7 @@
 #include "link/handshake.h"
 #include "link/tcp/conn.h"
 #include "link/tcp/queue.h"
+#include "link/tcp/sender.h"
 #include "link/tcp/sock.h"
 #include "link/transport.h"
 #include "uapi/hermit.h"
@@ -28,6 +29,7 @@
 #define REGION_SIZE	(1024 * PAGE_SIZE)
 #define SLOTS		64
 #define IOS_MAX		256
+#define READ_LISTS	(BIT(HERMIT_REMOTE_DEMAND) | BIT(HERMIT_REMOTE_READS))
 
 enum flag {
 	KEYED = 1,		/* the client has a key */
@@ -39,6 +41,9 @@ enum flag {
 	ENDS = 64,		/* or the region's end, and no more */
 	STREAM = 128,		/* the channel is one of bytes */
 };
+
+/* Among the capabilities, in a script: the connection is one of reads alone. */
+#define READS_ALONE	0x80
 
 enum step {
 	READ,			/* page */
@@ -79,6 +84,13 @@ static struct {
 	u8 partial[sizeof(struct hermit_wire_hdr)];
 	unsigned int nr_partial;
 	u8 send_mode;
+	unsigned int lists;
+	/*
+	 * Of a connection of reads alone, who submits sends: in a softirq, not at all;
+	 * else so many 256ths of it, or with an error.
+	 */
+	u8 here;
+	unsigned int sent_here;
 	int expected;		/* the status of the READ that is answered; or 1 */
 	bool bent;		/* something came that no server sends */
 	bool draining;		/* the server has said so, and may */
@@ -226,13 +238,17 @@ static void take_sent(const u8 *data, size_t len)
 /* --- sock.h ---------------------------------------------------------------- */
 
 int hermit_tcp_sock_send_vec(struct socket *sock, const struct bio_vec *vec,
-			     unsigned int nr, size_t len)
+			     unsigned int nr, size_t len, size_t offset)
 {
 	unsigned int i;
 
-	shim_require(!shim_locks);
+	shim_require(!shim_locks && !shim_softirq && offset <= len);
 	for (i = 0; i < nr; i++) {
-		take_sent((u8 *)vec[i].bv_page + vec[i].bv_offset, vec[i].bv_len);
+		size_t skip = min(offset, (size_t)vec[i].bv_len);
+
+		take_sent((u8 *)vec[i].bv_page + vec[i].bv_offset + skip,
+			  vec[i].bv_len - skip);
+		offset -= skip;
 		len -= vec[i].bv_len;
 		/* A server that does not wait for the payload. */
 		if (run.send_mode == 2)
@@ -240,6 +256,25 @@ int hermit_tcp_sock_send_vec(struct socket *sock, const struct bio_vec *vec,
 	}
 	shim_require(!len);
 	return run.send_mode == 1 ? -EPIPE : 0;
+}
+
+int hermit_tcp_sock_send_now(struct socket *sock, const struct bio_vec *vec,
+			     unsigned int nr, size_t len)
+{
+	size_t left = run.here < 0xc0 ? len * run.here / 0xbf : len, n;
+	unsigned int i;
+
+	shim_require(!shim_locks && shim_softirq && len);
+	shim_require(!(run.lists & BIT(HERMIT_REMOTE_WRITES)));
+	if (run.here == 0xff)
+		return -EPIPE;
+	len = left;
+	for (i = 0; i < nr && left; i++, left -= n) {
+		n = min(left, (size_t)vec[i].bv_len);
+		take_sent((u8 *)vec[i].bv_page + vec[i].bv_offset, n);
+	}
+	run.sent_here += len != 0;
+	return len;
 }
 
 void hermit_tcp_sock_start_receiver(struct socket *sock,
@@ -329,8 +364,10 @@ static void io_done(struct hermit_io *io)
 static void submit(u8 op, bool demand, u32 length)
 {
 	struct hermit_io *io = shim_alloc(sizeof(*io));
-	unsigned int n = next() % (REGION_SIZE / PAGE_SIZE);
+	unsigned int n = next() % (REGION_SIZE / PAGE_SIZE), sent;
+	struct hermit_tcp_takers takers;
 	void *page = NULL;
+	bool reads;
 
 	if (run.submitted == IOS_MAX) {
 		free(io);
@@ -348,7 +385,17 @@ static void submit(u8 op, bool demand, u32 length)
 	io->length = min((u64)length, REGION_SIZE - io->offset);
 	io->done = io_done;
 	run.submitted++;
-	hermit_tcp_queue_add_one(&run.queue, io);
+	sent = run.sent_here;
+	reads = run.lists == READ_LISTS && op == HERMIT_IO_READ;
+	if (reads)
+		run.here = next();
+	shim_softirq = reads && run.here == 0xfe;
+	hermit_tcp_queue_add_one(&run.queue, io, &takers);
+	while (takers.nr)
+		hermit_tcp_sender_kick(hermit_tcp_sender_of(takers.taker[--takers.nr]));
+	shim_softirq = false;
+	if (!reads || run.here == 0xfe)
+		shim_require(run.sent_here == sent);
 }
 
 /* --- the handshake --------------------------------------------------------- */
@@ -612,8 +659,8 @@ static void step(void)
 		hermit_tcp_queue_return(&run.queue, &ios);
 		run.nr_asked = run.nr_partial = run.payload_left = 0;
 		run.draining = false;
-		hermit_tcp_conn_start(run.conn, (struct socket *)&run,
-				      HERMIT_TCP_ALL_LISTS, &run.session);
+		hermit_tcp_conn_start(run.conn, (struct socket *)&run, run.lists,
+				      &run.session);
 		break;
 	case END:
 		hermit_tcp_conn_end(run.conn, HZ);
@@ -632,15 +679,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memset(&run, 0, sizeof(run));
 	run.expected = 1;
+	run.lists = HERMIT_TCP_ALL_LISTS;
 	run.in = (struct input){ data, data + size };
 	run.flags = next();
 	if (run.flags & SHAKE) {
 		if (!shake())
 			return 0;
 	} else {
+		u8 caps = next();
+
+		if (caps & READS_ALONE)
+			run.lists = READ_LISTS;
 		run.session = (struct hermit_session){
 			.incarnation = 1, .epoch = 1, .max_connections = 1,
-			.caps = next() & (HERMIT_CAP_DISCARD | HERMIT_CAP_CHECKSUM |
+			.caps = caps & (HERMIT_CAP_DISCARD | HERMIT_CAP_CHECKSUM |
 					  HERMIT_CAP_NOTICE),
 			.max_inflight = 1 + next(),
 		};
@@ -650,8 +702,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run.conn = hermit_tcp_conn_create(&run.queue, NULL, &run.event, SLOTS,
 					  "fuzz", 0);
 	shim_require(!IS_ERR(run.conn));
-	hermit_tcp_conn_start(run.conn, (struct socket *)&run,
-			      HERMIT_TCP_ALL_LISTS, &run.session);
+	hermit_tcp_conn_start(run.conn, (struct socket *)&run, run.lists,
+			      &run.session);
 	while (run.in.at < run.in.end)
 		step();
 	hermit_tcp_conn_stop(run.conn, &ios);
@@ -754,6 +806,17 @@ size_t fuzz_seed(unsigned int i, uint8_t *data)
 		{ WRITE, 1, SEND, 0, BEND, 0, 0, 0, 5, 1, RESTART, SEND, 0,
 		  ANSWER, 0, 0, 0 },
 	};
+	/*
+	 * Sent by who submits: whole, in part, not at all, in a softirq, and that
+	 * fails. The byte behind the page is `here`.
+	 */
+	static const u8 here[] = {
+		DEMAND, 1, 0xc0, SEND, 0, DEMAND, 2, 0xc0, ANSWER, 0, 0, 0, ANSWER, 0, 0, 0,
+		DEMAND, 3, 0x40, SEND, 0, READ, 4, 0, SEND, 0, READ, 5, 0xfe, DEMAND, 6, 0xc0,
+		SEND, 0, ANSWER, 3, 0, 7, ANSWER, 0, 0, 0, LATER, 200, READ, 7, 0xc0,
+		ANSWER, 0, 0, 0, READ, 8, 0xff, RESTART, SEND, 0, ANSWER, 0, 0, 0,
+		DEMAND, 9, 0x20, RESTART, SEND, 0, END, 0, DEMAND, 10, 0xc0,
+	};
 	static const u8 pings[] = { LATER, 200, SEND, 0, ANSWER, 0, 0, 255, LATER, 200,
 				    SEND, 0, ANSWER, 0, 0, 254 };
 	const unsigned int nr = sizeof(scripts) / sizeof(scripts[0]);
@@ -816,6 +879,14 @@ size_t fuzz_seed(unsigned int i, uint8_t *data)
 	case 18:
 		/* broken within WELCOME */
 		return seed_handshake(data, CLOSES | JOIN, false) - 8;
+	case 19:
+	case 20:
+		/* with slots for all, and for two */
+		size = 3;
+		memcpy(data, (u8[]){ 0, READS_ALONE | HERMIT_CAP_CHECKSUM,
+				     i - nr == 19 ? 15 : 1 }, size);
+		memcpy(data + size, here, sizeof(here));
+		return size + sizeof(here);
 	default:
 		return 0;
 	}

@@ -2,10 +2,10 @@
 #ifndef HERMIT_TCP_CONN_H
 #define HERMIT_TCP_CONN_H
 /*
- * One connection of a link: a socket, the requests that are on it, and a thread
- * that sends. It lives as long as the connection object and is parked while that
- * has no socket, so that reconnecting needs no new task when memory is short.
- * Replies are taken in the softirq that brings them.
+ * One connection of a link: a socket, the requests that are on it, and what sends
+ * them (sender.h), with a thread. That lives as long as the connection object and is
+ * parked while that has no socket, so that reconnecting needs no new task when memory
+ * is short. Replies are taken in the softirq that brings them.
  *
  * create, start, stop, end and destroy exclude each other (the link calls
  * them from its work item, and after that is gone); check and stats may be
@@ -46,7 +46,7 @@ void hermit_tcp_conn_start(struct hermit_tcp_conn *conn, struct socket *sock,
 			   const struct hermit_session *session);
 
 /*
- * Close the socket and stop the thread; without a socket, nothing. Requests
+ * Close the socket and stop sending; without a socket, nothing. Requests
  * that were not completed are added to @ios: nobody uses their pages.
  * Bounded whatever the server does.
  */

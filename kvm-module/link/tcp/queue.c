@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Ios between submit() and a connection. */
 #include <linux/errno.h>
-#include <linux/sched.h>
 
 #include "link/tcp/queue.h"
 
@@ -17,35 +16,39 @@ void hermit_tcp_queue_init(struct hermit_tcp_queue *q)
 }
 
 /*
- * One sender for each kind of io that came. It takes all it can; when it has
- * no room for the rest, the next reply wakes it again.
+ * One taker for each kind of io that came. It takes all it can; when it has
+ * no room for the rest, the next reply has it go on.
  */
-static void wake_senders(struct hermit_tcp_queue *q, unsigned int came)
+static void claim_takers(struct hermit_tcp_queue *q, unsigned int came,
+			 struct hermit_tcp_takers *found)
 {
-	struct hermit_tcp_sender *s, *next;
+	struct hermit_tcp_taker *t, *next;
 
-	list_for_each_entry_safe(s, next, &q->idle, node) {
+	lockdep_assert_held(&q->lock);
+	list_for_each_entry_safe(t, next, &q->idle, node) {
 		if (!came)
 			break;
-		if (!(s->wants & came))
+		if (!(t->wants & came))
 			continue;
-		came &= ~s->wants;
-		list_del_init(&s->node);
-		wake_up_process(s->task);
+		came &= ~t->wants;
+		list_del_init(&t->node);
+		found->taker[found->nr++] = t;
 	}
 }
 
-void hermit_tcp_queue_add_one(struct hermit_tcp_queue *q, struct hermit_io *io)
+void hermit_tcp_queue_add_one(struct hermit_tcp_queue *q, struct hermit_io *io,
+			      struct hermit_tcp_takers *t)
 {
 	enum hermit_remote_list l = hermit_remote_list_of(io);
 	unsigned long flags;
 	int refuse;
 
+	t->nr = 0;
 	spin_lock_irqsave(&q->lock, flags);
 	refuse = q->refuse;
 	if (!refuse) {
 		list_add_tail(&io->node, &q->lists[l]);
-		wake_senders(q, BIT(l));
+		claim_takers(q, BIT(l), t);
 	}
 	spin_unlock_irqrestore(&q->lock, flags);
 
@@ -53,13 +56,15 @@ void hermit_tcp_queue_add_one(struct hermit_tcp_queue *q, struct hermit_io *io)
 		hermit_remote_complete(io, refuse);
 }
 
-void hermit_tcp_queue_add(struct hermit_tcp_queue *q, struct list_head *ios)
+void hermit_tcp_queue_add(struct hermit_tcp_queue *q, struct list_head *ios,
+			  struct hermit_tcp_takers *t)
 {
 	struct hermit_io *io, *next;
 	unsigned int came = 0;
 	unsigned long flags;
 	int refuse;
 
+	t->nr = 0;
 	spin_lock_irqsave(&q->lock, flags);
 	refuse = q->refuse;
 	if (!refuse) {
@@ -67,7 +72,7 @@ void hermit_tcp_queue_add(struct hermit_tcp_queue *q, struct list_head *ios)
 			list_move_tail(&io->node, &q->lists[hermit_remote_list_of(io)]);
 			came |= BIT(hermit_remote_list_of(io));
 		}
-		wake_senders(q, came);
+		claim_takers(q, came, t);
 	}
 	spin_unlock_irqrestore(&q->lock, flags);
 
@@ -103,7 +108,7 @@ void hermit_tcp_queue_refuse(struct hermit_tcp_queue *q, int status)
 }
 
 unsigned int hermit_tcp_queue_take(struct hermit_tcp_queue *q,
-				   struct hermit_tcp_sender *sender,
+				   struct hermit_tcp_taker *taker,
 				   unsigned int wants, unsigned int max,
 				   struct list_head *ios)
 {
@@ -113,7 +118,7 @@ unsigned int hermit_tcp_queue_take(struct hermit_tcp_queue *q,
 	int i;
 
 	spin_lock_irqsave(&q->lock, flags);
-	list_del_init(&sender->node);
+	list_del_init(&taker->node);
 	for (i = 0; i < HERMIT_REMOTE_NR_LISTS; i++) {
 		if (!(wants & BIT(i)))
 			continue;
@@ -125,19 +130,19 @@ unsigned int hermit_tcp_queue_take(struct hermit_tcp_queue *q,
 		}
 	}
 	if (!n) {
-		sender->wants = wants;
-		list_add_tail(&sender->node, &q->idle);
+		taker->wants = wants;
+		list_add_tail(&taker->node, &q->idle);
 	}
 	spin_unlock_irqrestore(&q->lock, flags);
 	return n;
 }
 
 void hermit_tcp_queue_forget(struct hermit_tcp_queue *q,
-			     struct hermit_tcp_sender *sender)
+			     struct hermit_tcp_taker *taker)
 {
 	unsigned long flags;
 
 	spin_lock_irqsave(&q->lock, flags);
-	list_del_init(&sender->node);
+	list_del_init(&taker->node);
 	spin_unlock_irqrestore(&q->lock, flags);
 }

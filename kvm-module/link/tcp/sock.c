@@ -146,12 +146,38 @@ int hermit_tcp_sock_send(struct socket *sock, const void *buf, size_t len)
 }
 
 int hermit_tcp_sock_send_vec(struct socket *sock, const struct bio_vec *vec,
-			     unsigned int nr, size_t len)
+			     unsigned int nr, size_t len, size_t offset)
 {
 	struct msghdr msg = {};
 
 	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, vec, nr, len);
+	iov_iter_advance(&msg.msg_iter, offset);
 	return send_iter(sock, &msg);
+}
+
+int hermit_tcp_sock_send_now(struct socket *sock, const struct bio_vec *vec,
+			     unsigned int nr, size_t len)
+{
+	struct msghdr msg = { .msg_flags = MSG_NOSIGNAL | MSG_DONTWAIT };
+	struct sock *sk = sock->sk;
+	gfp_t gfp;
+	int ret = 0;
+
+	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, vec, nr, len);
+	/*
+	 * The socket's spinlock with nobody owning it is what a softirq has, and what
+	 * lock_sock_fast() returns with. Segments that come meanwhile wait for it.
+	 */
+	spin_lock(&sk->sk_lock.slock);
+	if (!sock_owned_by_user_nocheck(sk)) {
+		/* The reserves, and nothing that sleeps. The lock guards the field. */
+		gfp = sk->sk_allocation;
+		sk->sk_allocation = GFP_NOWAIT | __GFP_MEMALLOC | __GFP_NOWARN;
+		ret = tcp_sendmsg_locked(sk, &msg, len);
+		sk->sk_allocation = gfp;
+	}
+	spin_unlock(&sk->sk_lock.slock);
+	return ret == -EAGAIN ? 0 : ret;
 }
 
 static int recv_iter(struct socket *sock, struct msghdr *msg)

@@ -37,9 +37,19 @@ void hermit_tcp_sock_set_timeout(struct socket *sock, long timeout);
  * to the memory any more.
  */
 int hermit_tcp_sock_send(struct socket *sock, const void *buf, size_t len);
+/* From @offset of @vec on. */
 int hermit_tcp_sock_send_vec(struct socket *sock, const struct bio_vec *vec,
-			     unsigned int nr, size_t len);
+			     unsigned int nr, size_t len, size_t offset);
 int hermit_tcp_sock_recv(struct socket *sock, void *buf, size_t len);
+
+/*
+ * Send what can be sent without sleeping, as a softirq would: with softirqs off, and
+ * the socket not locked by the caller. How many of the @len bytes were, or an error:
+ * 0 if the socket is another one's at the moment, has no room, or there is no memory.
+ * It copies, too. Not beside another one that sends.
+ */
+int hermit_tcp_sock_send_now(struct socket *sock, const struct bio_vec *vec,
+			     unsigned int nr, size_t len);
 
 /*
  * Who takes what arrives. Both are called with the socket locked, from softirq

@@ -8,7 +8,8 @@
  *		   ┌───────────┴────────┬── ...
  *		connection 0	    connection 1	conn.c
  *		demand, reads	    writes, discards
- *		 sender thread	     sender thread
+ *		 who submits,	     sender thread	sender.c
+ *		 sender thread		   │
  *		     socket		 socket		sock.c
  *		   receiver	       receiver		in softirqs
  *
@@ -20,18 +21,21 @@
  * one connection uses it for both.
  *
  * remote.h says how epochs follow each other and who excludes whom. Stopping
- * ends the receivers and parks the senders: then nothing here touches a
+ * ends the receivers and the senders: then nothing here touches a
  * page any more, and what was not completed goes back to the head of the queue.
  * The server's WELCOME for the first connection of an epoch is the fence.
  *
  * Locks, none of which is ever held across a callback or an io's done(), but the
- * socket's, which a sender and stopping take besides:
+ * socket's, which a sender and stopping take besides. submit() takes all but the
+ * first when it sends: the queue's and the slots' by themselves, then the socket's
+ * spinlock, if nobody owns the socket. So a done() that is called with that held may
+ * submit: it is in a softirq, or the socket has an owner, and then the thread sends.
  *
  *	link->opening_lock	mutex: the socket that is being connected, so
  *				that close() can interrupt it
  *	  socket locks		of our own lockdep classes
- *	queue.lock		irq-safe leaf: submit() takes nothing else
- *	conn->lock		leaf, softirqs off: slots and counters of a
+ *	queue.lock		irq-safe leaf
+ *	slots.lock		leaf, softirqs off: slots and counters of a
  *				connection; inside its socket's lock
  */
 #include <linux/err.h>
@@ -44,6 +48,7 @@
 #include "link/remote.h"
 #include "link/tcp/conn.h"
 #include "link/tcp/queue.h"
+#include "link/tcp/sender.h"
 #include "link/tcp/slot.h"
 #include "link/tcp/sock.h"
 #include "link/transport.h"
@@ -418,14 +423,28 @@ static struct hermit_link *tcp_connect(const struct hermit_link_params *params)
 				     params);
 }
 
+static void kick(const struct hermit_tcp_takers *t)
+{
+	unsigned int i;
+
+	for (i = 0; i < t->nr; i++)
+		hermit_tcp_sender_kick(hermit_tcp_sender_of(t->taker[i]));
+}
+
 static void tcp_submit(struct hermit_link *base, struct list_head *ios)
 {
-	hermit_tcp_queue_add(&link_to_tcp(base)->queue, ios);
+	struct hermit_tcp_takers t;
+
+	hermit_tcp_queue_add(&link_to_tcp(base)->queue, ios, &t);
+	kick(&t);
 }
 
 static void tcp_submit_one(struct hermit_link *base, struct hermit_io *io)
 {
-	hermit_tcp_queue_add_one(&link_to_tcp(base)->queue, io);
+	struct hermit_tcp_takers t;
+
+	hermit_tcp_queue_add_one(&link_to_tcp(base)->queue, io, &t);
+	kick(&t);
 }
 
 static void tcp_stats(struct hermit_link *base, struct hermit_server_stats *st)

@@ -4,6 +4,7 @@
 #include <glib.h>
 
 int shim_locks;
+bool shim_softirq;
 unsigned long shim_jiffies;
 struct task_struct *shim_task;
 

@@ -2,7 +2,7 @@
 #ifndef HERMIT_SHIM_KERNEL_H
 #define HERMIT_SHIM_KERNEL_H
 /*
- * What link/handshake.c and link/tcp/{conn,queue,slot}.c use of the kernel, for one
+ * What link/handshake.c and link/tcp/{conn,queue,sender,slot}.c use of the kernel, for one
  * thread of a fuzzer: every header that they include is a link to this one.
  *
  *  stubs		locks (they are counted: no io may complete under one),
@@ -62,6 +62,28 @@ static inline void spin_unlock_bh(spinlock_t *lock)
 
 #define spin_lock_irqsave(lock, flags) ((flags) = 0, spin_lock_bh(lock))
 #define spin_unlock_irqrestore(lock, flags) ((void)(flags), spin_unlock_bh(lock))
+
+/* A task with softirqs on; shim_softirq: or where one runs. */
+extern bool shim_softirq;
+#define in_interrupt() shim_softirq
+#define irqs_disabled() false
+#define local_bh_disable() (shim_require(!shim_softirq), shim_softirq = true)
+#define local_bh_enable() (shim_softirq = false)
+#define cpu_relax() shim_require(false)	/* nobody is there to wait for */
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+#define atomic_set(v, i) ((v)->counter = (i))
+#define atomic_xchg(v, i) ({ int _was = (v)->counter; (v)->counter = (i); _was; })
+#define atomic_cmpxchg(v, from, to) ({					\
+	int _was = (v)->counter;					\
+									\
+	if (_was == (from))						\
+		(v)->counter = (to);					\
+	_was;								\
+})
 
 struct workqueue_struct;
 struct delayed_work {
