@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* With more at a time there is enough to do to be worth a wake-up. */
@@ -74,6 +75,20 @@ spin_learn_try (HermitSpin *spin, gboolean came)
   spin->patience = MIN (2 * MAX (spin->patience, PATIENCE_MIN), PATIENCE_MAX);
   if (came)
     spin->came = SPIN_TRIED;
+}
+
+gboolean
+hermit_spin_goes_on (HermitSpin *spin, gint64 us)
+{
+  struct rusage usage;
+
+  if (us < HERMIT_SPIN_AWAY_US || getrusage (RUSAGE_THREAD, &usage) < 0
+      || usage.ru_nivcsw == spin->switches)
+    return TRUE;
+  spin->switches = usage.ru_nivcsw;
+  atomic_store (&crowded, TRUE);
+  atomic_store (&looked_at, g_get_monotonic_time ());
+  return FALSE;
 }
 
 void

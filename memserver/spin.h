@@ -24,15 +24,25 @@ typedef struct
   guint unknown;  /* gaps in a row of which nothing is known */
   guint patience; /* so many of them until the next try; 0: the least */
   gboolean tries; /* the look that pays is a try */
+  glong switches; /* its thread's, for others, as they were last seen */
 } HermitSpin;
 
 /* The longest to look, in us: no longer than sleeping and waking would take. */
 #define HERMIT_SPIN_US 50
 /* Sleeping and waking do not make a short gap look as long as this, in us. */
 #define HERMIT_SPIN_SLEPT_US 250
+/* A look takes one or two, in us: in this time somebody else may have had the processor. */
+#define HERMIT_SPIN_AWAY_US 10
 
 /* After @requests came together: whether to look. */
 gboolean hermit_spin_pays (HermitSpin *spin, guint requests);
+/*
+ * A look in vain took @us. FALSE: another thread had the processor meanwhile, perhaps
+ * the very one whose request is looked for, so sleep; and for a moment no connection
+ * looks at all. A hypervisor that took the processor away is no such thread: it is
+ * back, and nobody of this host waits for it.
+ */
+gboolean hermit_spin_goes_on (HermitSpin *spin, gint64 us);
 /* The next ones came @gap us later; @looked is what pays() had said. */
 void hermit_spin_learn (HermitSpin *spin, gint64 gap, gboolean looked);
 

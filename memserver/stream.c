@@ -195,7 +195,7 @@ stream_next (HermitStream *stream)
 {
   gint64 since = g_get_monotonic_time (), now = since;
   gboolean look = hermit_spin_pays (&stream->spin, stream->requests);
-  gint64 until = since;
+  gint64 until = since, before;
   ssize_t n;
 
   if (look)
@@ -204,9 +204,12 @@ stream_next (HermitStream *stream)
   /* A frame is much smaller than the buffer: there is always room. */
   do
     {
+      before = now;
       n = recv (stream->fd, stream->in + stream->in_length,
                 BUFFER_SIZE - stream->in_length, now < until ? MSG_DONTWAIT : 0);
       now = g_get_monotonic_time ();
+      if (n < 0 && now < until && !hermit_spin_goes_on (&stream->spin, now - before))
+        until = now;
     }
   while (n < 0 && (errno == EAGAIN || errno == EINTR));
   hermit_spin_learn (&stream->spin, now - since, look);

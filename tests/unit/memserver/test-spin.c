@@ -3,6 +3,7 @@
  * When the server looks for the next request instead of sleeping: only while
  * requests come one by one and fast, and nobody else wants the processors.
  */
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ __wrap_g_get_num_processors (void)
 
 static gint gaps;      /* atomic: between requests, that were learnt */
 static gint pays = -1; /* atomic: does looking for the next? -1: as spin.c says */
+static gint alone = -1; /* atomic: had it the processor? -1: as spin.c says */
 static gint64 waited;  /* of the server's thread alone: their sum, us */
 static gint looks;     /* atomic: calls of recv() that do not wait */
 
@@ -31,6 +33,8 @@ void __real_hermit_spin_learn (HermitSpin *spin, gint64 gap, gboolean looked);
 void __wrap_hermit_spin_learn (HermitSpin *spin, gint64 gap, gboolean looked);
 gboolean __real_hermit_spin_pays (HermitSpin *spin, guint requests);
 gboolean __wrap_hermit_spin_pays (HermitSpin *spin, guint requests);
+gboolean __real_hermit_spin_goes_on (HermitSpin *spin, gint64 us);
+gboolean __wrap_hermit_spin_goes_on (HermitSpin *spin, gint64 us);
 ssize_t __real_recv (int fd, void *to, size_t length, int flags);
 ssize_t __wrap_recv (int fd, void *to, size_t length, int flags);
 
@@ -40,6 +44,30 @@ __wrap_hermit_spin_pays (HermitSpin *spin, guint requests)
   gint forced = g_atomic_int_get (&pays);
 
   return forced < 0 ? __real_hermit_spin_pays (spin, requests) : forced;
+}
+
+gboolean
+__wrap_hermit_spin_goes_on (HermitSpin *spin, gint64 us)
+{
+  gint forced = g_atomic_int_get (&alone);
+
+  g_assert_cmpint (us, >=, 0);
+  return forced < 0 ? __real_hermit_spin_goes_on (spin, us) : forced;
+}
+
+/* For how many other threads ours was made to wait; -1: as it is. */
+static glong switches = -1;
+int __real_getrusage (int who, struct rusage *usage);
+int __wrap_getrusage (int who, struct rusage *usage);
+
+int
+__wrap_getrusage (int who, struct rusage *usage)
+{
+  int ret = __real_getrusage (who, usage);
+
+  if (switches >= 0)
+    usage->ru_nivcsw = switches;
+  return ret;
 }
 
 ssize_t
@@ -181,6 +209,32 @@ test_crowd (void)
     g_usleep (1000);
 }
 
+/* While it looked somebody else had the processor: it is not the time to look. */
+static void
+test_interrupted (void)
+{
+  HermitSpin spin = { 0 };
+
+  learn (&spin, 10, 100);
+  while (!hermit_spin_pays (&spin, 1))
+    g_usleep (1000);
+  switches = 1;
+  g_assert_true (hermit_spin_goes_on (&spin, 0));
+  g_assert_true (hermit_spin_goes_on (&spin, HERMIT_SPIN_AWAY_US - 1));
+  g_assert_false (hermit_spin_goes_on (&spin, HERMIT_SPIN_AWAY_US));
+  /* Away, and for no thread of this host. */
+  g_assert_true (hermit_spin_goes_on (&spin, 1000));
+  /* It is forgotten soon: perhaps before we ask. */
+  while (hermit_spin_pays (&spin, 1))
+    {
+      switches++;
+      g_assert_false (hermit_spin_goes_on (&spin, 1000));
+    }
+  switches = -1;
+  while (!hermit_spin_pays (&spin, 1))
+    g_usleep (1000);
+}
+
 /*
  * Gaps do not overlap, so all of them fit between the connection's begin and its
  * end.
@@ -212,7 +266,8 @@ test_sum (void)
 
 /*
  * What decides whether a thread sleeps until the next request is learnt, and
- * obeyed: one that does not sleep looks at least once before each.
+ * obeyed: one that does not sleep looks at least once before each, and no more once
+ * another thread had the processor.
  */
 static void
 test_obeyed (void)
@@ -242,6 +297,17 @@ test_obeyed (void)
     do_ping (fd);
   /* It may have gone to sleep before the first. */
   g_assert_cmpint (g_atomic_int_get (&looks), >=, 4);
+  /* One look in vain is the last, but for those that were under way. */
+  g_atomic_int_set (&alone, 0);
+  do_ping (fd);
+  g_atomic_int_set (&looks, 0);
+  for (guint i = 0; i < 50; i++)
+    {
+      do_ping (fd);
+      g_usleep (200);
+    }
+  g_assert_cmpint (g_atomic_int_get (&looks), <=, 52);
+  g_atomic_int_set (&alone, -1);
   g_atomic_int_set (&pays, -1);
   close (fd);
   local_server_stop (&server);
@@ -255,6 +321,7 @@ main (int argc, char **argv)
   g_test_add_func ("/spin/tries", test_tries);
   g_test_add_func ("/spin/vain", test_vain);
   g_test_add_func ("/spin/crowd", test_crowd);
+  g_test_add_func ("/spin/interrupted", test_interrupted);
   g_test_add_func ("/spin/obeyed", test_obeyed);
   g_test_add_func ("/spin/sum", test_sum);
   return g_test_run ();
