@@ -13,7 +13,9 @@
  *			(page faults under kvm->srcu, from inside another
  *			socket's sendmsg; reclaim). Never sleeps, never fails:
  *			every io is completed by its done(), perhaps before
- *			submit() returns. A synchronous transport asks for
+ *			submit() returns, which takes as long as sending what
+ *			was submitted, and a softirq besides, if this is a
+ *			task with softirqs on. A synchronous transport asks for
  *			task context with softirqs on.
  *	poll()		optional; any number at once, not sleeping.
  *	stats()		any number at once.
