@@ -166,6 +166,96 @@ hermit_region_give_back_all (HermitRegion *region)
   hermit_store_give_back (store, MAX (region->reserved, region->held));
 }
 
+/* The account is locked. Of the store so many bytes and slots more, or nothing. */
+static gboolean
+region_take_more (HermitRegion *region, guint64 bytes, guint32 slots)
+{
+  HermitStore *store = region->store;
+
+  if (!hermit_store_take (store, bytes))
+    return FALSE;
+  if (hermit_store_take_slots (store, slots))
+    return TRUE;
+  hermit_store_give_back (store, bytes);
+  return FALSE;
+}
+
+/* The account is locked. @bytes: at most those of the region. */
+static void
+region_set_reserve (HermitRegion *region, guint64 bytes)
+{
+  HermitStore *store = region->store;
+  guint64 kept = MAX (region->reserved, region->held), taken, left;
+  guint32 kept_slots = MAX (region->reserved_slots, region->held_slots);
+  guint32 slots;
+
+  if (MAX (bytes, region->held) > kept)
+    {
+      taken = atomic_load (&store->taken);
+      left = store->capacity - MIN (taken, store->capacity);
+      bytes = MIN (bytes, kept + left);
+      if (store->preallocate)
+        bytes -= bytes % HERMIT_SLOT_SIZE;
+      if (bytes <= kept)
+        return;
+      slots = hermit_slots_of (bytes);
+      /* Somebody else was faster: the next PING asks again. */
+      if (!region_take_more (region, bytes - kept,
+                             MAX (slots, kept_slots) - kept_slots))
+        return;
+      region->reserved = bytes;
+      region->reserved_slots = slots;
+      return;
+    }
+  slots = hermit_slots_of (bytes);
+  hermit_store_give_back (store, kept - MAX (bytes, region->held));
+  atomic_fetch_sub (&store->promised,
+                    kept_slots - MAX (slots, region->held_slots));
+  region->reserved = bytes;
+  region->reserved_slots = slots;
+}
+
+void
+hermit_region_reserve (HermitRegion *region, guint64 bytes)
+{
+  HermitStore *store = region->store;
+
+  if (store->overcommit)
+    return;
+  bytes = MIN (bytes, region->size);
+  if (store->preallocate)
+    bytes = (guint64)hermit_slots_of (bytes) * HERMIT_SLOT_SIZE;
+  g_mutex_lock (&region->account);
+  if (bytes != region->reserved)
+    {
+      region_set_reserve (region, bytes);
+      region->unreserved = region->size - MIN (region->reserved, region->size);
+      hermit_ledger_region (hermit_slots_ledger (store->slots), region->number)
+          ->unreserved
+          = region->unreserved;
+    }
+  g_mutex_unlock (&region->account);
+}
+
+guint64
+hermit_region_room (HermitRegion *region)
+{
+  HermitStore *store = region->store;
+  guint64 stored = atomic_load (&region->stored), kept, taken;
+
+  g_mutex_lock (&region->account);
+  kept = MAX (region->reserved, region->held);
+  if (hermit_store_draining (store) == HERMIT_DRAIN_ALL)
+    kept = region->held;
+  else if (store->overcommit)
+    {
+      taken = atomic_load (&store->taken);
+      kept += store->capacity - MIN (taken, store->capacity);
+    }
+  g_mutex_unlock (&region->account);
+  return kept - MIN (stored, kept);
+}
+
 /*
  * The host kills processes before its allocations fail, and spares this one;
  * a control group kills this one: stop early instead.

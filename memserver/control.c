@@ -2,6 +2,7 @@
 #include "control.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <gio/gio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -164,6 +165,15 @@ answer_drain (HermitServer *server, char **words)
   return answer_status (server);
 }
 
+/* For who waits: regions that need it, and how far the drain goes. */
+static char *
+answer_needing (HermitServer *server)
+{
+  HermitSessionsTotal total = hermit_sessions_total (server->sessions);
+
+  return g_strdup_printf ("%u %d\n", total.needing, (int)total.draining);
+}
+
 static char *
 answer_command (HermitServer *server, const char *command)
 {
@@ -180,6 +190,8 @@ answer_command (HermitServer *server, const char *command)
     return hermit_metrics_text (server);
   if (!g_strcmp0 (words[0], "status") && !words[1])
     return answer_status (server);
+  if (!g_strcmp0 (words[0], "needing") && !words[1])
+    return answer_needing (server);
   if (!g_strcmp0 (words[0], "identities") && !words[1])
     return answer_identities (server);
   if (!g_strcmp0 (words[0], "reload") && !words[1])
@@ -316,6 +328,49 @@ hermit_control_accept (int fd, const HermitPeer *peer G_GNUC_UNUSED,
   HermitControl *control = data;
 
   g_thread_pool_push (control->pool, GINT_TO_POINTER (fd), NULL);
+}
+
+gboolean
+hermit_control_wait (const char *path, GError **error)
+{
+  g_autofree char *last = hermit_control_ask (path, "drain", error);
+  guint needing, drain;
+
+  if (!last)
+    return FALSE;
+  fputs (last, stdout);
+  for (;;)
+    {
+      g_autofree char *status = NULL;
+      g_autofree char *answer = hermit_control_ask (path, "needing", error);
+
+      if (!answer || !(status = hermit_control_ask (path, "status", error)))
+        return FALSE;
+      if (sscanf (answer, "%u %u", &needing, &drain) != 2)
+        {
+          g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                       "--control: %s: it answers '%s'; is it this version's "
+                       "server?",
+                       path, g_strchomp (answer));
+          return FALSE;
+        }
+      if (strcmp (status, last))
+        fputs (status, stdout);
+      fflush (stdout);
+      g_free (last);
+      last = g_steal_pointer (&status);
+      if (!needing)
+        return TRUE;
+      if (drain != HERMIT_DRAIN_ALL)
+        {
+          g_set_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED,
+                       "the drain was called off, and %u regions need the "
+                       "server",
+                       needing);
+          return FALSE;
+        }
+      g_usleep (G_USEC_PER_SEC);
+    }
 }
 
 char *

@@ -10,7 +10,7 @@
 #include "server.h"
 
 #define HERMIT_CONTROL_COMMANDS                                               \
-  "list, stats, status, identities, reload, drain [regions|off], "            \
+  "list, stats, status, identities, reload, drain [regions|off|--wait], "     \
   "forget UUID [force], "                                                     \
   "forget --older TIME"
 
@@ -23,6 +23,13 @@ void hermit_control_free (HermitControl *control);
 
 /* A HermitAccept function; its data is the HermitControl. */
 void hermit_control_accept (int fd, const HermitPeer *peer, gpointer data);
+
+/*
+ * "drain --wait" at the other end: have the server at @path lend no more, print what
+ * its clients still need of it each time that changes, and return when none of
+ * them needs it any more; FALSE if the drain is called off, or the server is gone.
+ */
+gboolean hermit_control_wait (const char *path, GError **error);
 
 /*
  * The other end: send @command to the server at @path and return its answer.

@@ -7,7 +7,8 @@ static guint64
 our_caps (void)
 {
   guint64 caps = HERMIT_CAP_DISCARD | HERMIT_CAP_MULTICONN | HERMIT_CAP_ENOENT
-                 | HERMIT_CAP_NOTICE | HERMIT_CAP_UNRESERVED;
+                 | HERMIT_CAP_NOTICE | HERMIT_CAP_UNRESERVED
+                 | HERMIT_CAP_ROOM;
 
   /* core/crc.h: each x86 processor since 2008. */
   return caps | (__builtin_cpu_supports ("sse4.2") ? HERMIT_CAP_CHECKSUM : 0);

@@ -70,9 +70,9 @@ on_look (gpointer data)
   Stop *stop = data;
   HermitSessionsTotal total = hermit_sessions_total (stop->server->sessions);
 
-  if (total.regions && total.draining == HERMIT_DRAIN_ALL)
+  if (total.needing && total.draining == HERMIT_DRAIN_ALL)
     return G_SOURCE_CONTINUE;
-  if (total.regions)
+  if (total.needing)
     g_message ("the end is called off by \"drain\"");
   else
     g_main_loop_quit (stop->server->loop);
@@ -89,7 +89,7 @@ on_signal (gpointer data)
 
   /* What the manager keeps is not lost. */
   if (!stop->when_empty || stop->waiting || hermit_notify_listens ()
-      || !hermit_sessions_total (server->sessions).regions)
+      || !hermit_sessions_total (server->sessions).needing)
     {
       g_main_loop_quit (server->loop);
       return G_SOURCE_CONTINUE;
@@ -270,7 +270,7 @@ say_end (HermitServer *server)
 {
   g_autofree char *lent = hermit_metrics_lent (server);
 
-  if (!hermit_sessions_total (server->sessions).regions)
+  if (!hermit_sessions_total (server->sessions).needing)
     g_message ("shutting down");
   else if (hermit_notify_listens ())
     g_message ("shutting down; left with the service manager: %s", lent);
@@ -393,6 +393,8 @@ run (int argc, char **argv, GError **error)
       hermit_notify_init ();
       return serve (config, error);
     }
+  if (!strcmp (config->command, "drain --wait"))
+    return hermit_control_wait (config->control, error);
   answer = hermit_control_ask (config->control, config->command, error);
   if (!answer)
     return FALSE;

@@ -209,12 +209,18 @@ hermit_metrics_lent (HermitServer *server)
   g_autofree char *stored
       = g_format_size_full (total.stored, G_FORMAT_SIZE_IEC_UNITS);
   const char *what = total.draining ? "Draining" : "Lending";
+  GString *text;
 
   if (!total.regions)
     return g_strdup_printf ("%s %s: no regions", what, capacity);
-  return g_strdup_printf ("%s %s: %u region%s with %s", what, capacity,
-                          total.regions, total.regions == 1 ? "" : "s",
-                          stored);
+  text = g_string_new (NULL);
+  g_string_printf (text, "%s %s: %u region%s with %s", what, capacity,
+                   total.regions, total.regions == 1 ? "" : "s", stored);
+  if (total.needing < total.regions)
+    g_string_append_printf (text, ", %u of which need it", total.needing);
+  if (total.stuck)
+    g_string_append_printf (text, ", %u find no room elsewhere", total.stuck);
+  return g_string_free (text, FALSE);
 }
 
 char *

@@ -491,8 +491,8 @@ conn_answer (HermitRdmaConn *conn, HermitSession *session,
   hermit_request_fill_reply (&reply.hdr, hdr, status,
                              n * sizeof (reply.grants[0]));
   if (hdr->type == HERMIT_MSG_PING)
-    hermit_request_fill_pong (&reply.hdr, hermit_session_region (session),
-                              caps);
+    hermit_request_pong (&reply.hdr, hdr, hermit_session_region (session),
+                         caps);
   return conn_send (conn, &reply,
                     sizeof (reply.hdr) + n * sizeof (reply.grants[0]))
          && going_on;

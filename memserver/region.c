@@ -15,6 +15,8 @@
 #define REGION_SIZE_MAX HERMIT_REGION_SIZE_MAX
 /* Bytes of a page to have at hand: enough to wake the processor's own guess. */
 #define EXPECTED 512
+/* What a client needs is said each second. */
+#define NEED_US (5 * G_USEC_PER_SEC)
 /* Pages freed under an extent's lock: some 20 us. */
 #define TRIM_PAGES 64
 
@@ -79,12 +81,6 @@ region_leave (HermitRegion *region)
   g_mutex_unlock (&store->regions_lock);
 }
 
-static guint32
-slots_of (guint64 bytes)
-{
-  return (guint32)((bytes + HERMIT_SLOT_SIZE - 1) / HERMIT_SLOT_SIZE);
-}
-
 HermitRegion *
 hermit_region_alloc (HermitStore *store, guint64 size, guint64 reserved,
                      const char *label)
@@ -95,10 +91,10 @@ hermit_region_alloc (HermitStore *store, guint64 size, guint64 reserved,
   region->label = g_strdup (label);
   region->size = size;
   region->unreserved = size - reserved;
-  region->extents = slots_of (size);
+  region->extents = hermit_slots_of (size);
   if (!store->overcommit)
     {
-      region->reserved_slots = slots_of (reserved);
+      region->reserved_slots = hermit_slots_of (reserved);
       /* Of memory that is there in slots it takes whole ones. */
       region->reserved
           = store->preallocate
@@ -476,7 +472,34 @@ hermit_region_size (HermitRegion *region)
 guint64
 hermit_region_reserved (HermitRegion *region)
 {
-  return region->reserved;
+  guint64 reserved;
+
+  g_mutex_lock (&region->account);
+  reserved = region->reserved;
+  g_mutex_unlock (&region->account);
+  return reserved;
+}
+
+void
+hermit_region_set_need (HermitRegion *region, guint32 need)
+{
+  guint32 was = atomic_exchange (&region->need, need);
+
+  atomic_store (&region->need_at, g_get_monotonic_time ());
+  if (need & ~was & HERMIT_NEED_STUCK)
+    hermit_log (G_LOG_LEVEL_WARNING, region_about (region),
+                "%s: its pages do not leave this server: its client finds no "
+                "room for them elsewhere; give that VM another server, make "
+                "room on those it has, or call it off with \"drain off\"",
+                region->label);
+}
+
+guint32
+hermit_region_need (HermitRegion *region)
+{
+  gint64 age = g_get_monotonic_time () - atomic_load (&region->need_at);
+
+  return age < NEED_US ? atomic_load (&region->need) : HERMIT_NEED_UNSAID;
 }
 
 guint64

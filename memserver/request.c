@@ -25,16 +25,27 @@ hermit_request_fill_reply (struct hermit_wire_hdr *reply,
 }
 
 void
-hermit_request_fill_pong (struct hermit_wire_hdr *reply, HermitRegion *region,
-                          guint64 caps)
+hermit_request_pong (struct hermit_wire_hdr *reply,
+                     const struct hermit_wire_hdr *hdr, HermitRegion *region,
+                     guint64 caps)
 {
+  guint64 wanted = le64_to_cpu (hdr->offset), room;
   guint32 notices = hermit_store_draining (hermit_region_store (region))
                         ? HERMIT_NOTICE_DRAINING
                         : 0;
 
+  if (!(caps & HERMIT_CAP_NOTICE))
+    notices = 0;
+  if (caps & HERMIT_CAP_ROOM)
+    {
+      if (wanted)
+        hermit_region_reserve (region, wanted);
+      hermit_region_set_need (region, le32_to_cpu (hdr->extent));
+      room = hermit_region_room (region) >> HERMIT_ROOM_SHIFT;
+      notices |= (guint32)MIN (room, HERMIT_ROOM_MAX) << HERMIT_NOTICE_BITS;
+    }
   reply->offset = cpu_to_le64 (hermit_region_stored (region));
-  if (caps & HERMIT_CAP_NOTICE)
-    reply->extent = cpu_to_le32 (notices);
+  reply->extent = cpu_to_le32 (notices);
 }
 
 gsize
@@ -81,7 +92,7 @@ hermit_request_answer (HermitRegion *region, HermitCounters *counters,
 
   hermit_request_fill_reply (&answer, hdr, status, length);
   if (hdr->type == HERMIT_MSG_PING)
-    hermit_request_fill_pong (&answer, region, caps);
+    hermit_request_pong (&answer, hdr, region, caps);
   if (caps & HERMIT_CAP_CHECKSUM)
     hermit_wire_sum (&answer, 0);
   memcpy (reply, &answer, sizeof (answer));

@@ -37,8 +37,9 @@ gsize hermit_request_answer (HermitRegion *region, HermitCounters *counters,
 void hermit_request_fill_reply (struct hermit_wire_hdr *reply,
                                 const struct hermit_wire_hdr *hdr,
                                 guint8 status, guint32 length);
-/* What an answer to PING has besides. */
-void hermit_request_fill_pong (struct hermit_wire_hdr *reply,
-                               HermitRegion *region, guint64 caps);
+/* What a PING says, and what the answer to it has besides. */
+void hermit_request_pong (struct hermit_wire_hdr *reply,
+                          const struct hermit_wire_hdr *hdr,
+                          HermitRegion *region, guint64 caps);
 
 #endif /* HERMIT_REQUEST_H */

@@ -424,6 +424,7 @@ hermit_sessions_total (HermitSessions *sessions)
   HermitSessionsTotal total = { 0 };
   GHashTableIter iter;
   gpointer value;
+  guint32 need;
 
   g_mutex_lock (&sessions->lock);
   total.draining = hermit_store_draining (sessions->store);
@@ -434,7 +435,10 @@ hermit_sessions_total (HermitSessions *sessions)
 
       if (!s->region)
         continue;
+      need = hermit_region_need (s->region);
       total.regions++;
+      total.needing += need != HERMIT_NEED_NONE;
+      total.stuck += !!(need & HERMIT_NEED_STUCK);
       total.stored += hermit_region_stored (s->region);
     }
   g_mutex_unlock (&sessions->lock);

@@ -114,6 +114,8 @@ typedef struct
 {
   guint regions;
   guint64 stored;
+  guint needing; /* regions whose pages are not all on other servers */
+  guint stuck;   /* of those: their clients find no room elsewhere */
   HermitDrain draining;
 } HermitSessionsTotal;
 

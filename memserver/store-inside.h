@@ -64,8 +64,17 @@ struct HermitRegion
   _Atomic guint64 stored;
   _Atomic guint64 backed;
   _Atomic gboolean full; /* the last write found no memory */
+  _Atomic guint32 need; /* as its client said, at that time */
+  _Atomic gint64 need_at;
   GMutex locks[HERMIT_REGION_LOCKS];   /* extent i and its slot: locks[i % HERMIT_REGION_LOCKS] */
 };
+
+/* How many slots so many bytes take. */
+static inline guint32
+hermit_slots_of (guint64 bytes)
+{
+  return (guint32)((bytes + HERMIT_SLOT_SIZE - 1) / HERMIT_SLOT_SIZE);
+}
 
 /* capacity.c: of the capacity. FALSE if it has not so much left. */
 gboolean hermit_store_take (HermitStore *store, guint64 bytes);

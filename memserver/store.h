@@ -155,6 +155,24 @@ void hermit_region_take_back (HermitRegion *region, guint64 offset);
 /* This page will be asked for soon. Changes nothing; @offset is in the region. */
 void hermit_region_expect (HermitRegion *region, guint64 offset);
 
+/*
+ * From now on keep @bytes of the capacity for it, or as much of that as there is,
+ * but no less than backs it. Nothing if the capacity is overcommitted. Any thread.
+ */
+void hermit_region_reserve (HermitRegion *region, guint64 bytes);
+/*
+ * Bytes that there is room for besides what is stored, as far as the accounts go: a
+ * page where there is no extent yet takes a whole one. Any thread.
+ */
+guint64 hermit_region_room (HermitRegion *region);
+/*
+ * What its client says it still needs of this server: HERMIT_NEED_* of wire.h, which
+ * is not said any more some seconds after it was. One that gets no further is told of
+ * in the log, once. Any thread.
+ */
+void hermit_region_set_need (HermitRegion *region, guint32 need);
+guint32 hermit_region_need (HermitRegion *region);
+
 HermitStore *hermit_region_store (HermitRegion *region);
 guint64 hermit_region_size (HermitRegion *region);
 /* Of the capacity; 0 if that is overcommitted. */

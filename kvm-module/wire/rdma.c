@@ -73,9 +73,12 @@ int hermit_wire_check_rdma_control(const struct hermit_wire_hdr *hdr,
 	case HERMIT_MSG_RELEASE:
 		break;
 	case HERMIT_MSG_PING:
+		if (offset % HERMIT_WIRE_PAGE || offset > region_size)
+			return bad(why, "PING wants room for more than the region");
+		return 0;
 	case HERMIT_MSG_END:
 		if (offset || extent)
-			return bad(why, "PING or END is about an offset");
+			return bad(why, "END is about an offset");
 		return 0;
 	default:
 		return bad(why, "the type is not that of a control request");

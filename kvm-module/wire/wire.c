@@ -102,9 +102,14 @@ int hermit_wire_check_request(const struct hermit_wire_hdr *hdr,
 			return bad(why, "DISCARD is longer than allowed");
 		break;
 	case HERMIT_MSG_PING:
+		if (length)
+			return bad(why, "PING carries a payload");
+		if (!page_aligned(offset) || offset > region_size)
+			return bad(why, "PING wants room for more than the region");
+		return 0;
 	case HERMIT_MSG_END:
 		if (offset || extent || length)
-			return bad(why, "PING or END is about an offset");
+			return bad(why, "END is about an offset");
 		return 0;
 	default:
 		return bad(why, "the type is not that of a request");

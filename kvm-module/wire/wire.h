@@ -32,11 +32,20 @@
  * place of AUTH if both sides have HERMIT_CAP_UNRESERVED, which a client has only
  * if it sends one. Its HMAC is over what follows the mac, too, behind CHALLENGE.
  *
+ * Room, if both sides have HERMIT_CAP_ROOM. A PING's offset is how many bytes of the
+ * region the server is to keep room for from now on, 0: as many as before. It does so as
+ * far as it has them, and of what it kept before it keeps no less than is in use. Its
+ * extent is what the region still needs of the server (HERMIT_NEED_*). The upper
+ * bits of its answer's extent are the room that there is now for what is not stored yet:
+ * what is kept for this region, and what nobody has where the capacity is overcommitted.
+ * A client without the capability has zeros in its PINGs, and is told none.
+ *
  * What is reserved. A server keeps as much of its capacity for a region as the
  * region has bytes, so that a write finds room; but for `unreserved` bytes of it,
  * for which there is room or not (HERMIT_WIRE_ENOSPC) when they are written. Of a
  * set of servers each holds a share of the region, and its client has only that
- * reserved. What the first OPEN of a region says holds until its end.
+ * reserved. What the first OPEN of a region says holds until its end, or until
+ * a PING says otherwise.
  *
  * Sessions. A session is one client (client_id, random per region instance;
  * who is interrupted and begins again has the same) using one region (uuid). HELLO with HERMIT_HELLO_OPEN begins a new *epoch*:
@@ -61,7 +70,7 @@
  * server has to tell its clients in extent (HERMIT_NOTICE_*, a bit that is not
  * known means nothing): clients ping every second, so that nothing has to come
  * unasked; every other reply repeats offset and extent of its
- * request. END ends the region, is acknowledged once nobody can read anything
+ * request. With HERMIT_CAP_ROOM the two say more to each other by it, see "Room". END ends the region, is acknowledged once nobody can read anything
  * of it any more, and closes the session with all its connections.
  *
  * A page that was never written, or was discarded, is not stored: a READ of it is
@@ -138,8 +147,21 @@ enum hermit_wire_refusal {
 #define HERMIT_CAP_CHECKSUM	(1ULL << 3)
 #define HERMIT_CAP_NOTICE	(1ULL << 4)
 #define HERMIT_CAP_UNRESERVED	(1ULL << 5)
+#define HERMIT_CAP_ROOM		(1ULL << 6)
 
 #define HERMIT_NOTICE_DRAINING	(1u << 0)	/* it is to become empty */
+#define HERMIT_NOTICE_BITS	8
+/* Above them, with HERMIT_CAP_ROOM: room, in so many bytes; the highest value: or more. */
+#define HERMIT_ROOM_SHIFT	21
+#define HERMIT_ROOM_MAX		((1u << (32 - HERMIT_NOTICE_BITS)) - 1)
+
+/* A PING's extent, with HERMIT_CAP_ROOM: */
+#define HERMIT_NEED_UNSAID	0u		/* as before, if that was not long ago */
+#define HERMIT_NEED_ALL		1u		/* the client does not leave this server */
+#define HERMIT_NEED_NONE	2u		/* it does, and all its pages are on others */
+/* It does, and so many pages more than NONE are not, or as many as there are at most. */
+#define HERMIT_NEED_PAGES	0x7fffffffu
+#define HERMIT_NEED_STUCK	(1u << 31)	/* and it gets no further: nobody has room */
 
 #define HERMIT_HELLO_OPEN	(1u << 0)
 

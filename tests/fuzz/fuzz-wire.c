@@ -47,7 +47,11 @@ check_request (const struct hermit_wire_hdr *hdr, uint64_t size)
       break;
     default:
       require (hdr->type == HERMIT_MSG_PING || hdr->type == HERMIT_MSG_END);
-      require (offset == 0 && extent == 0 && length == 0);
+      require (length == 0);
+      if (hdr->type == HERMIT_MSG_PING)
+        require (offset % HERMIT_WIRE_PAGE == 0 && offset <= size);
+      else
+        require (offset == 0 && extent == 0);
       return;
     }
   require (offset % HERMIT_WIRE_PAGE == 0);
@@ -67,7 +71,12 @@ check_rdma_control (const struct hermit_wire_hdr *hdr, uint64_t size)
       return;
     }
   require (hdr->length == 0);
-  if (hdr->type == HERMIT_MSG_PING || hdr->type == HERMIT_MSG_END)
+  if (hdr->type == HERMIT_MSG_PING)
+    {
+      require (offset % HERMIT_WIRE_PAGE == 0 && offset <= size);
+      return;
+    }
+  if (hdr->type == HERMIT_MSG_END)
     {
       require (offset == 0 && extent == 0);
       return;

@@ -231,6 +231,121 @@ notices (int fd)
   return le32_to_cpu (hdr.extent);
 }
 
+/* The answer to a PING that says this. */
+static guint32
+ask_room (int fd, guint64 reserve, guint32 need)
+{
+  struct hermit_wire_hdr hdr;
+
+  hermit_wire_fill (&hdr, HERMIT_MSG_PING, 1, reserve, need, 0);
+  g_assert_true (send_all (fd, &hdr, sizeof (hdr)));
+  g_assert_true (receive_all (fd, &hdr, sizeof (hdr)));
+  g_assert_cmpint (hdr.type, ==, HERMIT_MSG_PING | HERMIT_MSG_REPLY);
+  return le32_to_cpu (hdr.extent) >> HERMIT_NOTICE_BITS;
+}
+
+/* Opens its region by a HELLO that has these capabilities, too. */
+static int
+open_with (Client *client, guint64 caps)
+{
+  struct hermit_wire_hello hello = client_hello (client, TRUE);
+  Attempt attempt;
+
+  hello.caps |= cpu_to_le64 (caps);
+  attempt = client_try (client, client_connect (client), &hello);
+  client->epoch = le64_to_cpu (attempt.welcome.epoch);
+  return attempt.fd;
+}
+
+/*
+ * What is kept for a region follows its PINGs, as far as there is some, and is not
+ * below what it uses; who does not have the capability keeps what it had.
+ */
+static void
+test_room (void)
+{
+  Server *server = server_start ("--capacity=32M", NULL);
+  Client client = client_new (server, 1, 1, 24 * MIB);
+  Client other = client_new (server, 2, 2, 4 * MIB);
+  guint8 page[PAGE] = { 1 };
+  int fd = open_with (&client, HERMIT_CAP_ROOM | HERMIT_CAP_NOTICE);
+  int old = open_with (&other, HERMIT_CAP_NOTICE);
+
+  g_assert_cmpint (ask_room (fd, 0, HERMIT_NEED_ALL), ==, 12);
+  g_assert_cmpint (ask_room (fd, 8 * MIB, HERMIT_NEED_ALL), ==, 4);
+  g_assert_cmpint (server_region (server, client.uuid, "reserved"), ==, 8 * MIB);
+  /* One page of each of five extents: four may be kept for, all are in use. */
+  for (guint i = 0; i < 5; i++)
+    g_assert_cmpint (do_write (fd, i * 2 * MIB, page), ==, HERMIT_WIRE_OK);
+  g_assert_cmpint (ask_room (fd, 2 * MIB, HERMIT_NEED_ALL), <=, 4);
+  g_assert_cmpint (do_write (fd, 0, page), ==, HERMIT_WIRE_OK);
+  g_assert_cmpint (ask_room (fd, 24 * MIB, HERMIT_NEED_ALL), ==, 11);
+  g_assert_cmpint (server_region (server, client.uuid, "reserved"), ==, 24 * MIB);
+
+  g_assert_cmpint (ask_room (old, 2 * MIB, HERMIT_NEED_NONE), ==, 0);
+  g_assert_cmpint (server_region (server, other.uuid, "reserved"), ==, 4 * MIB);
+  close (old);
+  close (fd);
+  server_stop (server);
+}
+
+/* No more than there is; and who goes makes room. */
+static void
+test_room_is_short (void)
+{
+  Server *server = server_start ("--capacity=16M", NULL);
+  Client client = client_new (server, 1, 1, 32 * MIB);
+  Client other = client_new (server, 2, 2, 8 * MIB);
+  int fd, beside = client_open (&other);
+
+  client.unreserved = 28 * MIB;
+  fd = open_with (&client, HERMIT_CAP_ROOM);
+  g_assert_cmpint (ask_room (fd, 0, HERMIT_NEED_ALL), ==, 2);
+  g_assert_cmpint (ask_room (fd, 16 * MIB, HERMIT_NEED_ALL), ==, 4);
+  g_assert_cmpint (server_region (server, client.uuid, "reserved"), ==, 8 * MIB);
+  g_assert_cmpint (do_end (beside), ==, HERMIT_WIRE_OK);
+  close (beside);
+  g_assert_cmpint (ask_room (fd, 16 * MIB, HERMIT_NEED_ALL), ==, 8);
+  close (fd);
+  server_stop (server);
+}
+
+/* Who waits for the end of a drain is let go once no client needs the server. */
+static void
+test_needs (void)
+{
+  Server *server = server_start ("--capacity=32M", NULL);
+  Client client = client_new (server, 1, 1, 8 * MIB);
+  int fd = open_with (&client, HERMIT_CAP_ROOM | HERMIT_CAP_NOTICE);
+  static const struct
+  {
+    guint32 need;
+    const char *needing, *status;
+  } said[] = {
+    { HERMIT_NEED_ALL, "1 2\n", "Draining 32.0 MiB: 1 region with 0 bytes\n" },
+    { HERMIT_NEED_NONE + 7, "1 2\n", "Draining 32.0 MiB: 1 region with 0 bytes\n" },
+    { HERMIT_NEED_ALL | HERMIT_NEED_STUCK, "1 2\n",
+      "Draining 32.0 MiB: 1 region with 0 bytes, 1 find no room elsewhere\n" },
+    { HERMIT_NEED_NONE, "0 2\n",
+      "Draining 32.0 MiB: 1 region with 0 bytes, 0 of which need it\n" },
+  };
+
+  g_free (server_ask (server, "drain"));
+  for (guint i = 0; i < G_N_ELEMENTS (said); i++)
+    {
+      g_autofree char *needing = NULL, *status = NULL;
+
+      ask_room (fd, 0, said[i].need);
+      needing = server_ask (server, "needing");
+      status = server_ask (server, "status");
+      g_assert_cmpstr (needing, ==, said[i].needing);
+      g_assert_cmpstr (status, ==, said[i].status);
+    }
+  server_wait_log (server, "its pages do not leave this server");
+  close (fd);
+  server_stop (server);
+}
+
 /* That it is being drained it tells who asked to be told. */
 static void
 test_notices (void)
@@ -538,6 +653,9 @@ main (int argc, char **argv)
   g_test_add_func ("/requests/violation", test_violation);
   g_test_add_func ("/requests/no-discard", test_no_discard);
   g_test_add_func ("/requests/not-stored", test_not_stored);
+  g_test_add_func ("/requests/room", test_room);
+  g_test_add_func ("/requests/room-is-short", test_room_is_short);
+  g_test_add_func ("/requests/needs", test_needs);
   g_test_add_func ("/requests/notices", test_notices);
   g_test_add_func ("/requests/checksums", test_checksums);
   g_test_add_func ("/requests/full", test_full);
