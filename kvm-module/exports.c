@@ -7,6 +7,7 @@
 #include <linux/export.h>
 
 #include "link/handshake.h"
+#include "link/ping.h"
 #include "link/remote.h"
 #include "link/transport.h"
 #include "wire/wire.h"
@@ -17,6 +18,10 @@ EXPORT_SYMBOL_GPL(hermit_remote_kick);
 EXPORT_SYMBOL_GPL(hermit_remote_deadline_ns);
 EXPORT_SYMBOL_GPL(hermit_remote_patience);
 EXPORT_SYMBOL_GPL(hermit_remote_stats);
+EXPORT_SYMBOL_GPL(hermit_remote_say);
+EXPORT_SYMBOL_GPL(hermit_remote_room);
+EXPORT_SYMBOL_GPL(hermit_ping_fill);
+EXPORT_SYMBOL_GPL(hermit_ping_answered);
 EXPORT_SYMBOL_GPL(hermit_remote_list_of);
 EXPORT_SYMBOL_GPL(hermit_remote_complete);
 EXPORT_SYMBOL_GPL(hermit_remote_complete_list);

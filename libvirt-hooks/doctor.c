@@ -22,6 +22,12 @@ remedy_of (guint32 state)
     case HERMIT_SERVER_DRAINING:
       return "move what it holds, or have it take pages again: "
              "hermit-memserver --control SOCKET drain off";
+    case HERMIT_SERVER_DRAINED:
+      return "stop it, or drop it with hermitctl server drop, or have it take "
+             "pages again with undrain";
+    case HERMIT_SERVER_STUCK:
+      return "its pages find no room elsewhere: hermitctl server add another "
+             "one, or free capacity of those there are";
     default:
       return "see that it runs and can be reached, and dmesg (docs/runbook.md, "
              "HermitServerAway)";
@@ -46,8 +52,10 @@ check_regions (HermitFindings *findings)
 
           hermit_find (findings,
                        !remedy                          ? HERMIT_WELL
-                       : state == HERMIT_SERVER_DRAINING ? HERMIT_NOTE
-                                                        : HERMIT_BAD,
+                       : state == HERMIT_SERVER_DRAINING
+                               || state == HERMIT_SERVER_DRAINED
+                           ? HERMIT_NOTE
+                           : HERMIT_BAD,
                        "vm", remedy, "%s: %s is %s", name,
                        r->st.servers[s].address,
                        hermit_server_state_name (state));

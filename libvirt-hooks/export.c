@@ -141,7 +141,7 @@ static void
 add_states (GString *out, const char *name, const HermitRegion *r,
             const struct hermit_server_stats *s)
 {
-  for (guint state = HERMIT_SERVER_NONE; state <= HERMIT_SERVER_DRAINED;
+  for (guint state = HERMIT_SERVER_NONE; state <= HERMIT_SERVER_STUCK;
        state++)
     {
       const char *text = hermit_server_state_name (state);

@@ -166,7 +166,7 @@ hermit_server_state_name (guint32 state)
 {
   static const char *const names[]
       = { "none", "up", "reconnecting", "full",
-          "failed", "draining", "drained" };
+          "failed", "draining", "drained", "stuck" };
 
   return state < G_N_ELEMENTS (names) ? names[state] : "unknown";
 }

@@ -184,6 +184,7 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 	INIT_DELAYED_WORK(&r->watchdog, hermit_watchdog);
 	hermit_mover_init(r);
 	mutex_init(&r->change_lock);
+	hermit_server_work_init(r);
 	spin_lock_init(&r->servers_lock);
 	hermit_poison_init(r);
 	memcpy(r->uuid, c->uuid, sizeof(r->uuid));

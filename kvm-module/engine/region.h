@@ -51,6 +51,7 @@
 #include "core/share.h"
 #include "engine/ahead.h"
 #include "engine/event.h"
+#include "engine/drain.h"
 #include "engine/mover.h"
 #include "engine/poison.h"
 #include "engine/wset.h"
@@ -174,6 +175,12 @@ struct hermit_region {
 	char servers[HERMIT_MAX_SERVERS][HERMIT_SERVER_LEN];	/* ""; nobody has the number */
 	unsigned int nr_servers;	/* the highest number, and one */
 	u8 servers_drained;		/* of those that leave: that no page needs; the mover's */
+	u8 servers_stuck;		/* that leave, or are to, and do not get further */
+	u8 servers_asked;		/* that leave since their own operators want it; change_lock */
+	u8 servers_kept;		/* that do not, though they want it: undrained; change_lock */
+	unsigned long ask_again;	/* jiffies: whether one may leave that wants to; change_lock */
+	struct hermit_drain drain;	/* change_lock */
+	struct delayed_work server_work;	/* what servers want, and are told: server.c */
 	u8 client_id[16];
 	u8 server_states[HERMIT_MAX_SERVERS];	/* as the link told last */
 	u64 server_since[HERMIT_MAX_SERVERS];	/* ns: that it has had its state */

@@ -6,6 +6,7 @@
 #include <linux/spinlock.h>
 #include <linux/string.h>
 
+#include "engine/drain.h"
 #include "engine/event.h"
 #include "engine/mark.h"
 #include "engine/mover.h"
@@ -15,6 +16,7 @@
 #include "engine/sweep.h"
 #include "engine/threads.h"
 #include "link/set.h"
+#include "wire/wire.h"
 
 /* --- what links tell ---------------------------------------------------------------- */
 
@@ -24,10 +26,14 @@ enum hermit_server_state hermit_server_shown(struct hermit_region *r,
 {
 	u8 bit = 1U << server;
 
-	if (!(READ_ONCE(r->servers_leaving) & bit) || !hermit_link_serves(state))
+	bool leaves = READ_ONCE(r->servers_leaving) & bit;
+
+	if (!hermit_link_serves(state) || (!leaves && state != HERMIT_SERVER_DRAINING))
 		return state;
-	return READ_ONCE(r->servers_drained) & bit ? HERMIT_SERVER_DRAINED :
-						     HERMIT_SERVER_DRAINING;
+	if (leaves && READ_ONCE(r->servers_drained) & bit)
+		return HERMIT_SERVER_DRAINED;
+	return READ_ONCE(r->servers_stuck) & bit ? HERMIT_SERVER_STUCK :
+						   HERMIT_SERVER_DRAINING;
 }
 
 static void server_tell(struct hermit_region *r, unsigned int server,
@@ -60,6 +66,8 @@ static void server_state(void *user, unsigned int server,
 	hermit_mover_again(r);
 	wake_up_all(&r->room_wq);
 	hermit_threads_kick(r);
+	/* It may be drained, or not any more. */
+	schedule_delayed_work(&r->server_work, 0);
 }
 
 static void server_contents_lost(void *user, unsigned int server, u64 incarnation)
@@ -164,6 +172,8 @@ void hermit_server_close(struct hermit_region *r)
 		hermit_link_close(r->link, true);
 	r->link = NULL;
 	mutex_unlock(&r->change_lock);
+	/* Nobody tells of states any more. */
+	cancel_delayed_work_sync(&r->server_work);
 }
 
 /* --- changes: all of it under change_lock ----------------------------------------------- */
@@ -204,15 +214,21 @@ static void server_leaves(struct hermit_region *r, unsigned int server, bool lea
 	/* No pass that began before this says that it is drained. */
 	hermit_mover_again(r);
 	spin_unlock(&r->servers_lock);
+	WRITE_ONCE(r->servers_stuck, r->servers_stuck & ~bit);
+	if (leaves)
+		hermit_drain_begins(r);
 	/* Of one that is not there it is told when it is. */
 	if (READ_ONCE(r->servers_up) & bit)
 		server_tell(r, server, READ_ONCE(r->server_states[server]));
+	schedule_delayed_work(&r->server_work, 0);
 }
 
 static int server_drain(struct hermit_region *r, struct hermit_server_change *c)
 {
 	u8 bit = 1U << c->server;
+	int ret;
 
+	r->servers_kept &= ~bit;
 	if (r->servers_leaving & bit)
 		return 0;
 	if (!(READ_ONCE(r->servers_writable) & ~(r->servers_leaving | bit))) {
@@ -222,29 +238,45 @@ static int server_drain(struct hermit_region *r, struct hermit_server_change *c)
 			 c->address);
 		return -ENOSPC;
 	}
+	ret = hermit_drain_fits(r, c->server, c->error);
+	if (ret)
+		return ret;
 	HERMIT_MARK(server_drains);
 	server_leaves(r, c->server, true);
 	return 0;
 }
 
-static int server_undrain(struct hermit_region *r, struct hermit_server_change *c)
+static void server_stays(struct hermit_region *r, unsigned int server)
 {
-	if (!(r->servers_leaving >> c->server & 1))
-		return 0;
-	server_leaves(r, c->server, false);
+	server_leaves(r, server, false);
+	r->servers_asked &= ~(1U << server);
+	hermit_set_share(r->link, r->servers_leaving);
 	wake_up_all(&r->room_wq);
 	hermit_threads_kick(r);
+}
+
+static int server_undrain(struct hermit_region *r, struct hermit_server_change *c)
+{
+	u8 bit = 1U << c->server;
+
+	/* Whatever its own operator wants. */
+	if (READ_ONCE(r->server_states[c->server]) == HERMIT_SERVER_DRAINING)
+		r->servers_kept |= bit;
+	if (r->servers_leaving & bit)
+		server_stays(r, c->server);
 	return 0;
 }
 
-static bool server_is_alone(struct hermit_region *r, unsigned int server)
+/* Those that there are beside it, and that do not leave. */
+static u8 server_others(struct hermit_region *r, unsigned int server, bool leaving)
 {
 	unsigned int i;
+	u8 others = 0;
 
 	for (i = 0; i < HERMIT_MAX_SERVERS; i++)
 		if (i != server && r->servers[i][0])
-			return false;
-	return true;
+			others |= 1U << i;
+	return leaving ? others : others & ~r->servers_leaving;
 }
 
 static int server_drop(struct hermit_region *r, struct hermit_server_change *c)
@@ -252,9 +284,17 @@ static int server_drop(struct hermit_region *r, struct hermit_server_change *c)
 	bool force = c->flags & HERMIT_SERVER_FORCE;
 	u64 needed, lost;
 
-	if (server_is_alone(r, c->server)) {
+	if (!server_others(r, c->server, true)) {
 		snprintf(c->error, sizeof(c->error),
 			 "server %s: this VM has no other one; add one, and drain this one first",
+			 c->address);
+		return -EINVAL;
+	}
+	/* No page could leave this host any more. */
+	if (!server_others(r, c->server, false)) {
+		HERMIT_MARK(drop_leaves_none);
+		snprintf(c->error, sizeof(c->error),
+			 "server %s: all others of this VM leave it, too, and get no page; add one or undrain one of them first",
 			 c->address);
 		return -EINVAL;
 	}
@@ -286,6 +326,9 @@ static int server_drop(struct hermit_region *r, struct hermit_server_change *c)
 	WRITE_ONCE(r->servers_leaving, r->servers_leaving & ~(1U << c->server));
 	WRITE_ONCE(r->servers_drained, r->servers_drained & ~(1U << c->server));
 	spin_unlock(&r->servers_lock);
+	WRITE_ONCE(r->servers_stuck, r->servers_stuck & ~(1U << c->server));
+	r->servers_asked &= ~(1U << c->server);
+	r->servers_kept &= ~(1U << c->server);
 	server_name(r, c->server, "");
 	return 0;
 }
@@ -310,6 +353,7 @@ static int server_add(struct hermit_region *r, struct hermit_server_change *c)
 		return ret;
 	}
 	HERMIT_MARK(server_is_added);
+	hermit_set_share(r->link, r->servers_leaving);
 	return 0;
 }
 
@@ -356,6 +400,107 @@ static int server_change(struct hermit_region *r, struct hermit_server_change *c
 		 "server %s: change %u is not known; use a matching hermit.ko",
 		 c->address, c->op);
 	return -EINVAL;
+}
+
+/* --- what servers' own operators want: under change_lock, too ----------------------- */
+
+/* A server that is back is not drained any more only if it has not said so again by then. */
+#define STAYS_NS	(5ULL * NSEC_PER_SEC)
+/* Others may have room now. */
+#define ASK_AGAIN	(10 * HZ)
+
+/* It is DRAINING by itself. */
+static void server_is_asked_to_leave(struct hermit_region *r, unsigned int server)
+{
+	struct hermit_server_change c = { .server = server };
+	u8 bit = 1U << server;
+	int ret;
+
+	if (time_before(jiffies, r->ask_again))
+		return;
+	strscpy(c.address, r->servers[server]);
+	ret = server_drain(r, &c);
+	if (!ret) {
+		HERMIT_MARK(server_asks_to_leave);
+		r->servers_asked |= bit;
+		pr_warn("%s: server %s is drained by its operator: its pages go to others\n",
+			r->name, c.address);
+		return;
+	}
+	/* The region has ended. */
+	if (ret == -EINTR)
+		return;
+	r->ask_again = jiffies + ASK_AGAIN;
+	if (r->servers_stuck & bit)
+		return;
+	HERMIT_MARK(server_asks_in_vain);
+	pr_warn("%s: server %s is drained by its operator, and its pages stay there: %s\n",
+		r->name, c.address, c.error);
+	WRITE_ONCE(r->servers_stuck, r->servers_stuck | bit);
+	server_tell(r, server, READ_ONCE(r->server_states[server]));
+}
+
+static void server_look_at(struct hermit_region *r, unsigned int server, u8 stuck)
+{
+	enum hermit_server_state state = READ_ONCE(r->server_states[server]);
+	u8 bit = 1U << server, was = r->servers_stuck;
+	bool asks = state == HERMIT_SERVER_DRAINING;
+
+	if (asks && !((r->servers_leaving | r->servers_kept) & bit)) {
+		server_is_asked_to_leave(r, server);
+		was = r->servers_stuck;
+		stuck |= was & bit;
+	}
+	if (!asks && hermit_link_serves(state)) {
+		r->servers_kept &= ~bit;
+		if (r->servers_asked & bit &&
+		    ktime_get_ns() - READ_ONCE(r->server_since[server]) > STAYS_NS)
+			server_stays(r, server);
+	}
+	if ((stuck ^ was) & bit) {
+		WRITE_ONCE(r->servers_stuck, was ^ bit);
+		if (hermit_link_serves(state))
+			server_tell(r, server, state);
+	}
+	hermit_set_need(r->link, server, hermit_drain_need(r, server));
+}
+
+static void server_work(struct work_struct *work)
+{
+	struct hermit_region *r = container_of(to_delayed_work(work), struct hermit_region,
+					       server_work);
+	bool again = false;
+	unsigned int i;
+	u8 stuck;
+
+	mutex_lock(&r->change_lock);
+	if (READ_ONCE(r->dead) || !r->link)
+		goto out;
+	if (!r->replicas) {
+		/* There is nobody else, whatever it is told: its operator is to know. */
+		again = READ_ONCE(r->server_states[0]) == HERMIT_SERVER_DRAINING;
+		if (r->link->ops->say)
+			r->link->ops->say(r->link, 0, HERMIT_NEED_ALL |
+					  (again ? HERMIT_NEED_STUCK : 0));
+		goto out;
+	}
+	stuck = hermit_drain_stuck(r);
+	for (i = 0; i < HERMIT_MAX_SERVERS; i++) {
+		if (!r->servers[i][0])
+			continue;
+		server_look_at(r, i, stuck);
+		again |= READ_ONCE(r->server_states[i]) == HERMIT_SERVER_DRAINING;
+	}
+	if (again || r->servers_leaving)
+		schedule_delayed_work(&r->server_work, HZ);
+out:
+	mutex_unlock(&r->change_lock);
+}
+
+void hermit_server_work_init(struct hermit_region *r)
+{
+	INIT_DELAYED_WORK(&r->server_work, server_work);
+	r->ask_again = jiffies;
 }
 
 int hermit_server_change(struct hermit_region *r, struct hermit_server_change *c)

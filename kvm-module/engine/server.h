@@ -30,6 +30,10 @@
  * end: so there is a link, and nobody else closes it. What reads statistics, faults,
  * and moves pages does without it.
  *
+ * A server whose own operator drains it is made to leave as well, when its link says
+ * so, and is told what is needed of it (wire.h). That is done by r->server_work,
+ * since it takes change_lock; once a second as long as one leaves.
+ *
  * A region of one server has its link alone, without a set, so that it pays nothing for
  * one: its requests have no room for parts, and its pages no masks. It cannot have one
  * later. Who wants to add servers one day gives replicas with the first.
@@ -50,6 +54,8 @@ void hermit_server_close(struct hermit_region *r);
  * signal, and nothing happened. Sleeps, long.
  */
 int hermit_server_change(struct hermit_region *r, struct hermit_server_change *c);
+/* At the start of the region; nothing to undo. */
+void hermit_server_work_init(struct hermit_region *r);
 /* The state that is told of server @server, whose link is in @state. Any context. */
 enum hermit_server_state hermit_server_shown(struct hermit_region *r,
 					     unsigned int server,

@@ -12,7 +12,7 @@
 #include "wire/wire.h"
 
 #define OUR_CAPS	(HERMIT_CAP_DISCARD | HERMIT_CAP_MULTICONN | \
-			 HERMIT_CAP_ENOENT | HERMIT_CAP_NOTICE)
+			 HERMIT_CAP_ENOENT | HERMIT_CAP_NOTICE | HERMIT_CAP_ROOM)
 #define STREAM_CAPS	HERMIT_CAP_CHECKSUM
 
 /*
@@ -270,8 +270,9 @@ static int prove(struct handshake *h, struct crypto_shash *hmac, bool more)
 static int shake(struct handshake *h, const struct hermit_identity *id,
 		 u64 epoch, struct hermit_session *session)
 {
+	u64 unreserved = READ_ONCE(id->unreserved);
 	u64 caps = OUR_CAPS | (h->ch->stream ? STREAM_CAPS : 0) |
-		   (id->unreserved ? HERMIT_CAP_UNRESERVED : 0);
+		   (unreserved ? HERMIT_CAP_UNRESERVED : 0);
 	struct hermit_wire_hello *hello = &h->hello;
 	bool more;
 	int ret;
@@ -308,7 +309,7 @@ static int shake(struct handshake *h, const struct hermit_identity *id,
 	/* A server that knows nothing of it reserves the whole region. */
 	more = le64_to_cpu(h->challenge.caps) & caps & HERMIT_CAP_UNRESERVED;
 	if (more)
-		h->auth.unreserved = cpu_to_le64(id->unreserved);
+		h->auth.unreserved = cpu_to_le64(unreserved);
 	ret = prove(h, id->hmac, more);
 	if (ret)
 		return ret;

@@ -29,11 +29,13 @@ struct hermit_set_member {
 	struct hermit_link *link;	/* under RCU; NULL: nobody has this number */
 	enum hermit_server_state state;	/* as it told; under states, with the next */
 	bool joined;			/* it is told of, and may be asked */
+	u32 need;			/* by hermit_set_need() */
 };
 
 struct hermit_set {
 	struct hermit_link base;	/* first: ops */
 	unsigned int replicas;
+	u64 region_size;
 	u64 keys[HERMIT_SET_MAX];
 	struct hermit_set_member members[HERMIT_SET_MAX];
 	const struct hermit_set_user_ops *user_ops;

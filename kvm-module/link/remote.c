@@ -68,6 +68,7 @@ static void start(struct hermit_remote *r, const struct hermit_session *session)
 	WRITE_ONCE(r->epoch, session->epoch);
 	WRITE_ONCE(r->incarnation, session->incarnation);
 	set_up(r, true);
+	hermit_ping_start(&r->ping, session->caps);
 	if (r->member)
 		r->ops->refuse(r, 0);
 	r->ops->start(r, session);
@@ -193,9 +194,10 @@ long hermit_remote_patience(const struct hermit_remote *r, long least)
 }
 
 /* Who is draining is expected to have no room: that is no news. */
-static enum hermit_server_state state_of(const struct hermit_remote_check *check)
+static enum hermit_server_state state_of(const struct hermit_remote *r,
+					 const struct hermit_remote_check *check)
 {
-	if (check->draining)
+	if (READ_ONCE(r->ping.draining))
 		return HERMIT_SERVER_DRAINING;
 	return check->full ? HERMIT_SERVER_FULL : HERMIT_SERVER_UP;
 }
@@ -209,7 +211,7 @@ static void check(struct hermit_remote *r)
 		r->barren = 0;
 	if (!check.broken) {
 		if (r->barren < BARREN_EPOCHS)
-			report(r, state_of(&check));
+			report(r, state_of(r, &check));
 		return;
 	}
 	if (!check.moved && ++r->barren == BARREN_EPOCHS)
@@ -347,6 +349,22 @@ void hermit_remote_close(struct hermit_remote *r, bool end)
 	hermit_identity_destroy(&r->id);
 	put_net(r->net);
 	kfree(r);
+}
+
+void hermit_remote_say(struct hermit_link *link, u64 reserve, u32 need)
+{
+	struct hermit_remote *r = container_of(link, struct hermit_remote, base);
+
+	/* If it comes back with nothing it keeps as much. */
+	if (reserve)
+		WRITE_ONCE(r->id.unreserved, r->id.region_size -
+			   min(reserve, r->id.region_size));
+	hermit_ping_say(&r->ping, reserve, need);
+}
+
+u64 hermit_remote_room(struct hermit_link *link)
+{
+	return hermit_ping_room(&container_of(link, struct hermit_remote, base)->ping);
 }
 
 void hermit_remote_stats(struct hermit_remote *r,

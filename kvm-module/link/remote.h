@@ -43,6 +43,7 @@
 #include <linux/workqueue.h>
 
 #include "link/handshake.h"
+#include "link/ping.h"
 #include "link/transport.h"
 
 struct hermit_remote;
@@ -53,7 +54,6 @@ struct hermit_remote_check {
 	const char *broken;		/* why it is of no more use, or NULL */
 	int error;			/* a number that belongs to it, or 0 */
 	bool full;			/* -ENOSPC within the last second */
-	bool draining;			/* the server says so */
 	bool moved;			/* a page came or went since start() */
 };
 
@@ -100,6 +100,7 @@ struct hermit_remote {
 	struct hermit_link base;	/* first: ops */
 	const struct hermit_remote_ops *ops;
 	struct hermit_identity id;
+	struct hermit_ping ping;	/* for the transport to send, and its answers */
 	struct net *net;		/* the creator's; held */
 	struct sockaddr_storage addr;
 	char server[HERMIT_SERVER_LEN];	/* "SCHEME:ADDRESS", for messages */
@@ -146,6 +147,10 @@ u64 hermit_remote_deadline_ns(const struct hermit_remote *r);
  * says so once.
  */
 long hermit_remote_patience(const struct hermit_remote *r, long least);
+
+/* say() and room() of a transport whose PINGs are r->ping's. */
+void hermit_remote_say(struct hermit_link *link, u64 reserve, u32 need);
+u64 hermit_remote_room(struct hermit_link *link);
 
 /* Clear @st and fill in what is known here. */
 void hermit_remote_stats(struct hermit_remote *r,

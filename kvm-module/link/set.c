@@ -20,6 +20,7 @@
 #include "core/place.h"
 #include "link/part.h"
 #include "link/set.h"
+#include "wire/wire.h"
 
 static struct hermit_set *to_set(struct hermit_link *link)
 {
@@ -141,27 +142,26 @@ static const struct hermit_transport_ops set_ops = {
 };
 
 /*
- * What @i need not keep room for: what it holds of the region is the extents of which it
+ * What @i is to keep room for: what it holds of the region is the extents of which it
  * is one of the first, and an eighth of that again for those of others, whose pages it
  * has while one is away, and until they are moved back. A write that finds no room here
  * goes to the next in order.
  */
-static u64 unreserved(const struct hermit_set *s, unsigned int among, unsigned int i,
-		      u64 region_size)
+static u64 share(const struct hermit_set *s, unsigned int among, unsigned int i)
 {
-	const u64 extent = 1ULL << HERMIT_EXTENT_SHIFT;
-	u64 at, share = 0;
+	const u64 extent = 1ULL << HERMIT_EXTENT_SHIFT, region_size = s->region_size;
+	u64 at, bytes = 0;
 
 	for (at = 0; at < region_size; at += extent) {
 		if (hermit_place_has(s->keys, among, s->replicas, i, at))
-			share += min(extent, region_size - at);
+			bytes += min(extent, region_size - at);
 		/* some 100 us */
 		if (at / extent % 4096 == 4095)
 			cond_resched();
 	}
-	share += share / 8 + extent - 1;
-	share -= share & (extent - 1);
-	return region_size - min(share, region_size);
+	bytes += bytes / 8 + extent - 1;
+	bytes -= bytes & (extent - 1);
+	return min(bytes, region_size);
 }
 
 /* @among: the members that there are to be, this one too. Its key is there. */
@@ -174,7 +174,8 @@ static struct hermit_link *member_open(struct hermit_set *s, unsigned int among,
 
 	s->members[i].set = s;
 	s->members[i].state = HERMIT_SERVER_UP;
-	p.unreserved = unreserved(s, among, i, params->region_size);
+	s->members[i].need = HERMIT_NEED_ALL;
+	p.unreserved = s->region_size - share(s, among, i);
 	p.user_ops = &member_user_ops;
 	p.user = &s->members[i];
 	p.member = true;
@@ -189,6 +190,14 @@ static struct hermit_link *member_open(struct hermit_set *s, unsigned int among,
 		return ERR_PTR(-EINVAL);
 	}
 	return link;
+}
+
+static void set_say(struct hermit_set *s, unsigned int member, u64 reserve)
+{
+	const struct hermit_set_member *m = &s->members[member];
+
+	if (m->link && m->link->ops->say)
+		m->link->ops->say(m->link, reserve, m->need);
 }
 
 struct hermit_link *hermit_set_open(char (*servers)[HERMIT_SERVER_LEN],
@@ -208,6 +217,7 @@ struct hermit_link *hermit_set_open(char (*servers)[HERMIT_SERVER_LEN],
 	}
 	s->base.ops = &set_ops;
 	s->replicas = replicas;
+	s->region_size = params->region_size;
 	for (i = 0; i < nr; i++)
 		s->keys[i] = hermit_place_key(servers[i]);
 	s->user_ops = user_ops;
@@ -231,6 +241,7 @@ struct hermit_link *hermit_set_open(char (*servers)[HERMIT_SERVER_LEN],
 			return link;
 		}
 		s->members[i].link = link;
+		set_say(s, i, 0);
 	}
 	return &s->base;
 }
@@ -248,6 +259,42 @@ void hermit_set_leave(struct hermit_link *link, unsigned int member, bool leaves
 	mutex_unlock(&s->states);
 }
 
+void hermit_set_share(struct hermit_link *link, u8 leaving)
+{
+	struct hermit_set *s = to_set(link);
+	unsigned int i, among = s->present & ~leaving;
+
+	for (i = 0; i < HERMIT_SET_MAX; i++)
+		if (among >> i & 1)
+			set_say(s, i, share(s, among, i));
+}
+
+bool hermit_set_rooms(struct hermit_link *link, u64 *rooms)
+{
+	struct hermit_set *s = to_set(link);
+	struct hermit_link *member;
+	bool all = true;
+	unsigned int i;
+
+	for (i = 0; i < HERMIT_SET_MAX; i++) {
+		member = s->members[i].link;
+		rooms[i] = member && member->ops->room ? member->ops->room(member) :
+							 HERMIT_ROOM_UNKNOWN;
+		all &= rooms[i] != HERMIT_ROOM_AWAITED;
+	}
+	return all;
+}
+
+void hermit_set_need(struct hermit_link *link, unsigned int member, u32 need)
+{
+	struct hermit_set *s = to_set(link);
+
+	if (s->members[member].need == need)
+		return;
+	s->members[member].need = need;
+	set_say(s, member, 0);
+}
+
 int hermit_set_add(struct hermit_link *link, unsigned int member, const char *server,
 		   const struct hermit_link_params *params)
 {
@@ -262,6 +309,7 @@ int hermit_set_add(struct hermit_link *link, unsigned int member, const char *se
 	if (IS_ERR(l))
 		return PTR_ERR(l);
 	WRITE_ONCE(m->link, l);
+	set_say(s, member, 0);
 	/* Who sees a bit of it from here on sees all of it: part.h. */
 	synchronize_rcu();
 

@@ -82,7 +82,7 @@ struct hermit_link *hermit_set_open(char (*servers)[HERMIT_SERVER_LEN],
 
 /*
  * Members come and go while ios are under way; part.h says why that is safe. The caller
- * sees to it that one of these three, or close(), is called at a time, and holds no lock
+ * sees to it that one of these, or close(), is called at a time, and holds no lock
  * that the callbacks take. All sleep. A number is below HERMIT_SET_MAX.
  *
  * leave: the member gets no page from now on, though it is well, and is read as before.
@@ -98,6 +98,16 @@ void hermit_set_leave(struct hermit_link *link, unsigned int member, bool leaves
  */
 int hermit_set_add(struct hermit_link *link, unsigned int member, const char *server,
 		   const struct hermit_link_params *params);
+/*
+ * Room. Each member keeps room for its share of the region; that is said anew, as large as
+ * it has to be if the members of @leaving, a bit for each, have nothing. Who leaves,
+ * or is said to here, goes on as before.
+ */
+void hermit_set_share(struct hermit_link *link, u8 leaving);
+/* By member; of those that are none HERMIT_ROOM_UNKNOWN. False: one is AWAITED still. */
+bool hermit_set_rooms(struct hermit_link *link, u64 *rooms);
+/* What the region still needs of member @member: HERMIT_NEED_* of wire.h. */
+void hermit_set_need(struct hermit_link *link, unsigned int member, u32 need);
 /*
  * Close member @member: its server is told to free the region's memory, and its number is
  * nobody's. What is read from it is read from others. state() is called with NONE, and

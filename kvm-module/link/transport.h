@@ -152,7 +152,19 @@ struct hermit_transport_ops {
 	/* A set's: of each member. */
 	void (*stats)(struct hermit_link *link, struct hermit_server_stats *st);
 	void (*close)(struct hermit_link *link, bool end);
+	/*
+	 * Optional, both or none: between connect() and close(), any number at once, not
+	 * sleeping. say() is what the server is told within about a second, and in every
+	 * epoch: how many bytes of the region it is to keep room for (0: no other
+	 * number), and what the region needs of it (HERMIT_NEED_* of wire.h). room() is
+	 * how many bytes it has then, for pages that it has not; or one of those below.
+	 */
+	void (*say)(struct hermit_link *link, u64 reserve, u32 need);
+	u64 (*room)(struct hermit_link *link);
 };
+
+#define HERMIT_ROOM_UNKNOWN	(~0ULL)		/* it does not tell, or has any amount */
+#define HERMIT_ROOM_AWAITED	(~0ULL - 1)	/* no answer yet since the last number */
 
 struct net;
 struct sockaddr_storage;

@@ -83,6 +83,7 @@ enum hermit_server_state {
 	HERMIT_SERVER_FAILED = 4,	/* refuses us until its operator acts; asked once a second */
 	HERMIT_SERVER_DRAINING = 5,	/* serves, but is to become empty; may be full */
 	HERMIT_SERVER_DRAINED = 6,	/* serves, and no page needs it; by HERMIT_SERVER_DRAIN */
+	HERMIT_SERVER_STUCK = 7,	/* as DRAINING, and no page gets off it: no room elsewhere */
 };
 
 struct hermit_server_stats {
@@ -349,16 +350,20 @@ struct hermit_vcpus {
  *		from now on; what is on enough stays. -EEXIST, -ENOSPC: HERMIT_MAX_SERVERS.
  *  DRAIN	The server gets no page any more, and what it has is copied to others,
  *		in the background: DRAINING, and in the end DRAINED, are its states. It
- *		serves reads all the time. -ENOSPC: no other server is UP, and could take
- *		them. Nothing happens to one that drains already.
+ *		serves reads all the time. STUCK: nothing has moved for some time.
+ *		-ENOSPC: no other server is UP, or they do not have the room: it is
+ *		asked of them, seconds. Nothing happens to one that drains already.
  *  UNDRAIN	And it gets pages again.
  *  DROP	It is told to free the region's memory, and forgotten. -EBUSY: it was not
  *		drained, or pages need it still, whose number is in `pages`. With FORCE
  *		they are lost if nobody else has them, or have fewer copies. -EINVAL: it is
- *		the last one.
+ *		the last one, or all others leave; so with FORCE, too.
  *
  * -ENOENT: no server of the region has the address. -EOPNOTSUPP: it has no set. All but
- * ADD wait for the writes that are under way, and no longer. One at a time.
+ * ADD and DRAIN wait for the writes that are under way, and no longer. One at a time.
+ *
+ * A server that its own operator drains is DRAINING, and does so in the region as if
+ * DRAIN had been asked for, as long as that is so; STUCK if that would be refused.
  */
 enum hermit_server_op {
 	HERMIT_SERVER_ADD = 1,

@@ -73,6 +73,7 @@ static struct {
 	struct hermit_tcp_queue queue;
 	struct delayed_work event;
 	struct hermit_tcp_conn *conn;
+	struct hermit_ping ping;
 	struct hermit_tcp_receiver *receiver;
 	struct hermit_session session;
 	unsigned int submitted, completed;
@@ -659,6 +660,8 @@ static void step(void)
 		hermit_tcp_queue_return(&run.queue, &ios);
 		run.nr_asked = run.nr_partial = run.payload_left = 0;
 		run.draining = false;
+		hermit_ping_start(&run.ping, run.session.caps);
+		hermit_ping_say(&run.ping, PAGE_SIZE, HERMIT_NEED_ALL);
 		hermit_tcp_conn_start(run.conn, (struct socket *)&run, run.lists,
 				      &run.session);
 		break;
@@ -669,7 +672,7 @@ static void step(void)
 	hermit_tcp_conn_check(run.conn, 1000000000, &check);
 	hermit_tcp_conn_stats(run.conn, &stats);
 	shim_require(stats.inflight <= run.session.max_inflight);
-	shim_require(run.bent || check.draining == run.draining);
+	shim_require(run.bent || run.ping.draining == run.draining);
 	shim_require(!shim_locks);
 }
 
@@ -693,15 +696,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		run.session = (struct hermit_session){
 			.incarnation = 1, .epoch = 1, .max_connections = 1,
 			.caps = caps & (HERMIT_CAP_DISCARD | HERMIT_CAP_CHECKSUM |
-					  HERMIT_CAP_NOTICE),
+					  HERMIT_CAP_NOTICE | HERMIT_CAP_ROOM),
 			.max_inflight = 1 + next(),
 		};
 	}
 
 	hermit_tcp_queue_init(&run.queue);
-	run.conn = hermit_tcp_conn_create(&run.queue, NULL, &run.event, SLOTS,
-					  "fuzz", 0);
+	run.conn = hermit_tcp_conn_create(&run.queue, NULL, &run.event, &run.ping,
+					  SLOTS, "fuzz", 0);
 	shim_require(!IS_ERR(run.conn));
+	hermit_ping_start(&run.ping, run.session.caps);
 	hermit_tcp_conn_start(run.conn, (struct socket *)&run, run.lists,
 			      &run.session);
 	while (run.in.at < run.in.end)

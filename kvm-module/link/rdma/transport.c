@@ -91,8 +91,6 @@ struct hermit_rdma_link {
 	struct hermit_rdma_queue queue;
 	struct hermit_rdma_ctl ctl;
 	unsigned long ping_at;
-	bool notices;			/* answers to PING have them */
-	bool draining;			/* the server is, it says */
 
 	unsigned int nr_opened;		/* between open and start */
 	unsigned int nr_open;		/* READ_ONCE; 0 while down */
@@ -218,8 +216,6 @@ static void rdma_start(struct hermit_remote *remote,
 	unsigned int i;
 
 	link->ping_at = jiffies + PING_INTERVAL;
-	link->notices = session->caps & HERMIT_CAP_NOTICE;
-	link->draining = false;
 	/* Pairs with rdma_poll(), which uses what open made. */
 	smp_store_release(&link->nr_open, link->nr_opened);
 	for (i = 0; i < link->nr_opened; i++)
@@ -308,7 +304,7 @@ static int release(struct hermit_rdma_link *link)
 /* What there is to say to the server. 0, or the connection is of no use. */
 static int talk(struct hermit_rdma_link *link)
 {
-	struct hermit_wire_hdr reply;
+	struct hermit_wire_hdr reply, ping = {};
 	int ret;
 
 	ret = release(link);
@@ -316,11 +312,12 @@ static int talk(struct hermit_rdma_link *link)
 		ret = grant(link);
 	if (!ret && time_after_eq(jiffies, link->ping_at)) {
 		link->ping_at = jiffies + PING_INTERVAL;
-		ret = call(link, HERMIT_MSG_PING, 0, 0, &reply, NULL, 0);
-		if (!ret)
-			link->draining = link->notices &&
-					 le32_to_cpu(reply.extent) &
-					 HERMIT_NOTICE_DRAINING;
+		hermit_ping_fill(&link->remote.ping, &ping);
+		ret = call(link, HERMIT_MSG_PING, le64_to_cpu(ping.offset),
+			   le32_to_cpu(ping.extent), &reply, NULL, 0);
+		/* check() says what is new. */
+		if (!ret && !reply.status)
+			hermit_ping_answered(&link->remote.ping, &reply);
 	}
 	return ret;
 }
@@ -370,7 +367,6 @@ static void rdma_check(struct hermit_remote *remote, u64 deadline_ns,
 	/* Some may have been kept from the device for lack of DMA addresses. */
 	pump_all(link);
 	check->full = hermit_rdma_queue_full(&link->queue);
-	check->draining = link->draining;
 }
 
 /* --- what else remote.c calls ------------------------------------------------ */
@@ -560,4 +556,6 @@ const struct hermit_transport_ops hermit_transport_rdma = {
 	.poll = rdma_poll,
 	.stats = rdma_stats,
 	.close = rdma_close,
+	.say = hermit_remote_say,
+	.room = hermit_remote_room,
 };

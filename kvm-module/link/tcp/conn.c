@@ -37,6 +37,7 @@
 #include <linux/workqueue.h>
 
 #include "link/handshake.h"
+#include "link/ping.h"
 #include "link/tcp/conn.h"
 #include "link/tcp/sender.h"
 #include "link/tcp/slot.h"
@@ -53,13 +54,13 @@
 
 struct hermit_tcp_conn {
 	struct hermit_tcp_sender sender;
+	struct hermit_ping *ping;	/* or NULL */
 	struct workqueue_struct *wq;
 	struct delayed_work *event;
 
 	/* set while nobody sends */
 	struct socket *sock;		/* NULL: stopped */
 	bool sums;			/* headers have checksums */
-	bool notices;			/* answers to PING have them */
 
 	/* the receiver's, under the socket's lock; set while there is none */
 	struct hermit_tcp_receiver receiver;
@@ -78,7 +79,6 @@ struct hermit_tcp_conn {
 	u64 heard;			/* the last answer */
 	u64 moved;			/* pages, of earlier epochs */
 	u64 used;			/* bytes, says the server */
-	bool draining;			/* it is, it says */
 	wait_queue_head_t end_wait;
 };
 
@@ -120,7 +120,7 @@ static int status_of(u8 status, u8 type)
 static void answered(struct hermit_tcp_conn *conn, struct hermit_tcp_slot *s)
 {
 	int status = status_of(conn->reply.status, s->type);
-	bool news = false, draining;
+	bool news = false;
 
 	spin_lock_bh(&conn->slots.lock);
 	conn->heard = ktime_get_ns();
@@ -131,10 +131,7 @@ static void answered(struct hermit_tcp_conn *conn, struct hermit_tcp_slot *s)
 	}
 	if (s->type == HERMIT_MSG_PING && !status) {
 		conn->used = le64_to_cpu(conn->reply.offset);
-		draining = conn->notices && le32_to_cpu(conn->reply.extent) &
-					    HERMIT_NOTICE_DRAINING;
-		news = draining != conn->draining;
-		conn->draining = draining;
+		news = conn->ping && hermit_ping_answered(conn->ping, &conn->reply);
 	}
 	if (s->type == HERMIT_MSG_END && !status) {
 		WRITE_ONCE(conn->ended, true);
@@ -245,6 +242,7 @@ static void receiver_end(struct hermit_tcp_receiver *r, int error)
 struct hermit_tcp_conn *hermit_tcp_conn_create(struct hermit_tcp_queue *queue,
 					       struct workqueue_struct *wq,
 					       struct delayed_work *event,
+					       struct hermit_ping *ping,
 					       unsigned int slots,
 					       const char *name,
 					       unsigned int index)
@@ -259,13 +257,15 @@ struct hermit_tcp_conn *hermit_tcp_conn_create(struct hermit_tcp_queue *queue,
 	ret = hermit_tcp_slots_init(&conn->slots, slots);
 	if (ret)
 		goto err_free;
+	conn->ping = ping;
 	conn->wq = wq;
 	conn->event = event;
 	init_waitqueue_head(&conn->end_wait);
 	conn->receiver.data = receive;
 	conn->receiver.end = receiver_end;
 	conn->sender.failed = sending_failed;
-	ret = hermit_tcp_sender_init(&conn->sender, queue, &conn->slots, name, index);
+	ret = hermit_tcp_sender_init(&conn->sender, queue, &conn->slots, ping, name,
+				     index);
 	if (ret)
 		goto err_free;
 	return conn;
@@ -289,7 +289,6 @@ void hermit_tcp_conn_start(struct hermit_tcp_conn *conn, struct socket *sock,
 			   const struct hermit_session *session)
 {
 	conn->sums = session->caps & HERMIT_CAP_CHECKSUM;
-	conn->notices = session->caps & HERMIT_CAP_NOTICE;
 
 	spin_lock_bh(&conn->slots.lock);
 	conn->sock = sock;
@@ -302,7 +301,6 @@ void hermit_tcp_conn_start(struct hermit_tcp_conn *conn, struct socket *sock,
 	conn->heard = ktime_get_ns();
 	conn->moved = conn->slots.reads + conn->slots.writes;
 	conn->used = session->used;
-	conn->draining = false;
 	spin_unlock_bh(&conn->slots.lock);
 
 	conn->got = 0;
@@ -358,7 +356,6 @@ void hermit_tcp_conn_check(struct hermit_tcp_conn *conn, u64 deadline_ns,
 	if (conn->was_full && time_after(jiffies, conn->full_at + FULL_TIME))
 		conn->was_full = false;
 	check->full |= conn->was_full;
-	check->draining |= conn->draining;
 
 	now = ktime_get_ns();
 	oldest = hermit_tcp_slots_oldest(&conn->slots, now);

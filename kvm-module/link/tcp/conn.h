@@ -17,6 +17,7 @@
 
 struct delayed_work;
 struct hermit_server_stats;
+struct hermit_ping;
 struct hermit_tcp_conn;
 struct hermit_remote_check;
 struct hermit_tcp_queue;
@@ -26,11 +27,13 @@ struct workqueue_struct;
 
 /*
  * It takes ios from @queue, has at most @slots on the wire, and queues @event
- * on @wq when check() has something to tell. ERR_PTR on failure.
+ * on @wq when check() has something to tell. Its PINGs are @ping's; NULL: they say
+ * nothing. ERR_PTR on failure.
  */
 struct hermit_tcp_conn *hermit_tcp_conn_create(struct hermit_tcp_queue *queue,
 					       struct workqueue_struct *wq,
 					       struct delayed_work *event,
+					       struct hermit_ping *ping,
 					       unsigned int slots,
 					       const char *name,
 					       unsigned int index);

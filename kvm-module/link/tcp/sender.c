@@ -15,6 +15,7 @@
 #include <linux/sched/mm.h>
 
 #include "link/handshake.h"
+#include "link/ping.h"
 #include "link/tcp/sender.h"
 #include "link/tcp/slot.h"
 #include "link/tcp/sock.h"
@@ -90,6 +91,8 @@ static void add_frame(struct hermit_tcp_sender *s, u8 type, struct hermit_io *io
 	hermit_wire_fill(hdr, type, 0, io ? io->offset : 0,
 			 io && !write ? io->length : 0,
 			 write ? PAGE_SIZE : 0);
+	if (type == HERMIT_MSG_PING && s->ping)
+		hermit_ping_fill(s->ping, hdr);
 
 	spin_lock_bh(&s->slots->lock);
 	slot = hermit_tcp_slot_get(s->slots, type, io);
@@ -280,13 +283,14 @@ static int sender(void *data)
 /* --- what the connection calls -------------------------------------------------- */
 
 int hermit_tcp_sender_init(struct hermit_tcp_sender *s, struct hermit_tcp_queue *queue,
-			   struct hermit_tcp_slots *slots, const char *name,
-			   unsigned int index)
+			   struct hermit_tcp_slots *slots, struct hermit_ping *ping,
+			   const char *name, unsigned int index)
 {
 	struct task_struct *task;
 
 	s->queue = queue;
 	s->slots = slots;
+	s->ping = ping;
 	atomic_set(&s->sending, SENDING);
 	INIT_LIST_HEAD(&s->taker.node);
 	task = kthread_create(sender, s, "hermit_tx/%s/%u", name, index);

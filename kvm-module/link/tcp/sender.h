@@ -29,6 +29,7 @@
 #include "link/tcp/queue.h"
 #include "wire/wire.h"
 
+struct hermit_ping;
 struct hermit_session;
 struct hermit_tcp_slots;
 struct socket;
@@ -40,6 +41,7 @@ struct hermit_tcp_sender {
 	struct hermit_tcp_taker taker;
 	struct hermit_tcp_queue *queue;
 	struct hermit_tcp_slots *slots;
+	struct hermit_ping *ping;	/* or NULL */
 	/* The socket takes no more: any context but interrupts, softirqs off perhaps. */
 	void (*failed)(struct hermit_tcp_sender *s, int error);
 
@@ -64,12 +66,13 @@ struct hermit_tcp_sender {
 
 /*
  * In zeroed memory of kmalloc(): headers are sent by page and offset. Takes ios from
- * @queue, requests are in @slots, whose `sender` is set. Stopped, with its thread.
+ * @queue, requests are in @slots, whose `sender` is set; its PINGs are @ping's, or say
+ * nothing. Stopped, with its thread.
  * -ENOMEM; may sleep.
  */
 int hermit_tcp_sender_init(struct hermit_tcp_sender *s, struct hermit_tcp_queue *queue,
-			   struct hermit_tcp_slots *slots, const char *name,
-			   unsigned int index);
+			   struct hermit_tcp_slots *slots, struct hermit_ping *ping,
+			   const char *name, unsigned int index);
 /* Also after a failed init. Must be stopped; may sleep. */
 void hermit_tcp_sender_destroy(struct hermit_tcp_sender *s);
 

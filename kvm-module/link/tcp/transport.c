@@ -320,7 +320,8 @@ static int tcp_create(struct hermit_remote *remote)
 		struct hermit_tcp_conn *conn;
 
 		conn = hermit_tcp_conn_create(&link->queue, remote->wq,
-					      &remote->work, slots,
+					      &remote->work,
+					      i ? NULL : &remote->ping, slots,
 					      remote->id.name, i);
 		if (IS_ERR(conn))
 			return PTR_ERR(conn);
@@ -474,4 +475,6 @@ const struct hermit_transport_ops hermit_transport_tcp = {
 	.submit_one = tcp_submit_one,
 	.stats = tcp_stats,
 	.close = tcp_close,
+	.say = hermit_remote_say,
+	.room = hermit_remote_room,
 };

@@ -20,6 +20,10 @@
 
 /* --- stubs ----------------------------------------------------------------- */
 
+/* One thread. */
+#define smp_mb()		((void)0)
+#define smp_store_release(p, v)	(*(p) = (v))
+#define smp_load_acquire(p)	(*(p))
 #define __releases(lock)
 #define lockdep_assert_held(lock) shim_require((lock)->held)
 #define WARN_ON_ONCE(condition) ({					\

@@ -549,12 +549,28 @@ static bool is_drained(unsigned int i)
 	return false;
 }
 
+/* Its own operator drains it for a while. */
+static void drain_from_there(struct server *s)
+{
+	if (s->closing || s->busy || world.r->dead)
+		return;
+	s->busy = true;
+	all_were_there = false;
+	s->user_ops->state(s->user, HERMIT_SERVER_DRAINING);
+	stay_away(fiber_random(NSEC_PER_SEC / 2));
+	s->user_ops->state(s->user, HERMIT_SERVER_UP);
+	s->busy = false;
+}
+
 void server_come_and_go(void)
 {
 	unsigned int i = fiber_random(WORLD_SERVERS);
 	u64 until = fiber_now() + (fiber_random(2) ? NSEC_PER_SEC / 2 : 0);
 
-	switch (fiber_random(6)) {
+	switch (fiber_random(7)) {
+	case 6:
+		drain_from_there(&servers[i]);
+		break;
 	case 0:
 		change(HERMIT_SERVER_UNDRAIN, i, false);
 		break;
@@ -654,6 +670,12 @@ static void server_close(struct hermit_link *link, bool end)
 	kfree(l);
 }
 
+/* Any amount, or little. */
+static u64 server_room(struct hermit_link *link)
+{
+	return fiber_once_in(4) ? fiber_random(8) << PAGE_SHIFT : HERMIT_ROOM_UNKNOWN;
+}
+
 static void server_stats(struct hermit_link *link, struct hermit_server_stats *st)
 {
 	st->state = HERMIT_SERVER_UP;
@@ -666,6 +688,7 @@ static void server_stats(struct hermit_link *link, struct hermit_server_stats *s
 	.submit = submit,		\
 	.submit_one = submit_one,	\
 	.stats = server_stats,		\
+	.room = server_room,		\
 	.close = server_close,		\
 }
 const struct hermit_transport_ops world_transport = TRANSPORT("sim", false);

@@ -343,6 +343,8 @@ test_vms (void)
     { HERMIT_SERVER_FAILED, "bad", "is failed; do: see that it runs" },
     { HERMIT_SERVER_FULL, "bad", "is full; do: free capacity" },
     { HERMIT_SERVER_DRAINING, "note", "is draining; do: move" },
+    { HERMIT_SERVER_DRAINED, "note", "is drained; do: stop it, or drop it" },
+    { HERMIT_SERVER_STUCK, "bad", "is stuck; do: its pages find no room" },
   };
   struct fake_region *r;
 
