@@ -42,6 +42,7 @@ field() { local of="\"${ADDRESSES[$1]}\"[^}]*\"$2\": \"?([^,\"}]*)"; [[ $STAT =~
 counter() { local of="\"$1\": ([0-9]+)"; [[ $STAT =~ $of ]] && echo "${BASH_REMATCH[1]}"; }
 evictions() { echo $(($(counter evicted-clean) + $(counter evicted-dirty) + $(counter evicted-zero))); }
 server_is() { look && [ "$(field "$1" state)" = "$2" ]; }
+server_leaves() { look && case $(field "$1" state) in draining|drained|stuck) ;; *) false ;; esac; }
 reconnects() { look && field "$1" reconnects; }
 anew() { look && [ "$(field "$1" reconnects)" -gt "$2" ]; }
 above() { look && [ "$(evictions)" -ge "$1" ]; }
@@ -137,7 +138,7 @@ too-small()
 drained()
 {
 	hermit-memserver --control "$W/s$1.control" drain > /out/drain || fail "drain: $(cat /out/drain)"
-	wait_for 60 server_is "$1" draining
+	wait_for 60 server_leaves "$1"
 	nap
 	hermit-memserver --control "$W/s$1.control" drain off > /out/drain || fail "drain off: $(cat /out/drain)"
 }
