@@ -425,7 +425,7 @@ test_newer (void)
   for (guint i = 0; i < HERMIT_MAX_SERVERS; i++)
     {
       memset (r->st.servers[i].address, 'x', HERMIT_SERVER_LEN);
-      r->st.servers[i].state = 7 + i;
+      r->st.servers[i].state = HERMIT_SERVER_STUCK + 1 + i;
     }
   all = stat_json ("stat vm1");
   j = json_object_get (json_array_get (all, 0), "servers");

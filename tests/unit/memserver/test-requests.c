@@ -322,12 +322,12 @@ test_needs (void)
     guint32 need;
     const char *needing, *status;
   } said[] = {
-    { HERMIT_NEED_ALL, "1 2\n", "Draining 32.0 MiB: 1 region with 0 bytes\n" },
-    { HERMIT_NEED_NONE + 7, "1 2\n", "Draining 32.0 MiB: 1 region with 0 bytes\n" },
+    { HERMIT_NEED_ALL, "1 2\n", "Draining 32.0\302\240MiB: 1 region with 0 bytes\n" },
+    { HERMIT_NEED_NONE + 7, "1 2\n", "Draining 32.0\302\240MiB: 1 region with 0 bytes\n" },
     { HERMIT_NEED_ALL | HERMIT_NEED_STUCK, "1 2\n",
-      "Draining 32.0 MiB: 1 region with 0 bytes, 1 find no room elsewhere\n" },
+      "Draining 32.0\302\240MiB: 1 region with 0 bytes, 1 find no room elsewhere\n" },
     { HERMIT_NEED_NONE, "0 2\n",
-      "Draining 32.0 MiB: 1 region with 0 bytes, 0 of which need it\n" },
+      "Draining 32.0\302\240MiB: 1 region with 0 bytes, 0 of which need it\n" },
   };
 
   g_free (server_ask (server, "drain"));
