@@ -404,6 +404,16 @@ static void outages(void *arg)
 	world.left--;
 }
 
+/* To all members at once, those that are about to be dropped among them. */
+static void discards(void *arg)
+{
+	while (world.vcpus_left) {
+		fiber_sleep(fiber_now() + fiber_random(NSEC_PER_SEC / 50));
+		host_discard(fiber_random(90), 1);
+	}
+	world.left--;
+}
+
 /*
  * Servers are drained, dropped and added, while most of the memory is there and vCPUs
  * want it; some are away now and then.
@@ -432,6 +442,8 @@ void known_come_and_go(void *arg)
 	}
 	if (fiber_random(2))
 		walk_start("outages", outages, NULL);
+	if (fiber_random(2))
+		walk_start("discards", discards, NULL);
 	for (i = 0; i < 12; i++) {
 		server_come_and_go();
 		fiber_sleep(fiber_now() + fiber_random(100 * NSEC_PER_MSEC));

@@ -420,7 +420,12 @@ static void submit_one(struct hermit_link *link, struct hermit_io *io)
 static void submit(struct hermit_link *link, struct list_head *ios)
 {
 	struct hermit_io *io;
+	u64 n;
 
+	/* What is for the next member waits so long: it may be dropped meanwhile. */
+	if (world.faults.comes && fiber_once_in(4))
+		for (n = fiber_random(50); n; n--)
+			fiber_yield();
 	while (!list_empty(ios)) {
 		io = list_first_entry(ios, struct hermit_io, node);
 		list_del_init(&io->node);
