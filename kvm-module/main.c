@@ -10,6 +10,7 @@
 #include "core/crc.h"
 #include "engine/pressure.h"
 #include "engine/request.h"
+#include "link/cipher.h"
 #include "link/transport.h"
 #include "machine_check.h"
 
@@ -28,9 +29,12 @@ static int __init hermit_init(void)
 	ret = hermit_pressure_init();
 	if (ret)
 		goto exit_req;
-	ret = hermit_transport_register(&hermit_transport_local);
+	ret = hermit_cipher_init();
 	if (ret)
 		goto exit_pressure;
+	ret = hermit_transport_register(&hermit_transport_local);
+	if (ret)
+		goto exit_cipher;
 	ret = hermit_transport_register(&hermit_transport_tcp);
 	if (ret)
 		goto unregister_local;
@@ -44,6 +48,8 @@ unregister_tcp:
 	hermit_transport_unregister(&hermit_transport_tcp);
 unregister_local:
 	hermit_transport_unregister(&hermit_transport_local);
+exit_cipher:
+	hermit_cipher_exit();
 exit_pressure:
 	hermit_pressure_exit();
 exit_req:
@@ -57,6 +63,7 @@ static void __exit hermit_exit(void)
 	hermit_control_exit();
 	hermit_transport_unregister(&hermit_transport_tcp);
 	hermit_transport_unregister(&hermit_transport_local);
+	hermit_cipher_exit();
 	hermit_pressure_exit();
 	hermit_req_exit();
 }

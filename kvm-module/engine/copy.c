@@ -99,17 +99,11 @@ static bool copy_stays_wrong(atomic64_t *copy, u64 was, u32 crc)
 	return false;
 }
 
-static noinline int copy_differs(struct hermit_region *r, u64 idx, u64 expected,
-				 u64 was, u32 crc, unsigned int server,
-				 bool others)
+static int copy_judge(struct hermit_region *r, u64 idx, u64 expected, u64 was,
+		      u32 crc, unsigned int server, bool others)
 {
 	atomic64_t *copy = hermit_word_copy(r, idx);
 
-	if ((u32)was == crc) {
-		HERMIT_MARK(right_again);
-		atomic64_cmpxchg(copy, was, (was & HERMIT_HOLDERS_MASK) | crc);
-		return 0;
-	}
 	/* The word after the CRC: if it is @expected the CRC was of that. */
 	smp_rmb();
 	if (atomic64_read(hermit_word(r, idx)) != expected) {
@@ -127,6 +121,38 @@ static noinline int copy_differs(struct hermit_region *r, u64 idx, u64 expected,
 				    r->name, r->servers[server], idx, HERMIT_WRONG_S);
 	}
 	return -EBADMSG;
+}
+
+static noinline int copy_differs(struct hermit_region *r, u64 idx, u64 expected,
+				 u64 was, u32 crc, unsigned int server,
+				 bool others)
+{
+	if ((u32)was == crc) {
+		HERMIT_MARK(right_again);
+		atomic64_cmpxchg(hermit_word_copy(r, idx), was,
+				 (was & HERMIT_HOLDERS_MASK) | crc);
+		return 0;
+	}
+	return copy_judge(r, idx, expected, was, crc, server, others);
+}
+
+int hermit_copy_refused(struct hermit_region *r, u64 idx, u64 expected,
+			struct page *page, int status, unsigned int server,
+			bool others)
+{
+	int ret;
+
+	if (status != -EKEYREJECTED)
+		return status;
+	/* What it is of is the same for the same answer: that is all that it is for here. */
+	ret = copy_judge(r, idx, expected,
+			 atomic64_read(hermit_word_copy(r, idx)),
+			 copy_crc(page), server, others);
+	if (ret) {
+		HERMIT_MARK(seal_refuses);
+		hermit_count(r, HERMIT_C_SEAL_REFUSED, 1);
+	}
+	return ret;
 }
 
 int hermit_copy_check(struct hermit_region *r, u64 idx, u64 expected,

@@ -57,6 +57,13 @@ u32 hermit_copy_noted(struct hermit_region *r, u64 idx);
 int hermit_copy_check(struct hermit_region *r, u64 idx, u64 expected,
 		      struct page *page, unsigned int server, bool others);
 /*
+ * The same of an answer that the region's seal has refused (link/seal.h), whatever its CRC
+ * is: -EKEYREJECTED. Another @status comes back as it is.
+ */
+int hermit_copy_refused(struct hermit_region *r, u64 idx, u64 expected,
+			struct page *page, int status, unsigned int server,
+			bool others);
+/*
  * A read of page @idx was answered -ENOENT, by all that have it, and the word was @expected when it was
  * posted. In any case it is another one now: the page is lost, and true, or somebody
  * was faster. Task or softirq.

@@ -118,6 +118,10 @@ static void fault_read_done(struct hermit_io *io)
 		io->status = hermit_copy_check(r, req->idx, req->word, page,
 					       io->server,
 					       hermit_req_has_others(io));
+	else
+		io->status = hermit_copy_refused(r, req->idx, req->word, page,
+						 io->status, io->server,
+						 hermit_req_has_others(io));
 	if (unlikely(io->status == -EBADMSG) && hermit_req_ask_others(r, req))
 		return;
 	hermit_count(r, HERMIT_C_INFLIGHT, -1);

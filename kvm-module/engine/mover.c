@@ -56,6 +56,7 @@ static bool move_begin(struct hermit_region *r, struct hermit_req *req)
 	req->io.op = HERMIT_IO_WRITE;
 	req->io.status = 0;
 	req->io.crc = hermit_copy_noted(r, req->idx);
+	req->io.same = true;
 	req->io.members = hermit_holders(r, req->idx);
 	req->io.done = hermit_write_done;
 	return true;

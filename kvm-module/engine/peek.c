@@ -26,7 +26,11 @@ static void peek_done(struct hermit_io *io)
 		io->status = hermit_copy_check(req->region, req->idx, req->word,
 					       io->page, io->server,
 					       hermit_req_has_others(io));
-	else if (io->status == -ENOENT)
+	else
+		io->status = hermit_copy_refused(req->region, req->idx, req->word,
+						 io->page, io->status, io->server,
+						 hermit_req_has_others(io));
+	if (io->status == -ENOENT)
 		hermit_copy_missing(req->region, req->idx, req->word);
 	if (unlikely(io->status == -EBADMSG) &&
 	    hermit_req_ask_others(req->region, req))

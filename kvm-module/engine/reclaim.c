@@ -62,8 +62,11 @@ static noinline void reclaim_write_failed(struct hermit_region *r, u64 idx,
 					  int status)
 {
 	WRITE_ONCE(r->write_backoff, jiffies + HZ / 20);
-	/* Of several servers none is there that has room: nobody's error. */
-	if (status == -ENOLINK)
+	/*
+	 * Of several servers none is there that has room, or there was no page to seal
+	 * it into: no server's error.
+	 */
+	if (status == -ENOLINK || status == -ENOMEM)
 		return;
 	hermit_count(r, HERMIT_C_WRITE_ERRORS, 1);
 	/* The next ones of the batch find it. */
@@ -258,8 +261,12 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 			goto keep;
 		}
 		/* If the page is rescued before it has W it stays dirty. */
-		req->io.crc = again ? hermit_copy_noted(r, v->idx) :
-				      hermit_copy_note(r, v->idx, page);
+		if (again) {
+			req->io.crc = hermit_copy_noted(r, v->idx);
+			req->io.same = true;
+		} else {
+			req->io.crc = hermit_copy_note(r, v->idx, page);
+		}
 		req->again = again;
 		req->idx = v->idx;
 		req->io.op = HERMIT_IO_WRITE;

@@ -109,6 +109,12 @@ static int region_check(struct hermit_create *c, struct hermit_region *r,
 			 "key: %u bytes; at most %u", c->key_len, HERMIT_KEY_LEN);
 		return -EINVAL;
 	}
+	if (c->flags & ~(u64)HERMIT_CREATE_SEAL) {
+		snprintf(c->error, sizeof(c->error),
+			 "flags %#llx: not known; use a matching hermit.ko",
+			 c->flags & ~(u64)HERMIT_CREATE_SEAL);
+		return -EINVAL;
+	}
 	r->npages = c->region_size >> PAGE_SHIFT;
 	hermit_limit_init(r, limit);
 	r->floor = c->floor >> PAGE_SHIFT;
@@ -118,22 +124,14 @@ static int region_check(struct hermit_create *c, struct hermit_region *r,
 static void region_free(struct kref *ref)
 {
 	struct hermit_region *r = container_of(ref, struct hermit_region, ref);
-	u64 i;
 
 	/*
 	 * A fault that was past its look at `dead` may have installed a page
 	 * behind hermit_discard_all(). No file, binding or request is left.
 	 */
-	if (r->chunks) {
-		if (r->mapping)
-			hermit_discard_all(r);
-		for (i = 0; i < hermit_nr_chunks(r); i++) {
-			if (r->chunks[i])
-				free_page((unsigned long)r->chunks[i]);
-			cond_resched();
-		}
-	}
-	kvfree(r->chunks);
+	if (r->chunks && r->mapping)
+		hermit_discard_all(r);
+	hermit_word_free_all(r);
 	hermit_pool_destroy(r);
 	if (r->mapping)
 		iput(r->mapping->host);
@@ -207,11 +205,12 @@ struct hermit_region *hermit_region_create(struct hermit_create *c,
 	if (ret)
 		goto free;
 
+	ret = hermit_word_init(r, c->flags & HERMIT_CREATE_SEAL);
+	if (ret)
+		goto free;
 	ret = -ENOMEM;
 	r->stats = alloc_percpu(struct hermit_cpu_stats);
-	r->chunks = kvcalloc(hermit_nr_chunks(r), sizeof(*r->chunks),
-			     GFP_KERNEL_ACCOUNT);
-	if (!r->stats || !r->chunks)
+	if (!r->stats)
 		goto free;
 	r->memcg = get_mem_cgroup_from_mm(current->mm);
 	lacks = hermit_limit_lacks(r);

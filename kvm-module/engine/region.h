@@ -73,6 +73,7 @@
 #define HERMIT_DEFAULT_REPLICAS	2
 
 struct hermit_chunk;
+struct hermit_chunk_seals;
 struct hermit_cpu_stats;
 struct hermit_pcp;
 struct mem_cgroup;
@@ -167,6 +168,7 @@ struct hermit_region {
 	struct hermit_host_stream host[HERMIT_HOST_STREAMS];
 
 	/* Cold. */
+	struct hermit_chunk_seals *seals;	/* word.c's, by chunk; NULL: not sealed */
 	struct list_head node;		/* in the registry */
 	u8 uuid[16];
 	char name[HERMIT_NAME_LEN];

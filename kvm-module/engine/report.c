@@ -10,6 +10,7 @@
 #include "engine/server.h"
 #include "engine/stats.h"
 #include "engine/word.h"
+#include "link/seal.h"
 
 /* Gauges are sums of per-CPU differences, read without a lock. */
 static u64 stat_gauge(struct hermit_region *r, enum hermit_counter c)
@@ -32,6 +33,8 @@ static void stats_fill_servers(struct hermit_region *r, struct hermit_stats *st)
 	rcu_read_lock();
 	if (!READ_ONCE(r->dead) && r->link)
 		r->link->ops->stats(r->link, st->servers);
+	if (!READ_ONCE(r->dead) && r->link && r->seals)
+		st->sealed = hermit_seal_numbers(r->link);
 	rcu_read_unlock();
 	for (i = 0; i < st->nr_servers; i++) {
 		st->servers[i].state = hermit_server_shown(r, i, st->servers[i].state);
@@ -106,6 +109,7 @@ void hermit_report_fill(struct hermit_region *r, struct hermit_stats *st)
 					     NSEC_PER_SEC, rate) : 0;
 	st->poisoned = hermit_stat(r, HERMIT_C_POISONED);
 	st->mismatches = hermit_stat(r, HERMIT_C_MISMATCHES);
+	st->seal_refused = hermit_stat(r, HERMIT_C_SEAL_REFUSED);
 	st->prefetch_misses = hermit_stat(r, HERMIT_C_PREFETCH_MISSES);
 	st->refaults_early = hermit_stat(r, HERMIT_C_EARLY);
 	st->eager_pauses = READ_ONCE(r->eager.switches);

@@ -15,6 +15,8 @@
 #include "engine/server.h"
 #include "engine/sweep.h"
 #include "engine/threads.h"
+#include "engine/word.h"
+#include "link/seal.h"
 #include "link/set.h"
 #include "wire/wire.h"
 
@@ -145,16 +147,55 @@ static void server_params(struct hermit_region *r, struct hermit_link_params *p,
 	memcpy(p->client_id, r->client_id, sizeof(p->client_id));
 }
 
+/* The set of one that has a set. */
+static struct hermit_link *server_set(struct hermit_region *r)
+{
+	return r->seals ? hermit_seal_below(r->link) : r->link;
+}
+
+static struct hermit_seal_slot server_seal_slot(void *user, u64 idx)
+{
+	return hermit_word_seal(user, idx);
+}
+
+/* A seal over @link, which is closed if that fails. */
+static struct hermit_link *server_seal(struct hermit_region *r,
+				       struct hermit_link *link, char *error)
+{
+	struct hermit_seal_params p = {
+		.below = link,
+		.slot = server_seal_slot,
+		.user = r,
+		.error = error,
+	};
+	struct hermit_link *seal;
+
+	memcpy(p.uuid, r->uuid, sizeof(p.uuid));
+	seal = hermit_seal_over(&p);
+	if (IS_ERR(seal))
+		hermit_link_close(link, true);
+	return seal;
+}
+
 int hermit_server_connect(struct hermit_region *r, struct hermit_create *c)
 {
 	struct hermit_link_params params;
 	struct hermit_link *link;
 
+	/* Of several the set refuses it. */
+	if (r->seals && !strncmp(r->servers[0], "local:", 6)) {
+		snprintf(c->error, sizeof(c->error),
+			 "server %s: memory of this host, where sealed pages do not get smaller; leave out seal, or give tcp: or rdma: servers",
+			 r->servers[0]);
+		return -EINVAL;
+	}
 	server_params(r, &params, c->key, c->key_len, c->error);
 	link = r->replicas ?
 	       hermit_set_open(r->servers, r->nr_servers, r->replicas,
 			       &set_user_ops, &params) :
 	       hermit_link_open(r->servers[0], &params);
+	if (!IS_ERR(link) && r->seals)
+		link = server_seal(r, link, c->error);
 	if (IS_ERR(link))
 		return PTR_ERR(link);
 	r->link = link;
@@ -206,7 +247,7 @@ static void server_leaves(struct hermit_region *r, unsigned int server, bool lea
 {
 	u8 bit = 1U << server;
 
-	hermit_set_leave(r->link, server, leaves);
+	hermit_set_leave(server_set(r), server, leaves);
 	hermit_sweep_leaving(r, leaves ? r->servers_leaving | bit :
 					 r->servers_leaving & ~bit);
 	spin_lock(&r->servers_lock);
@@ -320,7 +361,7 @@ static int server_drop(struct hermit_region *r, struct hermit_server_change *c)
 	if (lost)
 		pr_warn("%s: server %s is dropped by force, and %llu pages with it that nobody else had\n",
 			r->name, c->address, lost);
-	hermit_set_drop(r->link, c->server);
+	hermit_set_drop(server_set(r), c->server);
 	/* No mask has it, nor will. */
 	spin_lock(&r->servers_lock);
 	WRITE_ONCE(r->servers_leaving, r->servers_leaving & ~(1U << c->server));
@@ -347,7 +388,7 @@ static int server_add(struct hermit_region *r, struct hermit_server_change *c)
 	c->server = server;
 	server_params(r, &params, c->key, c->key_len, c->error);
 	server_name(r, server, c->address);
-	ret = hermit_set_add(r->link, server, c->address, &params);
+	ret = hermit_set_add(server_set(r), server, c->address, &params);
 	if (ret) {
 		server_name(r, server, "");
 		return ret;

@@ -13,7 +13,8 @@
  *
  * Both in one allocation: whoever has a word has room for its copy, so that nothing
  * can fail between the two. The words are in a row for the clock, which looks at
- * them alone.
+ * them alone. In a sealed region (link/seal.h) a chunk has 24 bytes a page more, for the
+ * tag and the number of the copy, which are there before the chunk is.
  *
  * A word is changed only by compare-exchange with a successor that
  * hermit_word_next() gave; that makes each transition atomic. No lock is held
@@ -27,6 +28,7 @@
 
 #include "core/pageword.h"
 #include "engine/region.h"
+#include "link/seal.h"
 
 struct hermit_chunk {
 	atomic64_t words[HERMIT_CHUNK_PAGES];
@@ -35,8 +37,14 @@ struct hermit_chunk {
 static_assert(sizeof(struct hermit_chunk) == PAGE_SIZE,
 	      "a chunk is allocated as a page");
 
+/* The tables, without a chunk: 0 or -ENOMEM; hermit_word_free_all() also then. Sleeps. */
+int hermit_word_init(struct hermit_region *r, bool sealed);
 /* The word, its chunk allocated if need be, without waiting; NULL without memory. */
 atomic64_t *hermit_word_alloc(struct hermit_region *r, u64 idx);
+/* Of a sealed region: where tag and number of a page that was touched are. Any context. */
+struct hermit_seal_slot hermit_word_seal(struct hermit_region *r, u64 idx);
+/* Frees the chunks. Nobody uses one any more. Sleeps. */
+void hermit_word_free_all(struct hermit_region *r);
 /* Bytes that words and chunks take. */
 u64 hermit_word_metadata(struct hermit_region *r);
 

@@ -35,7 +35,8 @@
  * reads and writes of the old incarnation), if the page of a write was another one
  * when it arrived (-EBADMSG: it was damaged on its way, or changed while it was sent;
  * not stored), or at close (-ECANCELED). A server that
- * is too old to say -ENOENT sends zeros.
+ * is too old to say -ENOENT sends zeros. What a seal (seal.h) makes of it more is said
+ * there: -ENOMEM of a write, -EKEYREJECTED of a read.
  *
  * A member of a set (set.h) has no patience, since there are others: from the moment
  * it loses its server until it posts again every io completes at once with -ENOLINK,
@@ -85,6 +86,7 @@ struct hermit_io {
 	u8 members;
 	u8 wrong;
 	u8 server;			/* READ: the number of a member */
+	bool same;			/* WRITE: of what was written before, as it was */
 	struct hermit_set_io *set;	/* a set's: room for its part; see set.h */
 	u64 posted;			/* transport's: ktime_get_ns() of the post */
 	/*
@@ -93,6 +95,12 @@ struct hermit_io {
 	 * around submit(). May free the io; may call submit().
 	 */
 	void (*done)(struct hermit_io *io);
+	/* A seal's alone (seal.h): the link; and of the submitter, while the io is below it. */
+	struct {
+		struct hermit_link *link;
+		struct page *plain;
+		void (*done)(struct hermit_io *io);
+	} seal;
 };
 
 /*

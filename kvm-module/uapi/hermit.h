@@ -50,7 +50,15 @@ struct hermit_create {
 	__s32 memory_fd;		/* out */
 	__u32 replicas;			/* servers that each page is on; 0: one, of several two */
 	__u64 floor;			/* out, also with -ERANGE: least limit */
+	__u64 flags;			/* HERMIT_CREATE_*; a kernel without them: -E2BIG */
 };
+
+/*
+ * What leaves this host is encrypted and authenticated, with a key that is made for the
+ * region, is told to nobody, and ends with it. Not with local:, -EINVAL. While there is
+ * such a region the host does not hibernate.
+ */
+#define HERMIT_CREATE_SEAL	(1U << 0)
 
 struct hermit_open {
 	__u32 size;
@@ -199,7 +207,9 @@ struct hermit_stats {
 	__u64 replicas;			/* of each page, on several servers; 0: there is one */
 	__u64 moved;			/* pages read from a server, and written to others */
 	__u64 standby_hits;		/* pages that left, and were back before their frame was used */
-	__u64 reserved[3];
+	__u64 sealed;			/* pages that were sealed; 0: none, or not sealed */
+	__u64 seal_refused;		/* answers that were not what was sealed; of mismatches */
+	__u64 reserved[1];
 };
 
 /*

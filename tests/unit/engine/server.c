@@ -7,7 +7,7 @@
  * What would prove nothing, and is not done: a request that is completed twice or not
  * at all (the contract of link/transport.h).
  */
-#include "world.h"
+#include "cipher.h"
 
 #include "core/crc.h"
 #include "engine/holder.h"
@@ -111,8 +111,22 @@ static void copy(u64 *to, const u64 *from)
 }
 
 /*
+ * Bits that do not change the CRC of what they are changed in, nor of what it is
+ * decrypted to: the polynomial itself.
+ */
+#define SAME_CRC	(1ull | 0x82f63b78ull << 1)
+
+/* By somebody who knows what is looked at. */
+static void forge(u64 *data)
+{
+	data[0] ^= SAME_CRC << fiber_random(64 - 32);
+	data[fiber_random(PAGE_WORDS)] ^= SAME_CRC << fiber_random(64 - 32);
+}
+
+/*
  * What comes is not the page: zeros, as of a server that does not have it, what it
  * was once, another page, or one bit is not what it was, where readers look or not.
+ * Or, if it is sealed, many, and the CRC is right.
  */
 static void lie(struct server_page *pages, u64 idx, u64 *data)
 {
@@ -120,7 +134,7 @@ static void lie(struct server_page *pages, u64 idx, u64 *data)
 	struct server_page *s = &pages[idx];
 	const u64 *other[] = { zeros, s->old,
 			       pages[fiber_random(WORLD_PAGES)].data };
-	u64 kind = fiber_random(4), where[] = { 0, PAGE_WORDS - 1,
+	u64 kind = fiber_random(world.sealed ? 6 : 4), where[] = { 0, PAGE_WORDS - 1,
 						fiber_random(PAGE_WORDS) };
 
 	world.lies++;
@@ -131,7 +145,10 @@ static void lie(struct server_page *pages, u64 idx, u64 *data)
 		return;
 	}
 	memcpy(data, s->data, PAGE_SIZE);
-	data[where[fiber_random(ARRAY_SIZE(where))]] ^= 1ull << fiber_random(64);
+	if (kind >= 4)
+		forge(data);
+	else
+		data[where[fiber_random(ARRAY_SIZE(where))]] ^= 1ull << fiber_random(64);
 }
 
 /* So many pages may be lost of it. */
@@ -224,6 +241,9 @@ static void carry_out(struct server_page *pages, struct hermit_io *io)
 		memcpy(s->old, s->data, PAGE_SIZE);
 		s->spoilt = s->forgotten = false;
 		copy(s->data, io->page->data);
+		/* It did not change on the way. */
+		if (world.sealed)
+			cipher_leaves(s->data, idx);
 		s->acked &= s->present && !memcmp(s->data, s->old, PAGE_SIZE);
 		s->present = true;
 		s->noted = hermit_crc_page(s->data) == io->crc;
@@ -256,6 +276,19 @@ static struct server *server_at(unsigned int nr)
 	return colon ? &servers[colon[1] - '0'] : NULL;
 }
 
+/* Is it what the page was last written, as it may be installed? */
+static bool holds(const struct server_page *s, u64 idx)
+{
+	u64 version = oracle_version(idx);
+
+	if (!s->present)
+		return false;
+	if (world.sealed)
+		return cipher_holds(s->data, idx, *hermit_word_seal(world.r, idx).number,
+				    version);
+	return s->data[0] == version && s->data[PAGE_WORDS - 1] == version;
+}
+
 /*
  * Of several servers. Who is said to have the current contents of a page that is away
  * has them, and no page is lost that one has acknowledged and has still.
@@ -286,8 +319,7 @@ static void check_page(u64 idx)
 		if (!server)
 			continue;
 		s = &server->pages[idx];
-		has = s->present && s->data[0] == version &&
-		      s->data[PAGE_WORDS - 1] == version;
+		has = holds(s, idx);
 		/* It forgot the page perhaps, and got it anew by a write that failed. */
 		told = has && s->acked;
 		if (server->wiped || server->forced || s->forgotten || s->spoilt)
@@ -407,6 +439,8 @@ static void submit_one(struct hermit_link *link, struct hermit_io *io)
 		fiber_fail("a request to a closed link");
 	if (s->leaves && io->op == HERMIT_IO_WRITE)
 		fiber_fail("a page is written to a server that leaves");
+	if (world.sealed && io->op == HERMIT_IO_WRITE)
+		cipher_leaves(io->page->data, io->offset >> PAGE_SHIFT);
 	if (!s->losing) {
 		post(s, io);
 	} else if (world.servers > 1) {

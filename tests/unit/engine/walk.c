@@ -16,8 +16,8 @@
 #include <getopt.h>
 #include <time.h>
 
+#include "cipher.h"
 #include "marks.h"
-#include "world.h"
 
 #include "core/crc.h"
 #include "engine/limit.h"
@@ -221,6 +221,7 @@ bool walk_create(void)
 	c.uuid[0] = 1;
 	c.nr_servers = world.servers;
 	c.replicas = world.servers > 1 ? world.replicas : 0;
+	c.flags = world.sealed ? HERMIT_CREATE_SEAL : 0;
 	strcpy(c.name, "walk");
 	for (i = 0; i < world.servers; i++)
 		sprintf(c.servers[i], "%s:%u", world.sync ? "simsync" : "sim", i);
@@ -384,6 +385,7 @@ static void walk(u64 seed, const struct known *k)
 	delicate = sometimes(1 + fiber_random(WORLD_PAGES));
 	shim_pages_init();
 	oracle_init();
+	cipher_init();
 	server_init();
 	guest_init();
 	host_init();
@@ -421,6 +423,7 @@ static void walk(u64 seed, const struct known *k)
 	roomy = fiber_once_in(3);
 	hermit_standby = fiber_once_in(2);
 	world.no_nap = k && k->no_nap;
+	world.sealed = !world.sync && (k ? k->fn == walk_main : !scene) && seed % 3 == 1;
 	world.stock = !k && fiber_once_in(8);
 	shim_fail_once_in = world.faults.no_memory;
 	shim_reclaim_once_in = world.faults.reclaims;
@@ -525,6 +528,8 @@ int main(int argc, char **argv)
 	printf("host: %llu faults, %llu pages mapped, %llu pins, %llu preads, %llu pages recalled\n",
 	       world.faulted_host, world.host_mapped, world.pins, world.preads,
 	       world.recalled);
+	printf("seal: %llu pages sealed, %llu opened, %llu of them refused\n",
+	       cipher_sealed, cipher_opened, cipher_refused);
 	if (marks && !all_marks_passed()) {
 		fprintf(stderr, "FAILED: marks that no walk passed: above, with a 0\n");
 		return 1;

@@ -50,6 +50,7 @@ struct world {
 	bool no_nap;			/* a fault has no reason to back off */
 	unsigned int servers, replicas;	/* in a set, if there are several */
 	bool sync;			/* a read is done when submit() returns */
+	bool sealed;			/* what leaves is */
 	bool stock;			/* KVM is not patched: vCPUs fault by host PTEs */
 	bool lost;			/* a page may be lost, or soon: */
 	bool lost_all;			/* the server has lost all that it had */
