@@ -144,7 +144,7 @@ void hermit_write_done(struct hermit_io *io)
 		 * The page is still the word's, which goes back to LOCAL below,
 		 * or ours: the bit does no harm then.
 		 */
-		if (!req->again)
+		if (!io->same)
 			SetPageDirty(page);
 	} else if (r->replicas) {
 		if (!failed)
@@ -261,13 +261,9 @@ static bool reclaim_decide(struct hermit_region *r, struct reclaim_batch *b,
 			goto keep;
 		}
 		/* If the page is rescued before it has W it stays dirty. */
-		if (again) {
-			req->io.crc = hermit_copy_noted(r, v->idx);
-			req->io.same = true;
-		} else {
-			req->io.crc = hermit_copy_note(r, v->idx, page);
-		}
-		req->again = again;
+		req->io.crc = again ? hermit_copy_noted(r, v->idx) :
+				      hermit_copy_note(r, v->idx, page);
+		req->io.same = again;
 		req->idx = v->idx;
 		req->io.op = HERMIT_IO_WRITE;
 		req->io.page = page;

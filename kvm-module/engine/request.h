@@ -25,7 +25,6 @@ struct hermit_req {
 	u32 nr;				/* DISCARD: pages */
 	bool done;
 	bool prefetch;
-	bool again;			/* WRITE: of a clean page, which too few have */
 	bool moved;			/* WRITE: of a page that was away; see mover.h */
 	int status;
 	u64 posted, finished;		/* ns, local_clock() */

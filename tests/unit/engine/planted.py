@@ -26,6 +26,7 @@ import tempfile
 E = 'kvm-module/engine/'
 SET = 'kvm-module/link/set.c'
 PART = 'kvm-module/link/part.c'
+SEAL = 'kvm-module/link/seal.c'
 MEMORY = 'kvm-module/memory.c'
 READ = 'kvm-module/read.c'
 PROVIDER = 'kvm-module/kvm/provider.c'
@@ -42,7 +43,7 @@ BUGS = {
     'keep-clean': (E + 'reclaim.c',
         'if (dirty)\n\t\tSetPageDirty(page);\n\treclaim_keep', 'reclaim_keep'),
     'fail-clean': (E + 'reclaim.c',
-        'the bit does no harm then.\n\t\t */\n\t\tif (!req->again)\n\t\t\tSetPageDirty(page);',
+        'the bit does no harm then.\n\t\t */\n\t\tif (!io->same)\n\t\t\tSetPageDirty(page);',
         'the bit does no harm then.\n\t\t */'),
     'foreign-leak': (E + 'reclaim.c',
         '(old & HERMIT_W_FOREIGN) || !hermit_word_has_page(old)', '0'),
@@ -185,8 +186,8 @@ BUGS = {
         'if (!io->status)\n\t\tio->status = hermit_copy_check',
         'if (0)\n\t\tio->status = hermit_copy_check'),
     'crc-of-another-page': (E + 'reclaim.c',
-        'hermit_copy_note(r, v->idx, page);\n\t\treq->again',
-        'hermit_copy_note(r, v->idx, page); req->io.crc = 0;\n\t\treq->again'),
+        'hermit_copy_note(r, v->idx, page);\n\t\treq->io.same',
+        'hermit_copy_note(r, v->idx, page); req->io.crc = 0;\n\t\treq->io.same'),
     'missing-without-word': (E + 'sweep.c',
         'atomic64_cmpxchg(hermit_word(r, idx), expected, new) != expected)',
         'hermit_word_apply(hermit_word(r, idx), HERMIT_EV_LOSE, 0, &expected, &new))'),
@@ -198,12 +199,12 @@ BUGS = {
         '} else if (times == TIMES_MAX &&\n\t\t   ((now - since) & SINCE_MAX) >= HERMIT_WRONG_S) {', '} else if (1) {'),
     'verdict-without-word': (E + 'copy.c',
         'if (atomic64_read(hermit_word(r, idx)) != expected) {', 'if (0) {'),
-    'note-before-unmap': [(E + 'reclaim.c', 'hermit_copy_note(r, v->idx, page);\n\t\treq->again', '0;\n\t\treq->again'),
+    'note-before-unmap': [(E + 'reclaim.c', 'hermit_copy_note(r, v->idx, page);\n\t\treq->io.same', '0;\n\t\treq->io.same'),
         (E + 'reclaim.c', 'if (b.s.nr)\n\t\thermit_unmap',
          'for (i = 0; i < b.s.nr; i++)\n'
          '\t\thermit_copy_note(r, b.s.v[i].idx, b.s.v[i].page);\n'
          '\tif (b.s.nr)\n\t\thermit_unmap')],
-    'note-after-word': [(E + 'reclaim.c', 'hermit_copy_note(r, v->idx, page);\n\t\treq->again', '0;\n\t\treq->again'),
+    'note-after-word': [(E + 'reclaim.c', 'hermit_copy_note(r, v->idx, page);\n\t\treq->io.same', '0;\n\t\treq->io.same'),
         (E + 'reclaim.c', 'hermit_count(r, HERMIT_C_EVICTED_DIRTY, 1);',
          'hermit_copy_note(r, req->idx, page);\n'
          '\t\t\thermit_count(r, HERMIT_C_EVICTED_DIRTY, 1);')],
@@ -267,6 +268,35 @@ BUGS = {
         (E + 'reclaim.c', '\thermit_word_wake(r, req->idx);\n\t/*\n\t * A stale copy',
          '\tif (!failed && r->replicas)\n\t\thermit_holders_add(r, req->idx, io->members);\n'
          '\thermit_word_wake(r, req->idx);\n\t/*\n\t * A stale copy')],
+    # Sealed regions.
+    'number-given-back': (SEAL,
+        'to_seal(io->seal.link), sealed);\n',
+        'to_seal(io->seal.link), sealed);\n'
+        '\tif (io->status)\n\t\tatomic64_sub(1, &to_seal(io->seal.link)->numbers);\n'),
+    'sealed-twice-under-one-number': (SEAL,
+        'return memcmp(tag, slot.tag, sizeof(tag)) ? -EBADMSG : 0;',
+        'return memcpy(slot.tag, tag, sizeof(tag)) ? 0 : 0;'),
+    'plain-page-on-failover': (PART,
+        'link->ops->submit_one(link, part_of(whole, member));',
+        'part_of(whole, member);\n\tif (whole->op == HERMIT_IO_WRITE && whole->seal.plain)\n'
+        '\t\twhole->set->parts[member].io.page = whole->seal.plain;\n'
+        '\tlink->ops->submit_one(link, &whole->set->parts[member].io);'),
+    'seal-checked-after-install': (SEAL,
+        'io->status = ret == -EBADMSG ? -EKEYREJECTED : -EIO;',
+        ';'),
+    'number-behind-the-tag-of-another': (SEAL,
+        '\tmemcpy(slot.tag, tag, sizeof(tag));\n\tWRITE_ONCE(*slot.number, number);',
+        '\tmemcpy(slot.tag, tag, sizeof(tag));'),
+    'opened-in-a-softirq': (SEAL,
+        '\tqueue_delayed_work(hermit_cipher_wq(), &s->work, 0);',
+        '\tread_open_next(s);'),
+    'late-answer-is-a-forgery': (E + 'copy.c',
+        'if (status != -EKEYREJECTED)\n\t\treturn status;',
+        'if (status != -EKEYREJECTED)\n\t\treturn status;\n'
+        '\thermit_count(r, HERMIT_C_MISMATCHES, 1);'),
+    'arrived-at-the-end': (SEAL,
+        'cancel_delayed_work_sync(&s->work);\n\twhile (read_open_next(s))\n\t\tcond_resched();',
+        'cancel_delayed_work_sync(&s->work);'),
 }
 
 # What showed a fault once, with what mended it taken out: it shows it again. And what
@@ -294,7 +324,7 @@ MENDS = {
     'kept-is-dirty': ('clean-stays-clean', E + 'reclaim.c',
         'if (dirty)\n\t\tSetPageDirty(page);', 'if (dirty || again)\n\t\tSetPageDirty(page);'),
     'sent-in-vain-is-dirty': ('clean-stays-clean', E + 'reclaim.c',
-        'if (!req->again)', 'if (1)'),
+        'if (!io->same)', 'if (1)'),
     'leaving-gets-pages': ('servers-come-and-go', SET,
         'HERMIT_SERVER_UP &&\n\t\t      !(s->leaving & bit);', 'HERMIT_SERVER_UP;'),
     'leaving-counts': ('servers-come-and-go', E + 'holder.c',
@@ -375,9 +405,9 @@ MENDS = {
         'if (!(look % HERMIT_CHUNK_PAGES))\n\t\t\t\tcond_resched();\n', ''),
     'discard-never-yields': ('loops-yield', E + 'discard.c',
         'if (!(idx % HERMIT_CHUNK_PAGES))\n\t\t\tcond_resched();\n', ''),
-    'end-of-words-never-yields': ('loops-yield', E + 'region.c',
-        'free_page((unsigned long)r->chunks[i]);\n\t\t\tcond_resched();',
-        'free_page((unsigned long)r->chunks[i]);'),
+    'end-of-words-never-yields': ('loops-yield', E + 'word.c',
+        'kfree(r->seals[i].numbers);\n\t\tcond_resched();',
+        'kfree(r->seals[i].numbers);'),
     'end-of-pool-never-yields': ('loops-yield', E + 'pool.c',
         'while (pool_give_one(r))\n\t\t\tcond_resched();', 'while (pool_give_one(r))\n\t\t\t;'),
     'limit-frees': ('limit-frees-nothing', [

@@ -134,21 +134,23 @@ static void lie(struct server_page *pages, u64 idx, u64 *data)
 	struct server_page *s = &pages[idx];
 	const u64 *other[] = { zeros, s->old,
 			       pages[fiber_random(WORLD_PAGES)].data };
-	u64 kind = fiber_random(world.sealed ? 6 : 4), where[] = { 0, PAGE_WORDS - 1,
+	u64 kind = fiber_random(4), where[] = { 0, PAGE_WORDS - 1,
 						fiber_random(PAGE_WORDS) };
 
 	world.lies++;
 	world.lied++;
+	if (world.sealed && fiber_once_in(3)) {
+		memcpy(data, s->data, PAGE_SIZE);
+		forge(data);
+		return;
+	}
 	if (kind < ARRAY_SIZE(other) &&
 	    memcmp(other[kind], s->data, PAGE_SIZE)) {
 		memcpy(data, other[kind], PAGE_SIZE);
 		return;
 	}
 	memcpy(data, s->data, PAGE_SIZE);
-	if (kind >= 4)
-		forge(data);
-	else
-		data[where[fiber_random(ARRAY_SIZE(where))]] ^= 1ull << fiber_random(64);
+	data[where[fiber_random(ARRAY_SIZE(where))]] ^= 1ull << fiber_random(64);
 }
 
 /* So many pages may be lost of it. */

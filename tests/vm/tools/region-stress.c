@@ -7,7 +7,7 @@
  *
  *	region-stress [--size MiB] [--limit MiB] [--threads N] [--ops N]
  *		      [--server S]... [--replicas N] [--key FILE] [--seed N] [--dio FILE] [--flip]
- *		      [--poison N]
+ *		      [--poison N] [--seal]
  *
  * Each page is owned by the thread of its number modulo the threads, which
  * keeps its version; every access checks all words of the page, each made of
@@ -334,7 +334,8 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "size", 1, 0, 's' }, { "limit", 1, 0, 'l' }, { "threads", 1, 0, 't' },
 		{ "ops", 1, 0, 'n' }, { "server", 1, 0, 'S' }, { "replicas", 1, 0, 'R' }, { "seed", 1, 0, 'r' },
-		{ "key", 1, 0, 'k' }, { "dio", 1, 0, 'd' }, { "flip", 0, 0, 'f' }, { "poison", 1, 0, 'p' }, { 0 },
+		{ "key", 1, 0, 'k' }, { "dio", 1, 0, 'd' }, { "flip", 0, 0, 'f' }, { "poison", 1, 0, 'p' },
+		{ "seal", 0, 0, 'e' }, { 0 },
 	};
 	struct hermit_create c = { .size = sizeof(c), .version = HERMIT_UAPI_VERSION };
 	static struct hermit_stats st;
@@ -355,6 +356,7 @@ int main(int argc, char **argv)
 			break;
 		case 'R': c.replicas = strtoul(optarg, NULL, 0); break;
 		case 'k': key_file = optarg; break;
+		case 'e': c.flags = HERMIT_CREATE_SEAL; break;
 		case 'r': seed = strtoull(optarg, NULL, 0); break;
 		case 'd': dio_file = optarg; break;
 		case 'f': flip = true; break;
