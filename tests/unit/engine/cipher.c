@@ -20,7 +20,7 @@ static struct made *made[BUCKETS];
 /* The hash of what has left under each number; 0: nothing. */
 static u64 *left;
 static u64 nr_left;
-u64 cipher_sealed, cipher_opened, cipher_refused;
+u64 cipher_sealed, cipher_again, cipher_opened, cipher_refused;
 
 static u64 mix(u64 v)
 {
@@ -70,8 +70,10 @@ static void remember(const u64 *data, u64 idx, u64 number, u64 first, u64 last)
 	struct made *m = find(data);
 
 	/* A page that is sent once more. */
-	if (m)
+	if (m) {
+		cipher_again++;
 		return;
+	}
 	m = malloc(sizeof(*m));
 	*m = (struct made){ hash_of(data), number, idx, first, last };
 	m->next = made[m->hash % BUCKETS];
@@ -116,6 +118,11 @@ struct workqueue_struct *hermit_cipher_wq(void)
 
 struct page *hermit_cipher_page(void)
 {
+	u64 others = fiber_once_in(4) ? fiber_random(400) : 0;
+
+	/* Who is to seal may be preempted: what it took out of all tables comes back. */
+	while (others--)
+		fiber_point();
 	return alloc_page(GFP_NOWAIT);
 }
 

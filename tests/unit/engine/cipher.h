@@ -16,6 +16,7 @@ void cipher_init(void);			/* before each walk; it has made nothing */
 void cipher_leaves(const u64 *data, u64 idx);
 /* Is it page @idx as it was sealed under @number, with @version in it? */
 bool cipher_holds(const u64 *data, u64 idx, u64 number, u64 version);
-extern u64 cipher_sealed, cipher_opened, cipher_refused;	/* in all walks */
+/* In all walks; again: and with the same result as before. */
+extern u64 cipher_sealed, cipher_again, cipher_opened, cipher_refused;
 
 #endif /* HERMIT_TEST_CIPHER_H */

@@ -273,9 +273,6 @@ BUGS = {
         'to_seal(io->seal.link), sealed);\n',
         'to_seal(io->seal.link), sealed);\n'
         '\tif (io->status)\n\t\tatomic64_sub(1, &to_seal(io->seal.link)->numbers);\n'),
-    'sealed-twice-under-one-number': (SEAL,
-        'return memcmp(tag, slot.tag, sizeof(tag)) ? -EBADMSG : 0;',
-        'return memcpy(slot.tag, tag, sizeof(tag)) ? 0 : 0;'),
     'plain-page-on-failover': (PART,
         'link->ops->submit_one(link, part_of(whole, member));',
         'part_of(whole, member);\n\tif (whole->op == HERMIT_IO_WRITE && whole->seal.plain)\n'
@@ -294,9 +291,6 @@ BUGS = {
         'if (status != -EKEYREJECTED)\n\t\treturn status;',
         'if (status != -EKEYREJECTED)\n\t\treturn status;\n'
         '\thermit_count(r, HERMIT_C_MISMATCHES, 1);'),
-    'arrived-at-the-end': (SEAL,
-        'cancel_delayed_work_sync(&s->work);\n\twhile (read_open_next(s))\n\t\tcond_resched();',
-        'cancel_delayed_work_sync(&s->work);'),
 }
 
 # What showed a fault once, with what mended it taken out: it shows it again. And what
@@ -309,6 +303,9 @@ MENDS = {
         'page = pool_pop(r) ?: hermit_standby_oldest(r);', 'page = pool_pop(r);'),
     'nothing-is-moved': ('copies-come-back', E + 'watchdog.c',
         'hermit_mover_look(r);', ''),
+    'sealed-twice-under-one-number': ('copies-come-back', SEAL,
+        'return memcmp(tag, slot.tag, sizeof(tag)) ? -EBADMSG : 0;',
+        'return memcpy(slot.tag, tag, sizeof(tag)) ? 0 : 0;'),
     'moved-though-the-word-changed': ('copies-come-back', E + 'mover.c',
         'if (atomic64_cmpxchg(hermit_word(r, req->idx), req->word, w) != req->word) {',
         'atomic64_set(hermit_word(r, req->idx), w);\n\tif (0) {'),

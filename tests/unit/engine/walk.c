@@ -528,8 +528,8 @@ int main(int argc, char **argv)
 	printf("host: %llu faults, %llu pages mapped, %llu pins, %llu preads, %llu pages recalled\n",
 	       world.faulted_host, world.host_mapped, world.pins, world.preads,
 	       world.recalled);
-	printf("seal: %llu pages sealed, %llu opened, %llu of them refused\n",
-	       cipher_sealed, cipher_opened, cipher_refused);
+	printf("seal: %llu pages sealed, %llu of them once more, %llu opened, %llu of them refused\n",
+	       cipher_sealed, cipher_again, cipher_opened, cipher_refused);
 	if (marks && !all_marks_passed()) {
 		fprintf(stderr, "FAILED: marks that no walk passed: above, with a 0\n");
 		return 1;
