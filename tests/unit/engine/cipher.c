@@ -118,11 +118,11 @@ struct workqueue_struct *hermit_cipher_wq(void)
 
 struct page *hermit_cipher_page(void)
 {
-	u64 others = fiber_once_in(4) ? fiber_random(400) : 0;
+	u64 others = fiber_once_in(4) ? fiber_random(100) : 0;
 
 	/* Who is to seal may be preempted: what it took out of all tables comes back. */
 	while (others--)
-		fiber_point();
+		fiber_yield();
 	return alloc_page(GFP_NOWAIT);
 }
 

@@ -273,6 +273,9 @@ BUGS = {
         'to_seal(io->seal.link), sealed);\n',
         'to_seal(io->seal.link), sealed);\n'
         '\tif (io->status)\n\t\tatomic64_sub(1, &to_seal(io->seal.link)->numbers);\n'),
+    'sealed-twice-under-one-number': (SEAL, 'bool same = !number;\n\tint ret;\n',
+        'bool same = !number;\n\tint ret;\n\n\tif (READ_ONCE(*slot.number))\n'
+        '\t\tnumber = READ_ONCE(*slot.number);\n'),
     'plain-page-on-failover': (PART,
         'link->ops->submit_one(link, part_of(whole, member));',
         'part_of(whole, member);\n\tif (whole->op == HERMIT_IO_WRITE && whole->seal.plain)\n'
@@ -303,9 +306,6 @@ MENDS = {
         'page = pool_pop(r) ?: hermit_standby_oldest(r);', 'page = pool_pop(r);'),
     'nothing-is-moved': ('copies-come-back', E + 'watchdog.c',
         'hermit_mover_look(r);', ''),
-    'sealed-twice-under-one-number': ('copies-come-back', SEAL,
-        'return memcmp(tag, slot.tag, sizeof(tag)) ? -EBADMSG : 0;',
-        'return memcpy(slot.tag, tag, sizeof(tag)) ? 0 : 0;'),
     'moved-though-the-word-changed': ('copies-come-back', E + 'mover.c',
         'if (atomic64_cmpxchg(hermit_word(r, req->idx), req->word, w) != req->word) {',
         'atomic64_set(hermit_word(r, req->idx), w);\n\tif (0) {'),

@@ -104,38 +104,82 @@ static void *listener(void *arg)
 	return NULL;
 }
 
-/* The memory of the server, a memfd; all of it is this region's. */
-static uint64_t *server_memory(size_t *length)
+/* The memory of the server: a memfd, sparse, and all of it is this region's. */
+static struct {
+	int fd;
+	uint64_t *m;
+	size_t length, n;
+	size_t *pages;			/* numbers of those that there are, n of them */
+} server;
+
+static void server_open(void)
 {
 	char path[300], name[64];
 	struct dirent *e;
-	uint64_t *m;
 	ssize_t n;
-	int fd;
 	DIR *d;
 
+	server.fd = -1;
 	snprintf(path, sizeof(path), "/proc/%d/fd", server_pid);
 	d = opendir(path);
-	while (d && (e = readdir(d))) {
+	while (d && server.fd < 0 && (e = readdir(d))) {
 		snprintf(path, sizeof(path), "/proc/%d/fd/%s", server_pid, e->d_name);
 		n = readlink(path, name, sizeof(name) - 1);
 		if (n <= 0)
 			continue;
 		name[n] = 0;
-		if (strncmp(name, "/memfd:hermit-memory", 20))
-			continue;
-		fd = open(path, O_RDWR);
-		closedir(d);
-		if (fd < 0)
-			die("%s: %s", path, strerror(errno));
-		*length = lseek(fd, 0, SEEK_END);
-		m = mmap(NULL, *length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		if (m == MAP_FAILED)
-			die("%s: %s", path, strerror(errno));
-		close(fd);
-		return m;
+		if (!strncmp(name, "/memfd:hermit-memory", 20))
+			server.fd = open(path, O_RDWR);
 	}
-	die("process %d has no memory of a server", server_pid);
+	if (server.fd < 0)
+		die("process %d has no memory of a server", server_pid);
+	closedir(d);
+	server.length = lseek(server.fd, 0, SEEK_END);
+	server.m = mmap(NULL, server.length, PROT_READ | PROT_WRITE, MAP_SHARED,
+			server.fd, 0);
+	server.pages = malloc(4 * npages * sizeof(*server.pages));
+	if (server.m == MAP_FAILED || !server.pages)
+		die("%s: %s", path, strerror(errno));
+}
+
+/* Which pages it has now; holes stay holes. */
+static void server_look(void)
+{
+	off_t at = 0, end;
+
+	server.n = 0;
+	while ((at = lseek(server.fd, at, SEEK_DATA)) >= 0) {
+		end = lseek(server.fd, at, SEEK_HOLE);
+		for (; at < end && server.n < 4 * npages; at += PAGE)
+			server.pages[server.n++] = at / PAGE;
+		if (at < end)
+			die("the server has more than %lu pages", server.n);
+	}
+}
+
+static uint64_t *server_page(size_t i)
+{
+	return &server.m[server.pages[i] * WORDS];
+}
+
+static uint64_t *server_copy(void)
+{
+	uint64_t *copy = malloc(server.n * PAGE);
+
+	for (size_t i = 0; copy && i < server.n; i++)
+		memcpy(&copy[i * WORDS], server_page(i), PAGE);
+	if (!copy)
+		die("out of memory");
+	return copy;
+}
+
+static unsigned long server_marks(void)
+{
+	unsigned long n = 0;
+
+	for (size_t i = 0; i < server.n; i++)
+		n += marks_in(server_page(i), PAGE);
+	return n;
 }
 
 static bool is_empty(const uint64_t *page)
@@ -171,13 +215,13 @@ static void *reader(void *arg)
  * While the server has @old in place of @new nobody gets a page of it; when that is put
  * right all is as it should be.
  */
-static void not_served(const char *what, size_t length, uint64_t *m, const uint64_t *old,
-		       const uint64_t *new)
+static void not_served(const char *what, const uint64_t *old, const uint64_t *new)
 {
 	uint64_t before = stats().seal_refused;
 	pthread_t t;
 
-	memcpy(m, old, length);
+	for (size_t i = 0; i < server.n; i++)
+		memcpy(server_page(i), &old[i * WORDS], PAGE);
 	pthread_create(&t, NULL, reader, NULL);
 	for (int i = 0; stats().seal_refused < before + 20; i++) {
 		if (i == 600)
@@ -186,39 +230,34 @@ static void not_served(const char *what, size_t length, uint64_t *m, const uint6
 		usleep(100000);
 	}
 	/* What left meanwhile is there as it is. */
-	for (size_t p = 0; p < length / PAGE; p++)
-		if (!memcmp(&m[p * WORDS], &old[p * WORDS], PAGE))
-			memcpy(&m[p * WORDS], &new[p * WORDS], PAGE);
+	for (size_t i = 0; i < server.n; i++)
+		if (!memcmp(server_page(i), &old[i * WORDS], PAGE))
+			memcpy(server_page(i), &new[i * WORDS], PAGE);
 	pthread_join(t, NULL);
 	printf("%s: %llu refused\n", what, stats().seal_refused - before);
 }
 
 static void dishonest_server(void)
 {
-	uint64_t *m, *old, *new, *forged;
-	size_t length;
+	uint64_t *old, *new, *forged;
 
-	m = server_memory(&length);
-	old = malloc(length);
-	new = malloc(length);
-	forged = malloc(length);
-	if (!old || !new || !forged)
-		die("out of memory");
-	memcpy(old, m, length);
+	old = server_copy();
 	fill(2);
 	check(2);
 	rest();
-	memcpy(new, m, length);
-	not_served("what it had before", length, m, old, new);
+	new = server_copy();
+	not_served("what it had before", old, new);
 	rest();
-	memcpy(new, m, length);
-	memcpy(forged, m, length);
-	for (size_t p = 0; p < length / PAGE; p++)
-		if (!is_empty(&forged[p * WORDS]))
-			forged[p * WORDS + p % WORDS] ^= SAME_CRC;
-	not_served("what it forges", length, m, forged, new);
+	free(old);
+	free(new);
+	server_look();
+	new = server_copy();
+	forged = server_copy();
+	for (size_t i = 0; i < server.n; i++)
+		if (!is_empty(&forged[i * WORDS]))
+			forged[i * WORDS + i % WORDS] ^= SAME_CRC;
+	not_served("what it forges", forged, new);
 	check(2);
-	munmap(m, length);
 }
 
 int main(int argc, char **argv)
@@ -232,8 +271,6 @@ int main(int argc, char **argv)
 	};
 	const char *ready = NULL;
 	unsigned long stored = 0;
-	uint64_t *m;
-	size_t length;
 	pthread_t t;
 	int o;
 
@@ -269,16 +306,17 @@ int main(int argc, char **argv)
 	fill(1);
 	check(1);
 	rest();
-	m = server_memory(&length);
-	for (size_t p = 0; p < length / PAGE; p++)
-		stored += !is_empty(&m[p * WORDS]);
+	server_open();
+	server_look();
+	for (size_t i = 0; i < server.n; i++)
+		stored += !is_empty(server_page(i));
 	printf("memory: %lu pages, %lu marks; lo: %lu packets, %lu marks; %llu sealed, %llu bytes beside the words\n",
-	       stored, marks_in(m, length), atomic_load(&packets), atomic_load(&seen),
+	       stored, server_marks(), atomic_load(&packets), atomic_load(&seen),
 	       stats().sealed, stats().metadata_bytes);
 	if (stored < npages / 2 || atomic_load(&packets) < 100)
 		die("too little left: this shows nothing");
 	if (c.flags) {
-		if (marks_in(m, length) || atomic_load(&seen))
+		if (server_marks() || atomic_load(&seen))
 			die("it is sealed, and the guest's secret is seen");
 		if (stats().sealed < npages / 2)
 			die("%llu pages were sealed", stats().sealed);
@@ -288,10 +326,9 @@ int main(int argc, char **argv)
 				usleep(100000);
 		}
 		dishonest_server();
-	} else if (marks_in(m, length) < stored * 100 || atomic_load(&seen) < 1000) {
+	} else if (server_marks() < stored * 100 || atomic_load(&seen) < 1000) {
 		die("it is not sealed, and hardly seen: this shows nothing");
 	}
-	munmap(m, length);
 	atomic_store(&stop, true);
 	pthread_join(t, NULL);
 	if (c.flags && atomic_load(&seen))
