@@ -109,10 +109,10 @@ static int region_check(struct hermit_create *c, struct hermit_region *r,
 			 "key: %u bytes; at most %u", c->key_len, HERMIT_KEY_LEN);
 		return -EINVAL;
 	}
-	if (c->flags & ~(u64)HERMIT_CREATE_SEAL) {
+	if (c->flags & ~HERMIT_CREATE_SEAL) {
 		snprintf(c->error, sizeof(c->error),
-			 "flags %#llx: not known; use a matching hermit.ko",
-			 c->flags & ~(u64)HERMIT_CREATE_SEAL);
+			 "flags %#x: not known; use a matching hermit.ko",
+			 c->flags & ~HERMIT_CREATE_SEAL);
 		return -EINVAL;
 	}
 	r->npages = c->region_size >> PAGE_SHIFT;

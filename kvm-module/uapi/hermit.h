@@ -30,7 +30,8 @@
 
 struct hermit_create {
 	__u32 size;			/* of this struct */
-	__u32 version;			/* HERMIT_UAPI_VERSION */
+	__u16 version;			/* HERMIT_UAPI_VERSION */
+	__u16 flags;			/* HERMIT_CREATE_*; to older kernels another version: -EPROTO */
 	__u64 region_size;		/* bytes, page-aligned */
 	__u64 limit;			/* bytes, <= region_size, >= floor */
 	__u8 uuid[16];			/* identifies the region to servers; not 0 */
@@ -50,7 +51,6 @@ struct hermit_create {
 	__s32 memory_fd;		/* out */
 	__u32 replicas;			/* servers that each page is on; 0: one, of several two */
 	__u64 floor;			/* out, also with -ERANGE: least limit */
-	__u64 flags;			/* HERMIT_CREATE_*; a kernel without them: -E2BIG */
 };
 
 /*

@@ -220,6 +220,7 @@ static void bad_creates(void)
 		BAD(replicas, 2, EINVAL), BAD(replicas, UINT32_MAX, EINVAL),
 		BAD(reclaim_threads, 1000, EINVAL), BAD(reclaim_threads, UINT32_MAX, EINVAL),
 		BAD(key_len, HERMIT_KEY_LEN + 1, EINVAL), BAD(key_len, UINT32_MAX, EINVAL),
+		BAD(flags, HERMIT_CREATE_SEAL, EINVAL), BAD(flags, 2, EINVAL), BAD(flags, 1 << 15, EINVAL),
 #undef BAD
 	};
 	static const char *const servers[] = { "", ":", "tcp", "tcp:", "tcp:1.2.3.4", "tcp:1.2.3.4:", "tcp:1.2.3.4:0",
