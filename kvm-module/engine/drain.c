@@ -12,6 +12,7 @@
 #include "engine/holder.h"
 #include "engine/mark.h"
 #include "engine/region.h"
+#include "engine/server.h"
 #include "engine/stats.h"
 #include "engine/word.h"
 #include "link/set.h"
@@ -111,8 +112,8 @@ static int ask(struct hermit_region *r, u8 leaving, u64 *rooms)
 {
 	unsigned long until = jiffies + ROOM_WAIT;
 
-	hermit_set_share(r->link, leaving);
-	while (!hermit_set_rooms(r->link, rooms) && time_before(jiffies, until)) {
+	hermit_set_share(hermit_server_set(r), leaving);
+	while (!hermit_set_rooms(hermit_server_set(r), rooms) && time_before(jiffies, until)) {
 		if (signal_pending(current) || READ_ONCE(r->dead))
 			return -EINTR;
 		schedule_timeout_interruptible(HZ / 50);
@@ -150,7 +151,7 @@ int hermit_drain_fits(struct hermit_region *r, unsigned int server, char *error)
 	}
 out:
 	if (ret)
-		hermit_set_share(r->link, r->servers_leaving);
+		hermit_set_share(hermit_server_set(r), r->servers_leaving);
 	kfree(pages);
 	return ret;
 }

@@ -148,7 +148,7 @@ static void server_params(struct hermit_region *r, struct hermit_link_params *p,
 }
 
 /* The set of one that has a set. */
-static struct hermit_link *server_set(struct hermit_region *r)
+struct hermit_link *hermit_server_set(struct hermit_region *r)
 {
 	return r->seals ? hermit_seal_below(r->link) : r->link;
 }
@@ -247,7 +247,7 @@ static void server_leaves(struct hermit_region *r, unsigned int server, bool lea
 {
 	u8 bit = 1U << server;
 
-	hermit_set_leave(server_set(r), server, leaves);
+	hermit_set_leave(hermit_server_set(r), server, leaves);
 	hermit_sweep_leaving(r, leaves ? r->servers_leaving | bit :
 					 r->servers_leaving & ~bit);
 	spin_lock(&r->servers_lock);
@@ -291,7 +291,7 @@ static void server_stays(struct hermit_region *r, unsigned int server)
 {
 	server_leaves(r, server, false);
 	r->servers_asked &= ~(1U << server);
-	hermit_set_share(r->link, r->servers_leaving);
+	hermit_set_share(hermit_server_set(r), r->servers_leaving);
 	wake_up_all(&r->room_wq);
 	hermit_threads_kick(r);
 }
@@ -361,7 +361,7 @@ static int server_drop(struct hermit_region *r, struct hermit_server_change *c)
 	if (lost)
 		pr_warn("%s: server %s is dropped by force, and %llu pages with it that nobody else had\n",
 			r->name, c->address, lost);
-	hermit_set_drop(server_set(r), c->server);
+	hermit_set_drop(hermit_server_set(r), c->server);
 	/* No mask has it, nor will. */
 	spin_lock(&r->servers_lock);
 	WRITE_ONCE(r->servers_leaving, r->servers_leaving & ~(1U << c->server));
@@ -388,13 +388,13 @@ static int server_add(struct hermit_region *r, struct hermit_server_change *c)
 	c->server = server;
 	server_params(r, &params, c->key, c->key_len, c->error);
 	server_name(r, server, c->address);
-	ret = hermit_set_add(server_set(r), server, c->address, &params);
+	ret = hermit_set_add(hermit_server_set(r), server, c->address, &params);
 	if (ret) {
 		server_name(r, server, "");
 		return ret;
 	}
 	HERMIT_MARK(server_is_added);
-	hermit_set_share(r->link, r->servers_leaving);
+	hermit_set_share(hermit_server_set(r), r->servers_leaving);
 	return 0;
 }
 
@@ -503,7 +503,7 @@ static void server_look_at(struct hermit_region *r, unsigned int server, u8 stuc
 		if (hermit_link_serves(state))
 			server_tell(r, server, state);
 	}
-	hermit_set_need(r->link, server, hermit_drain_need(r, server));
+	hermit_set_need(hermit_server_set(r), server, hermit_drain_need(r, server));
 }
 
 static void server_work(struct work_struct *work)
