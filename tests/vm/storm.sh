@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Faults of a region's three servers, by a plan from a seed, one after the other: what
-# 31-set-stress, 59-guest-storm and 77-rdma-set have in common. Sourced in L1.
+# 31-set-stress and 59-set-stress have in common with storms of other loads. Sourced in L1.
 #
 #	HERMIT_ARG_SEED=N	walks plan N, which the notes name; the kernel does not
 #	HERMIT_ARG_KINDS='a b'	these faults, and not all
