@@ -14,6 +14,7 @@
 #include "engine/report.h"
 #include "engine/server.h"
 #include "engine/word.h"
+#include "link/part.h"
 
 struct server_page {
 	bool present, spoilt, forgotten;
@@ -345,10 +346,26 @@ static void check_page(u64 idx)
 			   world.r->replicas);
 }
 
+/* No read waits for a server that is no more: nobody would ever end it. */
+static void check_waiting(void)
+{
+	struct hermit_set *s;
+	struct hermit_io *io;
+
+	if (!world.r->replicas || world.r->dead || !world.r->link)
+		return;
+	s = container_of(world.r->link, struct hermit_set, base);
+	list_for_each_entry(io, &s->waiting, node)
+		if (!(io->members & s->present))
+			fiber_fail("page %llu waits for servers %#x, which are no more",
+				   io->offset >> PAGE_SHIFT, io->members);
+}
+
 void server_check(void)
 {
 	u64 i;
 
+	check_waiting();
 	for (i = 0; i < world.r->npages; i++)
 		check_page(i);
 }
