@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# l1: mem=1536M timeout=240 kvm=none light
+# l1: mem=1536M timeout=240 kvm=none light long
 # A region that is sealed, over TCP, without KVM. A secret of its pages is found in the
 # server's memory and on lo without sealing, and in neither with it; what the server had
 # before is not served, nor what it forges with the right CRC. Threads find every byte
