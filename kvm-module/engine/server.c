@@ -147,12 +147,6 @@ static void server_params(struct hermit_region *r, struct hermit_link_params *p,
 	memcpy(p->client_id, r->client_id, sizeof(p->client_id));
 }
 
-/* The set of one that has a set. */
-struct hermit_link *hermit_server_set(struct hermit_region *r)
-{
-	return r->seals ? hermit_seal_below(r->link) : r->link;
-}
-
 static struct hermit_seal_slot server_seal_slot(void *user, u64 idx)
 {
 	return hermit_word_seal(user, idx);

@@ -38,10 +38,9 @@
  * one: its requests have no room for parts, and its pages no masks. It cannot have one
  * later. Who wants to add servers one day gives replicas with the first.
  */
+#include "engine/region.h"
+#include "link/seal.h"
 #include "uapi/hermit.h"
-
-struct hermit_link;
-struct hermit_region;
 
 /* What create says of servers. It is checked. @client_id: 16 bytes, as whom they know us. */
 void hermit_server_init(struct hermit_region *r, const struct hermit_create *c,
@@ -51,7 +50,10 @@ int hermit_server_connect(struct hermit_region *r, struct hermit_create *c);
 /* Close it, if there is one: every request is done then. The region is dead. Sleeps, long. */
 void hermit_server_close(struct hermit_region *r);
 /* The set of a region that has one: its link, or what its seal is over. */
-struct hermit_link *hermit_server_set(struct hermit_region *r);
+static inline struct hermit_link *hermit_server_set(struct hermit_region *r)
+{
+	return r->seals ? hermit_seal_below(r->link) : r->link;
+}
 /*
  * What HERMIT_CHANGE_SERVER says: 0, or a negative errno with c->error. -EINTR: by a
  * signal, and nothing happened. Sleeps, long.

@@ -354,7 +354,7 @@ static void check_waiting(void)
 
 	if (!world.r->replicas || world.r->dead || !world.r->link)
 		return;
-	s = container_of(world.r->link, struct hermit_set, base);
+	s = container_of(hermit_server_set(world.r), struct hermit_set, base);
 	list_for_each_entry(io, &s->waiting, node)
 		if (!(io->members & s->present))
 			fiber_fail("page %llu waits for servers %#x, which are no more",
