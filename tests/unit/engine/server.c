@@ -625,8 +625,9 @@ void server_come_and_go(void)
 	unsigned int i = fiber_random(WORLD_SERVERS);
 	u64 until = fiber_now() + (fiber_random(2) ? NSEC_PER_SEC / 2 : 0);
 
-	switch (fiber_random(7)) {
+	switch (fiber_random(8)) {
 	case 6:
+	case 7:
 		drain_from_there(&servers[i]);
 		break;
 	case 0:
@@ -636,8 +637,7 @@ void server_come_and_go(void)
 		change(HERMIT_SERVER_ADD, i, false);
 		break;
 	case 2:
-		if (fiber_once_in(4))
-			change(HERMIT_SERVER_DROP, i, true);
+		change(HERMIT_SERVER_DROP, i, fiber_once_in(4));
 		break;
 	case 3:
 		change(HERMIT_SERVER_DRAIN, i, false);
@@ -731,7 +731,7 @@ static void server_close(struct hermit_link *link, bool end)
 /* Any amount, or little. */
 static u64 server_room(struct hermit_link *link)
 {
-	return fiber_once_in(4) ? fiber_random(8) << PAGE_SHIFT : HERMIT_ROOM_UNKNOWN;
+	return fiber_once_in(2) ? fiber_random(8) << PAGE_SHIFT : HERMIT_ROOM_UNKNOWN;
 }
 
 static void server_stats(struct hermit_link *link, struct hermit_server_stats *st)
