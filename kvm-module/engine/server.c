@@ -468,7 +468,6 @@ static void server_is_asked_to_leave(struct hermit_region *r, unsigned int serve
 	r->ask_again = jiffies + ASK_AGAIN;
 	if (r->servers_stuck & bit)
 		return;
-	HERMIT_MARK(server_asks_in_vain);
 	pr_warn("%s: server %s is drained by its operator, and its pages stay there: %s\n",
 		r->name, c.address, c.error);
 	WRITE_ONCE(r->servers_stuck, r->servers_stuck | bit);
