@@ -321,9 +321,6 @@ serve (const HermitConfig *config, GError **error)
   HermitHttp *http = NULL;
   gboolean ok;
 
-  /* Whoever hands over does it now: what can be done before is. */
-  if (config->listen_rdma->len)
-    hermit_rdma_prepare ();
   if (!identities || !store_open (config, &server, error))
     return FALSE;
   server.conns = hermit_conns_new ();

@@ -200,16 +200,6 @@ advice (int code)
     }
 }
 
-void
-hermit_rdma_prepare (void)
-{
-  struct ibv_context **devices = rdma_get_devices (NULL);
-
-  /* They stay open. */
-  if (devices)
-    rdma_free_devices (devices);
-}
-
 HermitRdmaListener *
 hermit_rdma_listener_new (const HermitAddress *address, HermitServer *server,
                           GError **error)

@@ -10,13 +10,6 @@
 typedef struct HermitRdmaListener HermitRdmaListener;
 
 /*
- * What the first listener would do: load the libraries' drivers and open the
- * devices, which takes from some ms to more than a second. For who has time for
- * it now and none then. What fails is told by the listener.
- */
-void hermit_rdma_prepare (void);
-
-/*
  * Listen for RDMA connections, and start what comes from the default main
  * context until the listener is freed. Fails in a build without RDMA.
  */

@@ -4,11 +4,6 @@
 
 #include "rdma_listener.h"
 
-void
-hermit_rdma_prepare (void)
-{
-}
-
 HermitRdmaListener *
 hermit_rdma_listener_new (const HermitAddress *address,
                           HermitServer *server G_GNUC_UNUSED, GError **error)

@@ -22,18 +22,6 @@ static guint rejected;
 
 /* ---- librdmacm ---- */
 
-struct ibv_context **
-rdma_get_devices (int *count G_GNUC_UNUSED)
-{
-  return NULL;
-}
-
-void
-rdma_free_devices (struct ibv_context **list G_GNUC_UNUSED)
-{
-  g_assert_not_reached ();
-}
-
 struct rdma_event_channel *
 rdma_create_event_channel (void)
 {
