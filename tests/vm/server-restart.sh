@@ -39,7 +39,7 @@ stat_is nodata 0 || fail "a restart lost contents: nodata=$(stat nodata)"
 stat_is told_failed 0 || fail "the server was said to have failed: $(dmesg | grep 'trying again each second' | head -n 3)"
 stat_is incarnations 1 || fail "a loss was told"
 stat_is incarnation "$incarnation" || fail "a new incarnation after a restart that kept everything"
-note "$RESTARTS restarts, back after at most" "$(dmesg | sed -n 's/.* is back after \([0-9]*\) ms.*/\1/p' | sort -n | tail -n 1) ms"
+note "$RESTARTS restarts, back after at most $(longest_stall) ms"
 log "restarts: $(tr '\n' ' ' < $CLIENTS/0/status)"
 ctl end
 stop_memserver m$RESTARTS

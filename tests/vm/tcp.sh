@@ -39,6 +39,9 @@ stat() { sed -n "s/^$1=//p" $CLIENTS/${2:-0}/status; }
 stat_is() { [ "$(stat "$1" "${3:-0}")" = "$2" ]; }
 stat_above() { [ "$(stat "$1" "${3:-0}")" -gt "$2" ]; }
 
+# longest_stall: how long the server was away at most, in ms, as the kernel said it
+longest_stall() { dmesg | sed -n 's/.* is back after \([0-9]*\) ms.*/\1/p' | sort -n | tail -n 1; }
+
 UP=1 RECONNECTING=2 FULL=3 FAILED=4 DRAINING=5	# enum hermit_server_state
 
 # refused 'TEXT' CONNECT-ARGS...: connect fails, and its sentence has TEXT

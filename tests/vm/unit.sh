@@ -45,6 +45,56 @@ said() { journal -u $UNIT ${2:+"$2"} > $W/journal && grep -q -e "$1" $W/journal;
 unit_failed() { sc status $UNIT > /out/status 2>&1 || true; journal > /out/journal || true; fail "$*: $(tail -n 3 /out/status)"; }
 wait_for 60 sc is-active test.target systemd-journald.service
 
+# options OPTION...: what the unit is started with from now on, besides its key
+KEY=/run/credentials/$UNIT/key
+options() { echo "HERMIT_MEMSERVER_OPTIONS=\"$* --capacity 64M --key-file $KEY\"" > $DEFAULTS; }
+
+# unit_starts [WITH]: and not as root, whom it names in $user
+unit_starts()
+{
+	sc start $UNIT || unit_failed "it does not start ${1:-}"
+	user=$(in_unit ps -o user= -p "$(show MainPID)")
+	[ "$user" != root ] || fail "it runs as root"
+}
+
+# unit_connect: a client with the key, which puts what it is to have again
+unit_connect()
+{
+	ctl connect $ADDR 1 16 "$(cat /etc/hermit/key)" || unit_failed "$(stat error)"
+	incarnation=$(stat incarnation)
+	ctl put 0 32
+}
+
+# unit_goes COMMAND...: what systemctl is told, after which the client comes back
+unit_goes()
+{
+	local n
+	n=$(stat reconnects)
+	sc "$@" $UNIT || unit_failed "systemctl $* fails"
+	comes_back "$n"
+}
+unit_is_killed() { unit_goes kill --kill-whom=main --signal=KILL; }
+
+# unit_stops [TOLD...]: well, and what must be so while it is stopped; and starts again
+unit_stops()
+{
+	local n
+	n=$(stat reconnects)
+	sc stop $UNIT || unit_failed "it does not stop"
+	is Result success || unit_failed "it did not end well"
+	is NFileDescriptorStore 2 || unit_failed "a stop gives up the memory"
+	[ $# = 0 ] || "$@"
+	sc start $UNIT || unit_failed "it does not start again"
+	comes_back "$n"
+}
+
+# unit_kept_all: nothing was lost, of which the client knows
+unit_kept_all()
+{
+	stat_is nodata 0 || fail "contents were lost: nodata=$(stat nodata)"
+	stat_is incarnation "$incarnation" || fail "a new incarnation"
+}
+
 # comes_back RECONNECTS: the client, after as many; with all that it had
 comes_back()
 {
