@@ -499,6 +499,16 @@ static void server_look_at(struct hermit_region *r, unsigned int server, u8 stuc
 	hermit_set_need(hermit_server_set(r), server, hermit_drain_need(r, server));
 }
 
+/* A server without others: under a region's seal it is where a set would be. */
+static void server_alone_says(struct hermit_region *r, bool stuck)
+{
+	struct hermit_link *link = hermit_server_set(r);
+
+	if (link->ops->say)
+		link->ops->say(link, 0, HERMIT_NEED_ALL |
+			       (stuck ? HERMIT_NEED_STUCK : 0));
+}
+
 static void server_work(struct work_struct *work)
 {
 	struct hermit_region *r = container_of(to_delayed_work(work), struct hermit_region,
@@ -513,9 +523,7 @@ static void server_work(struct work_struct *work)
 	if (!r->replicas) {
 		/* There is nobody else, whatever it is told: its operator is to know. */
 		again = READ_ONCE(r->server_states[0]) == HERMIT_SERVER_DRAINING;
-		if (r->link->ops->say)
-			r->link->ops->say(r->link, 0, HERMIT_NEED_ALL |
-					  (again ? HERMIT_NEED_STUCK : 0));
+		server_alone_says(r, again);
 		goto out;
 	}
 	stuck = hermit_drain_stuck(r);

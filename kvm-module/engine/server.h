@@ -49,7 +49,7 @@ void hermit_server_init(struct hermit_region *r, const struct hermit_create *c,
 int hermit_server_connect(struct hermit_region *r, struct hermit_create *c);
 /* Close it, if there is one: every request is done then. The region is dead. Sleeps, long. */
 void hermit_server_close(struct hermit_region *r);
-/* The set of a region that has one: its link, or what its seal is over. */
+/* What a region's seal is over, or its link: a set, if it has one. */
 static inline struct hermit_link *hermit_server_set(struct hermit_region *r)
 {
 	return r->seals ? hermit_seal_below(r->link) : r->link;
