@@ -241,7 +241,7 @@ guint64
 hermit_region_room (HermitRegion *region)
 {
   HermitStore *store = region->store;
-  guint64 stored = atomic_load (&region->stored), kept, taken;
+  guint64 kept, taken;
 
   g_mutex_lock (&region->account);
   kept = MAX (region->reserved, region->held);
@@ -253,7 +253,7 @@ hermit_region_room (HermitRegion *region)
       kept += store->capacity - MIN (taken, store->capacity);
     }
   g_mutex_unlock (&region->account);
-  return kept - MIN (stored, kept);
+  return kept;
 }
 
 /*

@@ -161,7 +161,7 @@ void hermit_region_expect (HermitRegion *region, guint64 offset);
  */
 void hermit_region_reserve (HermitRegion *region, guint64 bytes);
 /*
- * Bytes that there is room for besides what is stored, as far as the accounts go: a
+ * Bytes that the region may have here in all, as far as the accounts go: a
  * page where there is no extent yet takes a whole one. Any thread.
  */
 guint64 hermit_region_room (HermitRegion *region);

@@ -33,10 +33,12 @@ static bool is_away(u64 w)
 
 /*
  * In pages[S]: copies that are to be made, each on one of the servers S of @to, of pages
- * that @server has.
+ * that @server has. What servers have already is taken from @rooms.
  */
-static void count_pages(struct hermit_region *r, unsigned int server, u8 to, u64 *pages)
+static void count_pages(struct hermit_region *r, unsigned int server, u8 to, u64 *pages,
+			u64 *rooms)
 {
+	unsigned int i;
 	atomic64_t *word;
 	u8 have, others;
 	u64 idx;
@@ -49,9 +51,12 @@ static void count_pages(struct hermit_region *r, unsigned int server, u8 to, u64
 			idx |= HERMIT_CHUNK_PAGES - 1;
 			continue;
 		}
+		have = hermit_holders(r, idx);
+		for (i = 0; have >> i; i++)
+			if (have >> i & 1 && rooms[i] < HERMIT_ROOM_AWAITED)
+				rooms[i] -= min_t(u64, rooms[i], PAGE_SIZE);
 		if (!is_away(atomic64_read(word)))
 			continue;
-		have = hermit_holders(r, idx);
 		others = to & ~have;
 		if (!(have >> server & 1) || !others)
 			continue;
@@ -139,7 +144,7 @@ int hermit_drain_fits(struct hermit_region *r, unsigned int server, char *error)
 	if (ret)
 		goto out;
 	to = to_servers(r) & ~leaving;
-	count_pages(r, server, to, pages);
+	count_pages(r, server, to, pages, rooms);
 	worst = worst_choice(to, pages, rooms, &need, &room);
 	if (worst) {
 		HERMIT_MARK(drain_finds_no_room);

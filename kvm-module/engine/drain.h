@@ -10,9 +10,9 @@
  * too few others have a copy, needs room on one of those that have none. That is
  * compared for each choice of servers: what fits on no others has to fit there together.
  * What is here counts for nothing, though it may leave later, and a page alone may
- * take all of a server's extent: so this may say yes too often. And no, too: a server's
- * room is what it keeps less what it has stored, among that old copies of the very
- * pages that are to go there, which need no room. To be mended: room by the masks.
+ * take all of a server's extent: so this may say yes too often, never no. A server says
+ * what it has room for in all; what it has is by the masks, since what else it has stored
+ * are old copies, perhaps of the very pages that are to go there.
  *
  * While it leaves it may come to a stand all the same: who had room fills up, or goes
  * away. When no page was moved for DRAIN_STUCK, and some are to be, that is its state, until

@@ -165,7 +165,8 @@ struct hermit_transport_ops {
 	 * sleeping. say() is what the server is told within about a second, and in every
 	 * epoch: how many bytes of the region it is to keep room for (0: no other
 	 * number), and what the region needs of it (HERMIT_NEED_* of wire.h). room() is
-	 * how many bytes it has then, for pages that it has not; or one of those below.
+	 * how many bytes it has then, for all pages together, also those that it has; or
+	 * one of those below.
 	 */
 	void (*say)(struct hermit_link *link, u64 reserve, u32 need);
 	u64 (*room)(struct hermit_link *link);

@@ -36,8 +36,9 @@
  * region the server is to keep room for from now on, 0: as many as before. It does so as
  * far as it has them, and of what it kept before it keeps no less than is in use. Its
  * extent is what the region still needs of the server (HERMIT_NEED_*). The upper
- * bits of its answer's extent are the room that there is now for what is not stored yet:
- * what is kept for this region, and what nobody has where the capacity is overcommitted.
+ * bits of its answer's extent are the room that there is now for all of the region's pages
+ * together, stored ones among them, old and new: what is kept for this region, and what
+ * nobody has where the capacity is overcommitted.
  * A client without the capability has zeros in its PINGs, and is told none.
  *
  * What is reserved. A server keeps as much of its capacity for a region as the

@@ -731,7 +731,7 @@ static void server_close(struct hermit_link *link, bool end)
 /* Any amount, or little. */
 static u64 server_room(struct hermit_link *link)
 {
-	return fiber_once_in(2) ? fiber_random(8) << PAGE_SHIFT : HERMIT_ROOM_UNKNOWN;
+	return fiber_once_in(2) ? fiber_random(WORLD_PAGES) << PAGE_SHIFT : HERMIT_ROOM_UNKNOWN;
 }
 
 static void server_stats(struct hermit_link *link, struct hermit_server_stats *st)
