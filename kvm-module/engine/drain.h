@@ -10,7 +10,8 @@
  * too few others have a copy, needs room on one of those that have none. That is
  * compared for each choice of servers: what fits on no others has to fit there together.
  * What is here counts for nothing, though it may leave later, and a page alone may
- * take all of a server's extent: so this may say yes too often, never no. A server says
+ * take all of a server's extent: so this may say yes too often; and no only for want of
+ * less than 2 MiB, which is what a server's answer leaves out. A server says
  * what it has room for in all; what it has is by the masks, since what else it has stored
  * are old copies, perhaps of the very pages that are to go there.
  *
