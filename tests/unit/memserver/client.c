@@ -523,3 +523,18 @@ page_is_zero (const void *page)
 
   return memcmp (page, zeros, PAGE) == 0;
 }
+
+guint
+server_count (Server *server, const char *what)
+{
+  g_autofree char *path
+      = g_strdup_printf ("/proc/%s/%s",
+                         g_subprocess_get_identifier (server->process), what);
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  guint n = 0;
+
+  g_assert_nonnull (dir);
+  while (g_dir_read_name (dir))
+    n++;
+  return n;
+}

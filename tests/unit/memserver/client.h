@@ -46,6 +46,8 @@ void server_stop (Server *server);
 char *server_ask (Server *server, const char *command);
 /* Wait for a line of the log that has all of @needles, a |-separated list. */
 void server_wait_log (Server *server, const char *needles);
+/* Entries of /proc/PID/@what of its process: its threads in "task", or "fd". */
+guint server_count (Server *server, const char *what);
 /* The number after @word in the line of `list` for the region of @uuid. */
 guint64 server_region (Server *server, const guint8 uuid[16],
                        const char *word);

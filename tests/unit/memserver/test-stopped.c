@@ -42,19 +42,6 @@ proc_path (const char *what)
                           g_subprocess_get_identifier (server->process), what);
 }
 
-static guint
-count_entries (const char *what)
-{
-  g_autofree char *path = proc_path (what);
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  guint n = 0;
-
-  g_assert_nonnull (dir);
-  while (g_dir_read_name (dir))
-    n++;
-  return n;
-}
-
 /* The only thread of a connection. */
 static pid_t
 connection_thread (void)
@@ -198,8 +185,8 @@ test_stopped (void)
 
       comes_again (&client);
       refused++;
-      threads = MAX (threads, count_entries ("task"));
-      descriptors = MAX (descriptors, count_entries ("fd"));
+      threads = MAX (threads, server_count (server, "task"));
+      descriptors = MAX (descriptors, server_count (server, "fd"));
       begun = g_get_monotonic_time ();
       guest_comes_and_goes ();
       longest_guest = MAX (longest_guest, g_get_monotonic_time () - begun);

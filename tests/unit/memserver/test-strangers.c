@@ -183,21 +183,6 @@ strangers_main (gpointer data)
   return NULL;
 }
 
-static guint
-count_entries (const char *what)
-{
-  g_autofree char *path
-      = g_strdup_printf ("/proc/%s/%s",
-                         g_subprocess_get_identifier (server->process), what);
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  guint n = 0;
-
-  g_assert_nonnull (dir);
-  while (g_dir_read_name (dir))
-    n++;
-  return n;
-}
-
 static int
 compare (const void *a, const void *b)
 {
@@ -266,8 +251,8 @@ test_flood (void)
 
       list = server_ask (server, "list");
       g_assert_nonnull (strstr (list, "01000000-"));
-      threads = MAX (threads, count_entries ("task"));
-      descriptors = MAX (descriptors, count_entries ("fd"));
+      threads = MAX (threads, server_count (server, "task"));
+      descriptors = MAX (descriptors, server_count (server, "fd"));
       g_usleep (20000);
     }
   g_atomic_int_set (&over, 1);
